@@ -1,8 +1,10 @@
+using System.Buffers;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Unicode;
 
 namespace Mallku.Secrets;
 
@@ -23,8 +25,6 @@ namespace Mallku.Secrets;
 [JsonConverter(typeof(RefusingJsonConverter))]
 public sealed class SecretValue : IDisposable, IEquatable<SecretValue>
 {
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-
     // no debugger may unfold it
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     private byte[]? _utf8;
@@ -45,17 +45,10 @@ public sealed class SecretValue : IDisposable, IEquatable<SecretValue>
     public static SecretValue FromString(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        try
-        {
-            var bytes = Allocate(Strict.GetByteCount(text));
-            Strict.GetBytes(text, bytes);
-            return new SecretValue(bytes, borrowed: false);
-        }
-        catch (EncoderFallbackException)
-        {
-            // its message would quote the character
-            throw new ArgumentException("The text holds half of a surrogate pair and can't be written as UTF-8.", nameof(text));
-        }
+        var bytes = Allocate(Encoding.UTF8.GetByteCount(text));
+        return Utf8.FromUtf16(text, bytes, out _, out _, replaceInvalidSequences: false) == OperationStatus.Done
+            ? new SecretValue(bytes, borrowed: false)
+            : throw new ArgumentException("The text holds half of a surrogate pair and can't be written as UTF-8.", nameof(text));
     }
 
     /// <summary>A value whose owner is the library: <see cref="Dispose"/> by a borrower does nothing.</summary>
@@ -160,7 +153,7 @@ public sealed class SecretValue : IDisposable, IEquatable<SecretValue>
 
     private static SecretValue Create(ReadOnlySpan<byte> utf8, bool borrowed)
     {
-        if (!System.Text.Unicode.Utf8.IsValid(utf8))
+        if (!Utf8.IsValid(utf8))
         {
             throw new ArgumentException("The value is not valid UTF-8.", nameof(utf8));
         }

@@ -17,6 +17,9 @@ public interface ISecretSource
     /// <param name="now"><see cref="Environment.TickCount64"/>, read once per lookup.</param>
     long GetChangeStamp(long now);
 
+    /// <summary>Where exactly it looks for a secret of this name, for an explanation: a variable, a folder.</summary>
+    string DescribeLookup(SecretName name);
+
     /// <summary>Finds the secret of exactly this name, or null.</summary>
     ValueTask<FoundSecret?> FindAsync(SecretName name, CancellationToken cancellationToken);
 

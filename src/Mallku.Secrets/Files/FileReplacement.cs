@@ -1,0 +1,199 @@
+namespace Mallku.Secrets.Files;
+
+/// <summary>
+/// Writes that are whole or not there: a kill or a loss of power at any instruction leaves the old or the new file, and
+/// when a call returns, the new one is on the disk. The caller holds the folder's lock.
+/// </summary>
+internal static class FileReplacement
+{
+    internal const string TemporarySuffix = ".tmp";
+    internal const string FormerSuffix = ".previous";
+
+    /// <summary>
+    /// Puts <paramref name="content"/> in the place of the file, mode 0600, and keeps the former one as
+    /// <c>*.previous</c>.
+    /// </summary>
+    /// <exception cref="SecretsException">It could not be written; the former file is in its place.</exception>
+    internal static void Replace(string path, ReadOnlySpan<byte> content)
+    {
+        var temporary = path + TemporarySuffix;
+        var former = path + FormerSuffix;
+        try
+        {
+            WriteFlushed(temporary, content);
+            if (!Posix.TryStat(path, out _))
+            {
+                Posix.Rename(temporary, path);
+            }
+            else if (Posix.TryExchange(temporary, path))
+            {
+                // The former file moves by name and never shares its inode with the current one: a Python writer
+                // truncates the current file in place, and would take the other name with it.
+                MoveFormer(temporary, former, path);
+            }
+            else
+            {
+                CopyFlushed(path, former);
+                Posix.Rename(temporary, path);
+            }
+        }
+        catch (PosixException e)
+        {
+            Discard(temporary);
+            throw e.ToWriteError(path);
+        }
+
+        FlushFolder(path);
+    }
+
+    /// <summary>Writes a file that must not exist, 0600, and waits until it is on the disk.</summary>
+    /// <exception cref="SecretsException">It could not be written, or exists.</exception>
+    internal static void CreateNew(string path, ReadOnlySpan<byte> content)
+    {
+        try
+        {
+            WriteNew(path, content);
+        }
+        catch (PosixException e)
+        {
+            throw e.ToWriteError(path);
+        }
+
+        FlushFolder(path);
+    }
+
+    /// <summary>Gives a file another name, over one that may exist, and waits until the folder is on the disk.</summary>
+    /// <exception cref="SecretsException">The system refused it.</exception>
+    internal static void Rename(string from, string to)
+    {
+        try
+        {
+            Posix.Rename(from, to);
+        }
+        catch (PosixException e)
+        {
+            throw e.ToWriteError(from);
+        }
+
+        FlushFolder(to);
+    }
+
+    /// <summary>Removes a file, if there is one, and waits until the folder is on the disk.</summary>
+    /// <exception cref="SecretsException">The system refused it.</exception>
+    internal static void Remove(string path)
+    {
+        try
+        {
+            if (!Posix.Unlink(path))
+            {
+                return;
+            }
+        }
+        catch (PosixException e)
+        {
+            throw e.ToWriteError(path);
+        }
+
+        FlushFolder(path);
+    }
+
+    /// <summary>Makes a second, independent file of the same content under the name <paramref name="to"/>.</summary>
+    /// <exception cref="SecretsException">The system refused it.</exception>
+    internal static void Copy(string from, string to)
+    {
+        try
+        {
+            CopyFlushed(from, to);
+        }
+        catch (PosixException e)
+        {
+            throw e.ToWriteError(to);
+        }
+
+        FlushFolder(to);
+    }
+
+    private static void MoveFormer(string temporary, string former, string path)
+    {
+        try
+        {
+            Posix.Rename(temporary, former);
+        }
+        catch (PosixException)
+        {
+            // the temporary name now holds the former file, which the caller's clean-up would remove
+            Posix.TryExchange(temporary, path);
+            throw;
+        }
+    }
+
+    private static void CopyFlushed(string from, string to)
+    {
+        var temporary = to + TemporarySuffix;
+        var content = PrivateFile.Read(from, out _) ?? throw new PosixException("open", from, Posix.NoEntry);
+        WriteFlushed(temporary, content);
+        Posix.Rename(temporary, to);
+    }
+
+    private static void WriteFlushed(string path, ReadOnlySpan<byte> content)
+    {
+        // what a kill left behind; nobody else writes while the lock is held
+        Posix.Unlink(path);
+        WriteNew(path, content);
+    }
+
+    private static void WriteNew(string path, ReadOnlySpan<byte> content)
+    {
+        var descriptor = Posix.CreateNew(path);
+        try
+        {
+            Posix.WriteAll(descriptor, content, path);
+            Posix.Flush(descriptor, path);
+        }
+        catch (PosixException)
+        {
+            Discard(path);
+            throw;
+        }
+        finally
+        {
+            Posix.Close(descriptor);
+        }
+    }
+
+    private static void FlushFolder(string path)
+    {
+        var folder = Path.GetDirectoryName(path)!;
+        try
+        {
+            var descriptor = Posix.OpenRead(folder);
+            try
+            {
+                Posix.Flush(descriptor, folder);
+            }
+            finally
+            {
+                Posix.Close(descriptor);
+            }
+        }
+        catch (PosixException e)
+        {
+            throw new SecretsException(
+                $"'{path}' was written, and the disk did not confirm it ({e.Message})",
+                "check the disk; then look whether the change is there",
+                e);
+        }
+    }
+
+    private static void Discard(string path)
+    {
+        try
+        {
+            Posix.Unlink(path);
+        }
+        catch (PosixException)
+        {
+            // the first error is the one to tell; `doctor` finds the leftover
+        }
+    }
+}

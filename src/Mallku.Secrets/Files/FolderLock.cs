@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Mallku.Secrets.Files;
+
+/// <summary>
+/// The right to write in a folder: <c>flock</c> on a lock file that is never unlinked. It ends with the process, and
+/// holds off other writers of the same process too, since each opens the file anew.
+/// </summary>
+internal sealed class FolderLock : IDisposable
+{
+    internal static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
+    private int _descriptor;
+
+    private FolderLock(int descriptor) => _descriptor = descriptor;
+
+    /// <summary>Waits for the lock, at most as long as said.</summary>
+    /// <exception cref="SecretsException">Somebody else held it all the time, or the file system has no locks.</exception>
+    internal static async ValueTask<FolderLock> AcquireAsync(
+        string path, TimeSpan patience, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        var start = clock.GetTimestamp();
+        var descriptor = Open(path);
+        try
+        {
+            while (!Posix.TryLock(descriptor, path))
+            {
+                if (clock.GetElapsedTime(start) > patience)
+                {
+                    throw new SecretsException(
+                        $"{ReadHolder(descriptor, path)} holds '{path}' for more than {patience.TotalSeconds:0} s; nothing was changed",
+                        "wait until it is done, or end that process, and try again");
+                }
+
+                await Task.Delay(TimeSpan.FromMilliseconds(RandomNumberGenerator.GetInt32(1, 12)), clock, cancellationToken)
+                    .ConfigureAwait(false);
+            }
+
+            WriteHolder(descriptor, path);
+            return new FolderLock(descriptor);
+        }
+        catch (PosixException e)
+        {
+            Posix.Close(descriptor);
+            throw e.ToWriteError(path);
+        }
+        catch
+        {
+            Posix.Close(descriptor);
+            throw;
+        }
+    }
+
+    /// <summary>Lets the next one write.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _descriptor, -1) is var descriptor and >= 0)
+        {
+            Posix.Close(descriptor);
+        }
+    }
+
+    private static int Open(string path)
+    {
+        try
+        {
+            return Posix.OpenLockFile(path);
+        }
+        catch (PosixException e)
+        {
+            throw e.ToWriteError(path);
+        }
+    }
+
+    // only so that somebody who waits can be told whom for: a full disk is no reason to stop here
+    private static void WriteHolder(int descriptor, string path)
+    {
+        var name = Path.GetFileName(Environment.ProcessPath) ?? "?";
+        var holder = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId} {name}\n"));
+        try
+        {
+            Posix.Rewind(descriptor, path);
+            Posix.Truncate(descriptor, path);
+            Posix.WriteAll(descriptor, holder, path);
+        }
+        catch (PosixException e) when (e.Error == Posix.NoSpace || e.Error == Posix.QuotaExceeded)
+        {
+        }
+    }
+
+    private static string ReadHolder(int descriptor, string path)
+    {
+        Span<byte> buffer = stackalloc byte[256];
+        Posix.Rewind(descriptor, path);
+        var parts = Encoding.UTF8.GetString(buffer[..Posix.ReadAll(descriptor, buffer, path)]).TrimEnd('\n').Split(' ', 2);
+        return parts.Length == 2 && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var process)
+            ? string.Create(CultureInfo.InvariantCulture, $"process {process} ({SecretsException.Show(parts[1])})")
+            : "another process";
+    }
+}

@@ -1,0 +1,326 @@
+using System.Runtime.InteropServices;
+
+namespace Mallku.Secrets.Files;
+
+/// <summary>
+/// The library's one file of native interop: what durable files, locks and owners need and the class library does not
+/// offer. A call that fails throws <see cref="PosixException"/> with the errno, or says so in its result.
+/// </summary>
+internal static partial class Posix
+{
+    internal const int NoEntry = 2, Interrupted = 4, AccessDenied = 13, Exists = 17, NotDirectory = 20, NoSpace = 28, ReadOnly = 30;
+    internal static readonly int WouldBlock = OperatingSystem.IsMacOS() ? 35 : 11;
+    internal static readonly int TooManyLinks = OperatingSystem.IsMacOS() ? 62 : 40;
+    internal static readonly int NotSupported = OperatingSystem.IsMacOS() ? 45 : 95;
+    internal static readonly int QuotaExceeded = OperatingSystem.IsMacOS() ? 69 : 122;
+    internal static readonly int NoLocks = OperatingSystem.IsMacOS() ? 77 : 37;
+
+    private static readonly bool Mac = OperatingSystem.IsMacOS();
+
+    private const int OwnerReadWrite = 0b110_000_000, OwnerAll = 0b111_000_000;
+    private static readonly int CreateNewFlags = Mac ? 0x0001 | 0x0200 | 0x0800 | 0x0100_0000 : 0x0001 | 0x0040 | 0x0080 | 0x0008_0000;
+    private static readonly int LockFileFlags = Mac ? 0x0002 | 0x0200 | 0x0100 | 0x0100_0000 : 0x0002 | 0x0040 | 0x0002_0000 | 0x0008_0000;
+    private static readonly int OpenReadFlags = Mac ? 0x0100_0000 | 0x0004 : 0x0008_0000 | 0x0800; // and O_NONBLOCK: a fifo can't hang us
+
+    /// <summary>The user that this process acts as.</summary>
+    internal static uint EffectiveUser => geteuid();
+
+    /// <summary>What <c>stat</c> tells of a path, following symbolic links; false when there is nothing.</summary>
+    internal static bool TryStat(string path, out FileFacts facts) => TryStat(ToNative(path), path, out facts);
+
+    /// <summary>The same for a path that is already zero-terminated UTF-8: allocates nothing.</summary>
+    internal static bool TryStat(ReadOnlySpan<byte> nativePath, string path, out FileFacts facts)
+    {
+        var error = Stat(nativePath, out facts);
+        return error switch
+        {
+            0 => true,
+            NoEntry or NotDirectory => false,
+            _ => throw new PosixException("stat", path, error),
+        };
+    }
+
+    internal static byte[] ToNative(string path)
+    {
+        var length = System.Text.Encoding.UTF8.GetByteCount(path);
+        var native = new byte[length + 1];
+        System.Text.Encoding.UTF8.GetBytes(path, native);
+        return native;
+    }
+
+    internal static int OpenRead(string path) => Open(path, OpenReadFlags, 0);
+
+    /// <summary>Opens for reading, or returns -1 when there is no such file.</summary>
+    internal static int TryOpenRead(string path)
+    {
+        try
+        {
+            return OpenRead(path);
+        }
+        catch (PosixException e) when (e.Error is NoEntry or NotDirectory)
+        {
+            return -1;
+        }
+    }
+
+    /// <summary>Creates a file that must not exist, 0600.</summary>
+    internal static int CreateNew(string path)
+    {
+        var descriptor = Open(path, CreateNewFlags, OwnerReadWrite);
+        // whatever the umask took away
+        Check(fchmod(descriptor, OwnerReadWrite), "change the mode of", path);
+        return descriptor;
+    }
+
+    /// <summary>Opens a lock file for reading and writing, and creates it 0600; never follows a symbolic link.</summary>
+    internal static int OpenLockFile(string path) => Open(path, LockFileFlags, OwnerReadWrite);
+
+    internal static void Close(int descriptor) => _ = close(descriptor);
+
+    internal static void WriteAll(int descriptor, ReadOnlySpan<byte> bytes, string path)
+    {
+        while (bytes.Length > 0)
+        {
+            var written = write(descriptor, bytes, (nuint)bytes.Length);
+            if (written >= 0)
+            {
+                bytes = bytes[(int)written..];
+            }
+            else if (Marshal.GetLastPInvokeError() is var error && error != Interrupted)
+            {
+                throw new PosixException("write", path, error);
+            }
+        }
+    }
+
+    /// <summary>Reads until the buffer is full or the file ends.</summary>
+    internal static int ReadAll(int descriptor, Span<byte> buffer, string path)
+    {
+        var total = 0;
+        while (total < buffer.Length)
+        {
+            var count = read(descriptor, buffer[total..], (nuint)(buffer.Length - total));
+            if (count == 0)
+            {
+                break;
+            }
+
+            if (count > 0)
+            {
+                total += (int)count;
+            }
+            else if (Marshal.GetLastPInvokeError() is var error && error != Interrupted)
+            {
+                throw new PosixException("read", path, error);
+            }
+        }
+
+        return total;
+    }
+
+    /// <summary>Facts of an open file.</summary>
+    internal static FileFacts Stat(int descriptor, string path)
+    {
+        var error = Stat(descriptor, out var facts);
+        return error == 0 ? facts : throw new PosixException("stat", path, error);
+    }
+
+    internal static void Truncate(int descriptor, string path) => Check(ftruncate(descriptor, 0), "truncate", path);
+
+    internal static void Rewind(int descriptor, string path) => Check((int)lseek(descriptor, 0, 0), "seek", path);
+
+    internal static void Flush(int descriptor, string path)
+    {
+        while (fsync(descriptor) != 0)
+        {
+            if (Marshal.GetLastPInvokeError() is var error && error != Interrupted)
+            {
+                throw new PosixException("flush", path, error);
+            }
+        }
+    }
+
+    /// <summary>Takes the exclusive lock without waiting; false when somebody else holds it.</summary>
+    internal static bool TryLock(int descriptor, string path)
+    {
+        const int exclusive = 2, withoutWaiting = 4;
+        while (flock(descriptor, exclusive | withoutWaiting) != 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            if (error == WouldBlock)
+            {
+                return false;
+            }
+
+            if (error != Interrupted)
+            {
+                throw new PosixException("lock", path, error);
+            }
+        }
+
+        return true;
+    }
+
+    internal static void Rename(string from, string to) => Check(rename(from, to), "rename", from);
+
+    /// <summary>Swaps two files in one step; false where the file system or the C library can't.</summary>
+    internal static bool TryExchange(string one, string other)
+    {
+        const int currentFolder = -100, exchange = 2, invalid = 22, notImplemented = 38;
+        try
+        {
+            var result = Mac ? renamex_np(one, other, exchange) : renameat2(currentFolder, one, currentFolder, other, exchange);
+            if (result == 0)
+            {
+                return true;
+            }
+
+            var error = Marshal.GetLastPInvokeError();
+            return error == invalid || error == notImplemented || error == NotSupported
+                ? false
+                : throw new PosixException("rename", one, error);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Removes a file; false when there is none.</summary>
+    internal static bool Unlink(string path)
+    {
+        if (unlink(path) == 0)
+        {
+            return true;
+        }
+
+        var error = Marshal.GetLastPInvokeError();
+        return error == NoEntry ? false : throw new PosixException("remove", path, error);
+    }
+
+    /// <summary>Creates a folder 0700.</summary>
+    internal static void CreateFolder(string path) => Check(mkdir(path, OwnerAll), "create folder", path);
+
+    /// <summary>
+    /// The bytes of a variable as the C library has it now, a native <c>setenv</c> included; empty and false when it is
+    /// not set. The span is valid until the next change of the environment: compare or copy it at once.
+    /// </summary>
+    internal static unsafe bool TryGetVariable(ReadOnlySpan<byte> nativeName, out ReadOnlySpan<byte> value)
+    {
+        fixed (byte* name = nativeName)
+        {
+            var pointer = getenv(name);
+            value = pointer is null ? default : MemoryMarshal.CreateReadOnlySpanFromNullTerminated(pointer);
+            return pointer is not null;
+        }
+    }
+
+    private static int Open(string path, int flags, int mode)
+    {
+        int descriptor;
+        do
+        {
+            descriptor = open(path, flags, mode);
+        }
+        while (descriptor < 0 && Marshal.GetLastPInvokeError() == Interrupted);
+        return descriptor >= 0 ? descriptor : throw new PosixException("open", path, Marshal.GetLastPInvokeError());
+    }
+
+    private static unsafe int Stat(ReadOnlySpan<byte> nativePath, out FileFacts facts)
+    {
+        const int currentFolder = -100, typeModeOwnerSizeTimesInode = 0x7ff;
+        var buffer = stackalloc byte[256];
+        fixed (byte* path = nativePath)
+        {
+            var result = Mac ? stat(path, buffer) : statx(currentFolder, path, 0, typeModeOwnerSizeTimesInode, buffer);
+            facts = result == 0 ? Parse(buffer) : default;
+            return result == 0 ? 0 : Marshal.GetLastPInvokeError();
+        }
+    }
+
+    private static unsafe int Stat(int descriptor, out FileFacts facts)
+    {
+        const int emptyPath = 0x1000, typeModeOwnerSizeTimesInode = 0x7ff;
+        var buffer = stackalloc byte[256];
+        byte empty = 0;
+        var result = Mac ? fstat(descriptor, buffer) : statx(descriptor, &empty, emptyPath, typeModeOwnerSizeTimesInode, buffer);
+        facts = result == 0 ? Parse(buffer) : default;
+        return result == 0 ? 0 : Marshal.GetLastPInvokeError();
+    }
+
+    // struct statx of Linux (include/uapi/linux/stat.h), the same on every architecture; struct stat of 64-bit macOS
+    private static unsafe FileFacts Parse(byte* b) => Mac
+        ? new FileFacts(
+            Mode: *(ushort*)(b + 4), Owner: *(uint*)(b + 16), Inode: *(ulong*)(b + 8), Size: *(long*)(b + 96),
+            ModifiedSeconds: *(long*)(b + 48), ModifiedNanoseconds: *(long*)(b + 56),
+            ChangedSeconds: *(long*)(b + 64), ChangedNanoseconds: *(long*)(b + 72))
+        : new FileFacts(
+            Mode: *(ushort*)(b + 28), Owner: *(uint*)(b + 20), Inode: *(ulong*)(b + 32), Size: *(long*)(b + 40),
+            ModifiedSeconds: *(long*)(b + 112), ModifiedNanoseconds: *(uint*)(b + 120),
+            ChangedSeconds: *(long*)(b + 96), ChangedNanoseconds: *(uint*)(b + 104));
+
+    private static void Check(int result, string operation, string path)
+    {
+        if (result < 0)
+        {
+            throw new PosixException(operation, path, Marshal.GetLastPInvokeError());
+        }
+    }
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags, int mode);
+
+    [LibraryImport("libc")]
+    private static partial int close(int descriptor);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint read(int descriptor, Span<byte> buffer, nuint count);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint write(int descriptor, ReadOnlySpan<byte> buffer, nuint count);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fsync(int descriptor);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int ftruncate(int descriptor, nint length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint lseek(int descriptor, nint offset, int whence);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int flock(int descriptor, int operation);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int rename(string from, string to);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int renameat2(int fromFolder, string from, int toFolder, string to, uint flags);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int renamex_np(string from, string to, uint flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fchmod(int descriptor, uint mode);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int unlink(string path);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int mkdir(string path, uint mode);
+
+    [LibraryImport("libc")]
+    private static partial uint geteuid();
+
+    [LibraryImport("libc")]
+    private static unsafe partial byte* getenv(byte* name);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static unsafe partial int statx(int folder, byte* path, int flags, uint mask, byte* buffer);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static unsafe partial int stat(byte* path, byte* buffer);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static unsafe partial int fstat(int descriptor, byte* buffer);
+}

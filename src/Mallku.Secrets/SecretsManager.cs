@@ -1,0 +1,321 @@
+using System.Collections.Concurrent;
+using Mallku.Secrets.Sources;
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Secrets;
+
+/// <summary>
+/// Looks secrets up in an ordered list of sources, of which the first that has one wins: the environment, then the
+/// encrypted vault. Safe for concurrent use; make one and keep it.
+/// </summary>
+/// <remarks>
+/// <para>An exact match in any source comes before a loose one (case ignored, <c>-</c> as <c>_</c>). A source that fails
+/// is an error, never "not found".</para>
+/// <para>A value that was found is kept until its source changes: asking for it again takes no lock and allocates
+/// nothing. A change of the environment is seen after at most 100 ms, one of the vault by another process within a
+/// second, and either at once after <see cref="RefreshAsync"/>.</para>
+/// </remarks>
+public sealed class SecretsManager
+{
+    private readonly ISecretSource[] _sources;
+    private readonly FileVault? _vault;
+    private readonly AccessCounts _counts;
+    private Known _known = new([]);
+
+    /// <summary>A manager over sources of the caller's choice, in their order; it can't set or remove.</summary>
+    public SecretsManager(IEnumerable<ISecretSource> sources)
+        : this(sources, vault: null, TimeProvider.System)
+    {
+    }
+
+    private SecretsManager(IEnumerable<ISecretSource> sources, FileVault? vault, TimeProvider clock)
+    {
+        _sources = [.. sources];
+        _vault = vault;
+        _counts = new AccessCounts(clock);
+    }
+
+    /// <summary>
+    /// A manager over the environment and the vault. Reads nothing yet; the vault is opened by the first lookup that
+    /// needs it, and need not exist unless its folder is named.
+    /// </summary>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    public static SecretsManager Open(SecretsOptions? options = null)
+    {
+        options ??= new SecretsOptions();
+        var vault = new FileVault(VaultLocator.Locate(options));
+        return new SecretsManager([new EnvironmentSource(), new VaultSource(vault)], vault, options.TimeProvider);
+    }
+
+    /// <summary>The vault that this manager writes to.</summary>
+    /// <exception cref="InvalidOperationException">It was made over sources alone.</exception>
+    internal FileVault Vault => _vault ?? throw new InvalidOperationException("This manager was made over sources that can't be written.");
+
+    /// <summary>The value of a secret, or null where no source has it.</summary>
+    /// <param name="name">The secret's name.</param>
+    /// <param name="cancellationToken">Ends the lookup.</param>
+    /// <returns>A borrowed value: disposing it does nothing.</returns>
+    /// <exception cref="SecretNameException">No secret can have this name, and none does.</exception>
+    /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
+    /// <exception cref="SecretsException">A source failed.</exception>
+    public ValueTask<SecretValue?> GetAsync(string name, CancellationToken cancellationToken = default)
+    {
+        return TryFindKnown(name, cancellationToken, out var found) ? new(found!.Value) : Ask(this, name, cancellationToken);
+
+        static async ValueTask<SecretValue?> Ask(SecretsManager manager, string name, CancellationToken cancellationToken) =>
+            (await manager.FindAfreshAsync(name, cancellationToken).ConfigureAwait(false))?.Value;
+    }
+
+    /// <summary>The value of a secret, or <paramref name="defaultValue"/> where no source has it.</summary>
+    /// <inheritdoc cref="GetAsync(string, CancellationToken)"/>
+    public async ValueTask<SecretValue> GetOrDefaultAsync(string name, SecretValue defaultValue, CancellationToken cancellationToken = default) =>
+        await GetAsync(name, cancellationToken).ConfigureAwait(false) ?? defaultValue;
+
+    /// <summary>The value of a secret that must be there.</summary>
+    /// <exception cref="SecretNotFoundException">No source has it.</exception>
+    /// <inheritdoc cref="GetAsync(string, CancellationToken)"/>
+    public ValueTask<SecretValue> GetRequiredAsync(string name, CancellationToken cancellationToken = default)
+    {
+        return TryFindKnown(name, cancellationToken, out var found) ? new(found!.Value) : Ask(this, name, cancellationToken);
+
+        static async ValueTask<SecretValue> Ask(SecretsManager manager, string name, CancellationToken cancellationToken) =>
+            (await manager.FindAfreshAsync(name, cancellationToken).ConfigureAwait(false))?.Value ?? throw manager.NotFound(name);
+    }
+
+    /// <summary>A secret with its version and source, or null where no source has it.</summary>
+    /// <inheritdoc cref="GetAsync(string, CancellationToken)"/>
+    public ValueTask<FoundSecret?> FindAsync(string name, CancellationToken cancellationToken = default) =>
+        TryFindKnown(name, cancellationToken, out var found) ? new(found) : FindAfreshAsync(name, cancellationToken);
+
+    /// <summary>Writes a new version of a secret into the vault. It is durable when the task completes.</summary>
+    /// <param name="name">The name; a secret that matches it loosely is updated under its own name.</param>
+    /// <param name="value">Up to 1 MiB; stays the caller's.</param>
+    /// <param name="options">How it is set.</param>
+    /// <param name="cancellationToken">Ends the wait for another writer; a write that has begun is finished.</param>
+    /// <exception cref="SecretNameException">The name breaks the rules.</exception>
+    /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
+    /// <exception cref="SecretsException">The value is not allowed, or the vault can't be opened or written. Nothing changed.</exception>
+    public async ValueTask<SecretChange> SetAsync(
+        string name, SecretValue value, SetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        var parsed = SecretName.Parse(name);
+        var changes = await Vault.SetAsync([new(parsed, value)], options ?? new SetOptions(), cancellationToken).ConfigureAwait(false);
+        return changes[0];
+    }
+
+    /// <summary>Removes a secret from the vault: its values are dropped, its numbers are never used again.</summary>
+    /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
+    /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
+    /// <exception cref="SecretsException">The vault can't be opened or written. Nothing changed.</exception>
+    public ValueTask<SecretChange> RemoveAsync(string name, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return Vault.RemoveAsync(SecretName.Existing(name), cancellationToken);
+    }
+
+    /// <summary>The secrets that the sources know, without values, in the order of their names.</summary>
+    /// <exception cref="SecretsException">A source failed.</exception>
+    public async ValueTask<IReadOnlyList<SecretFacts>> ListAsync(CancellationToken cancellationToken = default)
+    {
+        var lists = new Dictionary<string, SecretFacts>[_sources.Length];
+        var names = new SortedSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < _sources.Length; i++)
+        {
+            lists[i] = new(StringComparer.Ordinal);
+            foreach (var facts in await _sources[i].ListAsync(cancellationToken).ConfigureAwait(false))
+            {
+                lists[i][facts.Name] = facts;
+                names.Add(facts.Name);
+            }
+        }
+
+        var result = new List<SecretFacts>(names.Count);
+        foreach (var name in names)
+        {
+            SecretFacts? winner = null;
+            List<string> shadowed = [];
+            for (var i = 0; i < _sources.Length; i++)
+            {
+                var facts = lists[i].GetValueOrDefault(name)
+                    ?? (await _sources[i].FindAsync(SecretName.Existing(name), cancellationToken).ConfigureAwait(false) is { } found
+                        ? new SecretFacts(found.Name, found.Source, found.Version, found.Created, [])
+                        : null);
+                if (facts is not null && winner is not null)
+                {
+                    shadowed.Add(facts.Source);
+                }
+
+                winner ??= facts;
+            }
+
+            if (winner is not null)
+            {
+                result.Add(winner with { Shadowed = shadowed });
+            }
+        }
+
+        return result;
+    }
+
+    /// <summary>What every source says about a secret, and which one a lookup takes. A source that fails is in the answer.</summary>
+    public async ValueTask<SecretExplanation> ExplainAsync(string name, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        var existing = SecretName.Existing(name);
+        var answers = new List<SourceAnswer>(_sources.Length);
+        foreach (var source in _sources)
+        {
+            answers.Add(await AskAsync(source, existing, cancellationToken).ConfigureAwait(false));
+        }
+
+        SecretsException? error = null;
+        int? winner = null;
+        try
+        {
+            var found = await LookUpAsync(name, cancellationToken).ConfigureAwait(false);
+            winner = found is null ? null : answers.FindIndex(answer => answer.Source == found.Source);
+        }
+        catch (SecretsException e)
+        {
+            error = e;
+        }
+
+        return new SecretExplanation(name, answers, winner, error);
+    }
+
+    /// <summary>Looks at every source now, so that the next lookup sees what changed.</summary>
+    public async ValueTask RefreshAsync(CancellationToken cancellationToken = default)
+    {
+        foreach (var source in _sources)
+        {
+            await source.RefreshAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>How often each secret was handed out by this manager, and when last.</summary>
+    public IReadOnlyList<SecretAccess> GetAccessCounts() => _counts.ToList();
+
+    private SecretNotFoundException NotFound(string name) => new(
+        name,
+        string.Join(" or ", _sources.Select(source => $"{source.Name} ({source.DescribeLookup(SecretName.Existing(name))})")));
+
+    private bool TryFindKnown(string name, CancellationToken cancellationToken, out FoundSecret? found)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        cancellationToken.ThrowIfCancellationRequested();
+        var known = Volatile.Read(ref _known);
+        var now = Environment.TickCount64;
+        if (known.IsCurrent(_sources, now) && known.Secrets.TryGetValue(name, out var entry))
+        {
+            entry.Counter.Add(now);
+            found = entry.Found;
+            return true;
+        }
+
+        found = null;
+        return false;
+    }
+
+    private async ValueTask<FoundSecret?> FindAfreshAsync(string name, CancellationToken cancellationToken)
+    {
+        // The stamps are taken before the sources are asked: a change in between makes the answer stale, never fresh.
+        var now = Environment.TickCount64;
+        var known = Volatile.Read(ref _known);
+        if (!known.IsCurrent(_sources, now))
+        {
+            known = new Known(Array.ConvertAll(_sources, source => source.GetChangeStamp(now)));
+            Volatile.Write(ref _known, known);
+        }
+
+        var found = await LookUpAsync(name, cancellationToken).ConfigureAwait(false);
+        if (found is not null)
+        {
+            var counter = _counts.Get(found);
+            counter.Add(now);
+            known.Secrets[name] = new Entry(found, counter);
+        }
+
+        return found;
+    }
+
+    private async ValueTask<FoundSecret?> LookUpAsync(string name, CancellationToken cancellationToken)
+    {
+        var asked = SecretName.Existing(name);
+        foreach (var source in _sources)
+        {
+            if (await source.FindAsync(asked, cancellationToken).ConfigureAwait(false) is { } found)
+            {
+                return found;
+            }
+        }
+
+        if (!asked.IsValid)
+        {
+            throw new SecretNameException(name);
+        }
+
+        return await LookUpLooselyAsync(asked, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<FoundSecret?> LookUpLooselyAsync(SecretName asked, CancellationToken cancellationToken)
+    {
+        var matches = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var source in _sources)
+        {
+            matches.UnionWith(await source.FindLooseMatchesAsync(asked, cancellationToken).ConfigureAwait(false));
+        }
+
+        return matches.Count switch
+        {
+            0 => null,
+            1 => await LookUpAsync(matches.Min!, cancellationToken).ConfigureAwait(false),
+            _ => throw new AmbiguousSecretNameException(asked.ToString(), [.. matches]),
+        };
+    }
+
+    private static async ValueTask<SourceAnswer> AskAsync(ISecretSource source, SecretName name, CancellationToken cancellationToken)
+    {
+        var lookedFor = source.DescribeLookup(name);
+        try
+        {
+            if (await source.FindAsync(name, cancellationToken).ConfigureAwait(false) is { } found)
+            {
+                return new(source.Name, SourceOutcome.Found, lookedFor, [found.Name], found.Version, found.Created, Error: null);
+            }
+
+            var loose = await source.FindLooseMatchesAsync(name, cancellationToken).ConfigureAwait(false);
+            var only = loose.Count == 1
+                ? await source.FindAsync(SecretName.Existing(loose[0]), cancellationToken).ConfigureAwait(false)
+                : null;
+            var outcome = loose.Count == 0 ? SourceOutcome.NotFound : SourceOutcome.FoundLoosely;
+            return new(source.Name, outcome, lookedFor, loose, only?.Version, only?.Created, Error: null);
+        }
+        catch (SecretsException e)
+        {
+            return new(source.Name, SourceOutcome.Failed, lookedFor, [], Version: null, Created: null, e);
+        }
+    }
+
+    /// <summary>What was found while no source changed.</summary>
+    private sealed class Known(long[] stamps)
+    {
+        internal ConcurrentDictionary<string, Entry> Secrets { get; } = new(StringComparer.Ordinal);
+
+        internal bool IsCurrent(ISecretSource[] sources, long now)
+        {
+            for (var i = 0; i < sources.Length; i++)
+            {
+                // nothing is known before the first lookup
+                if (i >= stamps.Length || sources[i].GetChangeStamp(now) != stamps[i])
+                {
+                    return false;
+                }
+            }
+
+            return stamps.Length == sources.Length;
+        }
+    }
+
+    private sealed record Entry(FoundSecret Found, AccessCounter Counter);
+}

@@ -1,0 +1,338 @@
+using System.Diagnostics.CodeAnalysis;
+using Mallku.Secrets.Files;
+using Mallku.Secrets.Keys;
+
+namespace Mallku.Secrets.Vault;
+
+/// <summary>
+/// The encrypted vault in a <c>.secrets/</c> folder: what it holds now, and changes to it that are durable when they
+/// return. Safe for concurrent use, in this process and by others.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody asks for holds nothing to dispose of.")]
+internal sealed class FileVault(VaultSettings settings)
+{
+    /// <summary>The most UTF-8 bytes that a value may have.</summary>
+    internal const int MaxValueLength = 1 << 20;
+
+    private const int MillisecondsBetweenLooks = 500;
+    private readonly VaultFolder _folder = new(settings);
+    private readonly SemaphoreSlim _opening = new(1, 1);
+    private OpenedVault? _opened;
+    private long _stamp;
+    private long _lastLook = Environment.TickCount64;
+
+    internal VaultSettings Settings => settings;
+
+    /// <summary>What the folder holds, as it was at most half a second ago.</summary>
+    /// <exception cref="VaultOpenException">It can't be opened.</exception>
+    internal async ValueTask<OpenedVault> OpenAsync(CancellationToken cancellationToken)
+    {
+        if (Volatile.Read(ref _opened) is { } opened)
+        {
+            return opened;
+        }
+
+        await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (Volatile.Read(ref _opened) is { } byAnother)
+            {
+                return byAnother;
+            }
+
+            var stamp = Volatile.Read(ref _stamp);
+            var fresh = await _folder.OpenAsync(cancellationToken).ConfigureAwait(false);
+            Volatile.Write(ref _lastLook, Environment.TickCount64);
+            if (stamp == Volatile.Read(ref _stamp))
+            {
+                // nobody changed the folder or asked for a fresh look meanwhile
+                Volatile.Write(ref _opened, fresh);
+            }
+
+            return fresh;
+        }
+        finally
+        {
+            _opening.Release();
+        }
+    }
+
+    /// <summary>Another number when the folder may hold something else; looks at it every half second at most.</summary>
+    internal long GetChangeStamp(long now)
+    {
+        var last = Volatile.Read(ref _lastLook);
+        if (now - last >= MillisecondsBetweenLooks
+            && Interlocked.CompareExchange(ref _lastLook, now, last) == last
+            && Volatile.Read(ref _opened) is { } opened
+            && opened.Watch.HasChanged())
+        {
+            Forget();
+        }
+
+        return Volatile.Read(ref _stamp);
+    }
+
+    /// <summary>Makes the next reader look at the folder.</summary>
+    internal void Forget()
+    {
+        Volatile.Write(ref _opened, null);
+        Interlocked.Increment(ref _stamp);
+    }
+
+    /// <summary>Makes the folder with a new key and an empty vault, or adds what is missing of them.</summary>
+    /// <exception cref="SecretsException">There is a vault already, or the folder can't be written.</exception>
+    internal async ValueTask CreateAsync(CancellationToken cancellationToken)
+    {
+        CreateFolder();
+        using var folderLock = await LockAsync(cancellationToken).ConfigureAwait(false);
+        if (Posix.TryStat(settings.VaultFile, out _) || Posix.TryStat(settings.FormerVaultFile, out _))
+        {
+            throw new SecretsException($"there is a vault in '{settings.Directory}' already; nothing was changed", "add a secret to it: mallku set NAME");
+        }
+
+        if (!Posix.TryStat(settings.GitIgnoreFile, out _))
+        {
+            FileReplacement.CreateNew(settings.GitIgnoreFile, "*\n"u8);
+        }
+
+        var keys = settings.Keys;
+        if (keys.ReadCurrent() is null)
+        {
+            keys.Create();
+        }
+
+        var opened = await _folder.OpenAsync(cancellationToken).ConfigureAwait(false);
+        Replace(opened.Document, opened.Key!);
+        RemoveAbsorbed(opened);
+        Forget();
+    }
+
+    /// <summary>Adds a new version to each of the secrets, all in one write.</summary>
+    /// <exception cref="SecretsException">A value is not allowed, or the vault can't be opened or written; nothing changed.</exception>
+    internal async ValueTask<IReadOnlyList<SecretChange>> SetAsync(
+        IReadOnlyList<KeyValuePair<SecretName, SecretValue>> values, SetOptions options, CancellationToken cancellationToken)
+    {
+        foreach (var (name, value) in values)
+        {
+            RequireValue(name, value, options);
+        }
+
+        return await ChangeAsync(
+            opened =>
+            {
+                var changes = new List<SecretChange>(values.Count);
+                foreach (var (name, value) in values)
+                {
+                    changes.Add(Set(opened, name, value, options));
+                }
+
+                return changes;
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Drops every value of a secret; its numbers are never used again.</summary>
+    /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
+    internal async ValueTask<SecretChange> RemoveAsync(SecretName name, CancellationToken cancellationToken) =>
+        await ChangeAsync(
+            opened =>
+            {
+                var stored = VaultMatch.FindStored(opened, name) ?? throw new SecretNotFoundException(name.ToString(), Describe());
+                if (opened.FindFileError(stored) is { } error)
+                {
+                    throw error;
+                }
+
+                var record = opened.Document.Find(stored)!;
+                var change = new SecretChange(stored, record.Current!.Number, "vault", Created: false, Absorbed(opened));
+                record.Remove(settings.Clock.GetUtcNow());
+                return change;
+            },
+            cancellationToken).ConfigureAwait(false);
+
+    /// <summary>The versions of a secret, or null where the vault never had it.</summary>
+    internal async ValueTask<SecretHistory?> GetHistoryAsync(SecretName name, CancellationToken cancellationToken)
+    {
+        var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
+        var stored = VaultMatch.FindStored(opened, name) ?? name.ToString();
+        if (!opened.Document.Secrets.TryGetValue(stored, out var record))
+        {
+            return null;
+        }
+
+        var versions = record.Versions.ConvertAll(static v => v.ToFacts());
+        versions.Reverse();
+        return new SecretHistory(stored, record.Removed, versions);
+    }
+
+    /// <summary>The vault in words, for an error.</summary>
+    internal string Describe() => $"the vault '{settings.Directory}'";
+
+    /// <summary>Takes the folder's lock and opens what is there under it.</summary>
+    internal async ValueTask<(FolderLock Lock, OpenedVault Opened)> BeginWriteAsync(CancellationToken cancellationToken)
+    {
+        RequireFolder();
+        var folderLock = await LockAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var opened = await _folder.OpenAsync(cancellationToken).ConfigureAwait(false);
+            if (opened.Key is null)
+            {
+                throw NoVault();
+            }
+
+            SettleKeys(opened);
+            return (folderLock, opened);
+        }
+        catch
+        {
+            folderLock.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Takes the folder's lock alone.</summary>
+    internal ValueTask<FolderLock> LockAsync(CancellationToken cancellationToken) =>
+        FolderLock.AcquireAsync(settings.LockFile, settings.Patience, TimeProvider.System, cancellationToken);
+
+    /// <summary>Writes the document as the next generation, under a key; durable when it returns.</summary>
+    internal void Replace(VaultDocument document, DataKey key)
+    {
+        if (new FileInfo(settings.VaultFile).LinkTarget is { } target)
+        {
+            throw new SecretsException(
+                $"'{settings.VaultFile}' is a symbolic link to '{target}', and a write would replace the link; nothing was changed",
+                "use the folder that it points to, by MALLKU_SECRETS_DIR or --dir");
+        }
+
+        document.Generation++;
+        foreach (var record in document.Secrets.Values)
+        {
+            record.Prune(settings.KeepVersions);
+        }
+
+        using var plaintext = VaultFormat.Write(document, capacity: 4096);
+        FileReplacement.Replace(settings.VaultFile, key.Fernet.Encrypt(plaintext.Written));
+    }
+
+    /// <summary>Removes the <c>.secret</c> files that the vault now holds, unless somebody changed one meanwhile.</summary>
+    internal static void RemoveAbsorbed(OpenedVault opened)
+    {
+        foreach (var file in opened.SecretFiles)
+        {
+            if (file.Error is null && Posix.TryStat(file.Path, out var now) && now == file.Facts)
+            {
+                FileReplacement.Remove(file.Path);
+            }
+        }
+    }
+
+    internal static IReadOnlyList<string> Absorbed(OpenedVault opened)
+    {
+        var names = new List<string>();
+        foreach (var file in opened.SecretFiles)
+        {
+            if (file.Error is null)
+            {
+                names.Add(Path.GetFileName(file.Path));
+            }
+        }
+
+        return names;
+    }
+
+    private async ValueTask<T> ChangeAsync<T>(Func<OpenedVault, T> change, CancellationToken cancellationToken)
+    {
+        var (folderLock, opened) = await BeginWriteAsync(cancellationToken).ConfigureAwait(false);
+        using (folderLock)
+        {
+            var result = change(opened);
+            Replace(opened.Document, opened.Key!);
+            RemoveAbsorbed(opened);
+            Forget();
+            return result;
+        }
+    }
+
+    private SecretChange Set(OpenedVault opened, SecretName name, SecretValue value, SetOptions options)
+    {
+        var stored = VaultMatch.FindStored(opened, name) ?? name.ToString();
+        if (opened.FindFileError(stored) is { } error)
+        {
+            throw error;
+        }
+
+        if (!SecretName.TryParse(stored, out _))
+        {
+            throw new SecretNameException(stored);
+        }
+
+        var record = opened.Document.GetOrAdd(stored);
+        var created = record.Current is null;
+        var version = record.Add(JsonToken.Encode(value), VaultDocument.NewVersionId(), settings.Clock.GetUtcNow(), options.Source);
+        return new SecretChange(stored, version.Number, "vault", created, Absorbed(opened));
+    }
+
+    // what a kill in the middle of a rotation left to do
+    private void SettleKeys(OpenedVault opened)
+    {
+        var keys = settings.Keys;
+        if (opened.IsUnderNextKey)
+        {
+            keys.PromoteNext();
+        }
+        else if (!keys.IsGiven && Posix.TryStat(keys.NextPath, out _))
+        {
+            keys.DiscardNext();
+        }
+    }
+
+    private static void RequireValue(SecretName name, SecretValue value, SetOptions options)
+    {
+        if (value.Length == 0 && !options.AllowEmpty)
+        {
+            throw new SecretsException($"the value for '{name}' is empty; nothing was changed", "give a value, or say that it may be empty: --allow-empty");
+        }
+
+        if (value.Length > MaxValueLength)
+        {
+            throw new SecretsException($"the value for '{name}' is longer than 1 MiB; nothing was changed", "keep only the key itself as a secret");
+        }
+    }
+
+    private void CreateFolder()
+    {
+        try
+        {
+            if (!Posix.TryStat(settings.Directory, out var facts))
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(settings.Directory)!);
+                Posix.CreateFolder(settings.Directory);
+            }
+            else
+            {
+                PrivateFile.Require(facts, settings.Directory);
+            }
+        }
+        catch (PosixException e)
+        {
+            throw e.ToWriteError(settings.Directory);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SecretsException($"can't create '{settings.Directory}': {e.Message}", "name another folder by MALLKU_SECRETS_DIR or --dir", e);
+        }
+    }
+
+    private void RequireFolder()
+    {
+        if (!Posix.TryStat(settings.Directory, out var facts))
+        {
+            throw NoVault();
+        }
+
+        PrivateFile.Require(facts, settings.Directory);
+    }
+
+    private VaultOpenException NoVault() => new($"there is no vault in '{settings.Directory}'", "make one: mallku init");
+}

@@ -1,0 +1,81 @@
+using Mallku.Secrets.Files;
+using Mallku.Secrets.Keys;
+
+namespace Mallku.Secrets.Vault;
+
+/// <summary>A <c>NAME.secret</c> file, which wins over the vault; with the error where it does not open.</summary>
+internal sealed record SecretFile(string Name, string Path, FileFacts Facts, VaultOpenException? Error);
+
+/// <summary>What a vault's folder held at one moment. Never changed once readers have it.</summary>
+internal sealed class OpenedVault
+{
+    internal required VaultDocument Document { get; init; }
+
+    /// <summary>Null where the folder has no key yet.</summary>
+    internal required DataKey? Key { get; init; }
+
+    /// <summary>Whether the vault is encrypted under the key that an interrupted rotation did not put in place.</summary>
+    internal bool IsUnderNextKey { get; init; }
+
+    internal IReadOnlyList<SecretFile> SecretFiles { get; init; } = [];
+
+    internal required VaultWatch Watch { get; init; }
+
+    internal VaultOpenException? FindFileError(string name)
+    {
+        foreach (var file in SecretFiles)
+        {
+            if (file.Error is not null && file.Name == name)
+            {
+                return file.Error;
+            }
+        }
+
+        return null;
+    }
+}
+
+/// <summary>Tells whether a vault's folder is another one than it was.</summary>
+internal sealed class VaultWatch
+{
+    // a change within the file system's own tick of time may leave the same facts
+    private const int TickMilliseconds = 100;
+    private readonly List<(byte[] NativePath, string Path, bool Exists, FileFacts Facts)> _seen = [];
+    private int _recheck;
+
+    /// <summary>Notes what the path is now; call it before reading, so that a change in between is seen later.</summary>
+    internal FileFacts? Note(string path, DateTimeOffset now)
+    {
+        var native = Posix.ToNative(path);
+        var exists = Posix.TryStat(native, path, out var facts);
+        _seen.Add((native, path, exists, facts));
+        if (exists && (now - DateTimeOffset.FromUnixTimeSeconds(facts.ChangedSeconds)).TotalMilliseconds - (facts.ChangedNanoseconds / 1e6) < TickMilliseconds)
+        {
+            _recheck = 1;
+        }
+
+        return exists ? facts : null;
+    }
+
+    /// <summary>Looks again. Allocates nothing while nothing changed.</summary>
+    internal bool HasChanged()
+    {
+        foreach (var (nativePath, path, existed, before) in _seen)
+        {
+            try
+            {
+                if (Posix.TryStat(nativePath, path, out var now) != existed || now != before)
+                {
+                    return true;
+                }
+            }
+            catch (PosixException)
+            {
+                // the next reading says why
+                return true;
+            }
+        }
+
+        return Interlocked.Exchange(ref _recheck, 0) == 1;
+    }
+}

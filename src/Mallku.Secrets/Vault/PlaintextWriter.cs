@@ -1,0 +1,71 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Mallku.Secrets.Vault;
+
+/// <summary>
+/// Writes the vault's JSON into a growing buffer that stays in place and is wiped. The platform's writer escapes in
+/// rented arrays that it leaves as they are, and can't write a name that is no text.
+/// </summary>
+internal sealed class PlaintextWriter(int capacity) : IDisposable
+{
+    private byte[] _bytes = SecretValue.Allocate(Math.Max(capacity, 256));
+    private int _length;
+
+    internal ReadOnlySpan<byte> Written => _bytes.AsSpan(0, _length);
+
+    internal void Raw(ReadOnlySpan<byte> json)
+    {
+        json.CopyTo(Reserve(json.Length));
+        _length += json.Length;
+    }
+
+    /// <summary>A comma, unless this is the first thing in its object or array.</summary>
+    internal void Separate()
+    {
+        if (_length > 0 && _bytes[_length - 1] is not ((byte)'{' or (byte)'['))
+        {
+            Raw(","u8);
+        }
+    }
+
+    internal void Name(ReadOnlySpan<byte> plainName)
+    {
+        Separate();
+        Raw("\""u8);
+        Raw(plainName);
+        Raw("\":"u8);
+    }
+
+    internal void Name(string name)
+    {
+        Separate();
+        Text(name);
+        Raw(":"u8);
+    }
+
+    internal void Text(string text) => Raw(JsonToken.Encode(Encoding.UTF8.GetBytes(text)));
+
+    internal void Number(long number)
+    {
+        Utf8Formatter.TryFormat(number, Reserve(20), out var written);
+        _length += written;
+    }
+
+    public void Dispose() => CryptographicOperations.ZeroMemory(_bytes);
+
+    private Span<byte> Reserve(int count)
+    {
+        var needed = _length + count;
+        if (needed > _bytes.Length)
+        {
+            var larger = SecretValue.Allocate((int)Math.Min(Math.Max(needed, 2L * _bytes.Length), Array.MaxLength));
+            Written.CopyTo(larger);
+            CryptographicOperations.ZeroMemory(_bytes);
+            _bytes = larger;
+        }
+
+        return _bytes.AsSpan(_length);
+    }
+}

@@ -1,0 +1,178 @@
+using System.Globalization;
+using System.Security.Cryptography;
+
+namespace Mallku.Secrets.Vault;
+
+/// <summary>A version with its value, as the vault keeps it.</summary>
+internal sealed class VersionRecord
+{
+    internal required int Number { get; init; }
+
+    internal required string Id { get; init; }
+
+    internal required SecretVersionState State { get; set; }
+
+    internal required DateTimeOffset Created { get; init; }
+
+    internal required string Source { get; init; }
+
+    /// <summary>The value as a JSON token; null after the secret was removed.</summary>
+    internal ReadOnlyMemory<byte>? Value { get; set; }
+
+    /// <summary>Members that this version of the program does not know, to be written back as they are.</summary>
+    internal List<RawMember> Others { get; init; } = [];
+
+    internal SecretVersion ToFacts() => new(Number, Id, State, Created, Source);
+}
+
+/// <summary>A member of a JSON object, its value as a token. The name is a token too where it is no text.</summary>
+internal readonly record struct RawMember(ReadOnlyMemory<byte> NameToken, ReadOnlyMemory<byte> Value);
+
+/// <summary>A secret with its versions, the oldest first.</summary>
+internal sealed class SecretRecord(string name)
+{
+    internal string Name { get; } = name;
+
+    /// <summary>The number of the next version; it only grows.</summary>
+    internal int Next { get; set; } = 1;
+
+    internal DateTimeOffset? Removed { get; set; }
+
+    internal List<VersionRecord> Versions { get; } = [];
+
+    internal List<RawMember> Others { get; } = [];
+
+    internal VersionRecord? Current
+    {
+        get
+        {
+            for (var i = Versions.Count - 1; i >= 0; i--)
+            {
+                if (Versions[i].State == SecretVersionState.Current)
+                {
+                    return Versions[i];
+                }
+            }
+
+            return null;
+        }
+    }
+
+    /// <summary>Makes a new version the current one; the current becomes previous, and a previous one retired.</summary>
+    internal VersionRecord Add(ReadOnlyMemory<byte> value, string id, DateTimeOffset created, string source)
+    {
+        foreach (var version in Versions)
+        {
+            version.State = version.State switch
+            {
+                SecretVersionState.Previous => SecretVersionState.Retired,
+                SecretVersionState.Current => SecretVersionState.Previous,
+                var other => other,
+            };
+        }
+
+        var added = new VersionRecord
+        {
+            Number = Next,
+            Id = id,
+            State = SecretVersionState.Current,
+            Created = created,
+            Source = source,
+            Value = value,
+        };
+        Next++;
+        Versions.Add(added);
+        Removed = null;
+        return added;
+    }
+
+    /// <summary>Drops every value; the numbers and the facts stay.</summary>
+    internal void Remove(DateTimeOffset now)
+    {
+        Removed = now;
+        foreach (var version in Versions)
+        {
+            version.State = SecretVersionState.Retired;
+            version.Value = null;
+        }
+    }
+
+    /// <summary>Drops the oldest retired versions until no more than <paramref name="keep"/> are left, or none is retired.</summary>
+    internal void Prune(int keep)
+    {
+        for (var i = 0; Versions.Count > keep && i < Versions.Count;)
+        {
+            if (Versions[i].State == SecretVersionState.Retired)
+            {
+                Versions.RemoveAt(i);
+            }
+            else
+            {
+                i++;
+            }
+        }
+    }
+}
+
+/// <summary>What a vault file holds. A reader's is never changed; a writer changes its own.</summary>
+internal sealed class VaultDocument
+{
+    private readonly Memory<byte> _plaintext;
+
+    /// <param name="plaintext">The array that the values' tokens lie in; wiped with the document.</param>
+    internal VaultDocument(Memory<byte> plaintext) => _plaintext = plaintext;
+
+    /// <summary>One more at each write; 0 for a file that another program began.</summary>
+    internal long Generation { get; set; }
+
+    /// <summary>Whether the file carries the reserved member, so that this program wrote it at some time.</summary>
+    internal bool HasHistory { get; set; }
+
+    /// <summary>By name, removed ones too.</summary>
+    internal SortedDictionary<string, SecretRecord> Secrets { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Flat members whose names are no text; kept, never shown.</summary>
+    internal List<RawMember> Unreadable { get; } = [];
+
+    /// <summary>Members of the reserved one that this version of the program does not know.</summary>
+    internal List<RawMember> Others { get; } = [];
+
+    internal SecretRecord? Find(string name) => Secrets.TryGetValue(name, out var record) && record.Current is not null ? record : null;
+
+    internal IEnumerable<SecretRecord> Existing
+    {
+        get
+        {
+            foreach (var record in Secrets.Values)
+            {
+                if (record.Current is not null)
+                {
+                    yield return record;
+                }
+            }
+        }
+    }
+
+    internal SecretRecord GetOrAdd(string name)
+    {
+        if (!Secrets.TryGetValue(name, out var record))
+        {
+            record = new SecretRecord(name);
+            Secrets.Add(name, record);
+        }
+
+        return record;
+    }
+
+    internal static string NewVersionId()
+    {
+        Span<byte> id = stackalloc byte[16];
+        RandomNumberGenerator.Fill(id);
+        return Convert.ToHexStringLower(id);
+    }
+
+    internal static string Format(DateTimeOffset time) =>
+        time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+
+    ~VaultDocument() => CryptographicOperations.ZeroMemory(_plaintext.Span);
+}

@@ -1,0 +1,113 @@
+namespace Mallku.Secrets.Vault;
+
+/// <summary>
+/// The plaintext of format 1 (docs/formats/vault-v1.md): a flat JSON object as the Python system reads and writes it,
+/// and in one reserved member everything else.
+/// </summary>
+internal static class VaultFormat
+{
+    internal const int Version = 1;
+    internal const int MaxDepth = 1000;
+    internal const string ReservedMember = "$mallku";
+
+    private static readonly string[] States = ["pending", "current", "previous", "retired"];
+
+    internal static string ToText(SecretVersionState state) => States[(int)state];
+
+    internal static bool TryParseState(string? text, out SecretVersionState state)
+    {
+        var index = Array.IndexOf(States, text);
+        state = (SecretVersionState)index;
+        return index >= 0;
+    }
+
+    /// <summary>The plaintext of a document; the caller disposes of it.</summary>
+    internal static PlaintextWriter Write(VaultDocument document, int capacity)
+    {
+        var json = new PlaintextWriter(capacity);
+        json.Raw("{"u8);
+        foreach (var record in document.Existing)
+        {
+            json.Name(record.Name);
+            json.Raw(record.Current!.Value!.Value.Span);
+        }
+
+        Write(json, document.Unreadable);
+        json.Name(ReservedMember);
+        json.Raw("{"u8);
+        json.Name("format"u8);
+        json.Number(Version);
+        json.Name("generation"u8);
+        json.Number(document.Generation);
+        json.Name("secrets"u8);
+        json.Raw("{"u8);
+        foreach (var record in document.Secrets.Values)
+        {
+            json.Name(record.Name);
+            Write(json, record);
+        }
+
+        json.Raw("}"u8);
+        Write(json, document.Others);
+        json.Raw("}}"u8);
+        return json;
+    }
+
+    private static void Write(PlaintextWriter json, SecretRecord record)
+    {
+        json.Raw("{"u8);
+        json.Name("next"u8);
+        json.Number(record.Next);
+        if (record.Removed is { } removed)
+        {
+            json.Name("removed"u8);
+            json.Text(VaultDocument.Format(removed));
+        }
+
+        json.Name("versions"u8);
+        json.Raw("["u8);
+        foreach (var version in record.Versions)
+        {
+            json.Separate();
+            Write(json, version);
+        }
+
+        json.Raw("]"u8);
+        Write(json, record.Others);
+        json.Raw("}"u8);
+    }
+
+    private static void Write(PlaintextWriter json, VersionRecord version)
+    {
+        json.Raw("{"u8);
+        json.Name("number"u8);
+        json.Number(version.Number);
+        json.Name("id"u8);
+        json.Text(version.Id);
+        json.Name("state"u8);
+        json.Text(ToText(version.State));
+        json.Name("created"u8);
+        json.Text(VaultDocument.Format(version.Created));
+        json.Name("source"u8);
+        json.Text(version.Source);
+        if (version.Value is { } value)
+        {
+            json.Name("value"u8);
+            json.Raw(value.Span);
+        }
+
+        Write(json, version.Others);
+        json.Raw("}"u8);
+    }
+
+    private static void Write(PlaintextWriter json, List<RawMember> members)
+    {
+        foreach (var member in members)
+        {
+            json.Separate();
+            json.Raw(member.NameToken.Span);
+            json.Raw(":"u8);
+            json.Raw(member.Value.Span);
+        }
+    }
+}

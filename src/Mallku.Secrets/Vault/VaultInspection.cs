@@ -1,0 +1,208 @@
+using Mallku.Secrets.Files;
+
+namespace Mallku.Secrets.Vault;
+
+/// <summary>How bad a finding is.</summary>
+internal enum FindingLevel
+{
+    /// <summary>As it should be.</summary>
+    Ok,
+
+    /// <summary>Works, and should be mended.</summary>
+    Warning,
+
+    /// <summary>Does not work, or is not safe.</summary>
+    Error,
+}
+
+/// <summary>One thing that was looked at.</summary>
+/// <param name="Level">How bad it is.</param>
+/// <param name="Check">A stable name of what was looked at, such as <c>folder-mode</c>.</param>
+/// <param name="What">What was found, without values.</param>
+/// <param name="Remedy">What to do, where there is something to do.</param>
+internal sealed record Finding(FindingLevel Level, string Check, string What, string? Remedy);
+
+/// <summary>Looks over a vault's folder, changing nothing.</summary>
+internal sealed class VaultInspection(VaultSettings settings)
+{
+    private readonly List<Finding> _findings = [];
+
+    /// <summary>Everything that was looked at, in the order in which to mend it.</summary>
+    internal static async ValueTask<IReadOnlyList<Finding>> InspectAsync(FileVault vault, CancellationToken cancellationToken)
+    {
+        var inspection = new VaultInspection(vault.Settings);
+        if (inspection.InspectFolder())
+        {
+            inspection.InspectModes();
+            inspection.InspectGitIgnore();
+            inspection.InspectLeftovers();
+            inspection.InspectKeyPlace();
+            await inspection.InspectContentAsync(vault, cancellationToken).ConfigureAwait(false);
+        }
+
+        return inspection._findings;
+    }
+
+    private bool InspectFolder()
+    {
+        if (!Posix.TryStat(settings.Directory, out var facts))
+        {
+            Add(FindingLevel.Error, "folder", $"there is no vault in '{settings.Directory}'", "make one: mallku init");
+            return false;
+        }
+
+        Add(FindingLevel.Ok, "folder", settings.Directory, null);
+        Require(facts, settings.Directory, "folder-mode");
+        return facts.IsFolder;
+    }
+
+    private void InspectModes()
+    {
+        var keys = settings.Keys;
+        var found = _findings.Count;
+        foreach (var path in Directory.EnumerateFiles(settings.Directory)
+            .Append(keys.Path).Append(keys.NextPath).Append(keys.FormerPath).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        {
+            if (path != settings.GitIgnoreFile && Posix.TryStat(path, out var facts))
+            {
+                Require(facts, path, "file-mode", silentWhenRight: true);
+            }
+        }
+
+        if (_findings.Count == found)
+        {
+            Add(FindingLevel.Ok, "file-mode", "only this user can read the files", null);
+        }
+    }
+
+    private void InspectGitIgnore()
+    {
+        var ignores = File.Exists(settings.GitIgnoreFile)
+            && File.ReadLines(settings.GitIgnoreFile).Any(static line => line.Trim() == "*");
+        Add(
+            ignores ? FindingLevel.Ok : FindingLevel.Warning,
+            "gitignore",
+            ignores ? "git ignores the folder" : $"git does not ignore all of '{settings.Directory}'",
+            ignores ? null : $"echo '*' > {PrivateFile.ShellQuote(settings.GitIgnoreFile)}");
+    }
+
+    private void InspectLeftovers()
+    {
+        foreach (var path in Directory.EnumerateFiles(settings.Directory, "*" + FileReplacement.TemporarySuffix).Order(StringComparer.Ordinal))
+        {
+            Add(FindingLevel.Warning, "leftover", $"'{path}' is left from a write that was cut off", "the next write removes it; or: mallku set NAME");
+        }
+
+        var keys = settings.Keys;
+        if (!keys.IsGiven && Posix.TryStat(keys.NextPath, out _))
+        {
+            Add(FindingLevel.Warning, "leftover", "a rotation of the key was cut off; the vault opens", "the next write settles it: mallku key rotate");
+        }
+
+        if (!keys.IsGiven && Posix.TryStat(keys.FormerPath, out _))
+        {
+            Add(
+                FindingLevel.Ok,
+                "former-key",
+                $"the key from before the last rotation is kept in '{keys.FormerPath}'",
+                $"when no program uses it any more: rm {PrivateFile.ShellQuote(keys.FormerPath)}");
+        }
+    }
+
+    private void InspectKeyPlace()
+    {
+        var keys = settings.Keys;
+        if (keys.IsGiven)
+        {
+            Add(FindingLevel.Ok, "key-place", "the key comes from MALLKU_ENCRYPTION_KEY", null);
+        }
+        else if (Path.GetDirectoryName(keys.Path) == settings.Directory)
+        {
+            Add(
+                FindingLevel.Warning,
+                "key-place",
+                "the key lies beside the data: who copies the folder has both",
+                "move it and name its place by MALLKU_KEY_FILE");
+        }
+        else
+        {
+            Add(FindingLevel.Ok, "key-place", $"the key lies apart from the data, in '{keys.Path}'", null);
+        }
+    }
+
+    private async ValueTask InspectContentAsync(FileVault vault, CancellationToken cancellationToken)
+    {
+        OpenedVault opened;
+        try
+        {
+            opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (SecretsException e)
+        {
+            Add(FindingLevel.Error, "vault", e.Problem, e.Remedy);
+            return;
+        }
+
+        if (opened.Key is null)
+        {
+            Add(FindingLevel.Error, "vault", $"there is no vault in '{settings.Directory}'", "make one: mallku init");
+            return;
+        }
+
+        Add(FindingLevel.Ok, "vault", $"the vault opens: {opened.Document.Existing.Count()} secrets, generation {opened.Document.Generation}", null);
+        foreach (var file in opened.SecretFiles)
+        {
+            Add(
+                file.Error is null ? FindingLevel.Warning : FindingLevel.Error,
+                "secret-file",
+                file.Error?.Problem ?? $"'{file.Path}' wins over the vault",
+                file.Error?.Remedy ?? "the next write takes it into the vault: mallku key rotate");
+        }
+
+        foreach (var record in opened.Document.Existing)
+        {
+            if (!SecretName.TryParse(record.Name, out _))
+            {
+                Add(
+                    FindingLevel.Warning,
+                    "name",
+                    $"'{SecretsException.Show(record.Name)}' is no name for a secret: it can be read and removed, and not set",
+                    "set it under another name, then remove it");
+            }
+        }
+
+        InspectClock(opened);
+    }
+
+    private void InspectClock(OpenedVault opened)
+    {
+        var now = settings.Clock.GetUtcNow();
+        var newest = opened.Document.Secrets.Values.SelectMany(static record => record.Versions).Select(static version => version.Created)
+            .DefaultIfEmpty(DateTimeOffset.MinValue).Max();
+        Add(
+            newest <= now + TimeSpan.FromMinutes(1) ? FindingLevel.Ok : FindingLevel.Warning,
+            "clock",
+            newest <= now + TimeSpan.FromMinutes(1)
+                ? "no version was written in the future"
+                : $"a version says that it was written at {VaultDocument.Format(newest)}, and it is {VaultDocument.Format(now)} here",
+            newest <= now + TimeSpan.FromMinutes(1) ? null : "set the clock right, here or where it was written");
+    }
+
+    private void Require(FileFacts facts, string path, string check, bool silentWhenRight = false)
+    {
+        try
+        {
+            PrivateFile.Require(facts, path);
+            if (!silentWhenRight)
+            {
+                Add(FindingLevel.Ok, check, "only this user can read the folder", null);
+            }
+        }
+        catch (VaultOpenException e)
+        {
+            Add(FindingLevel.Error, check, e.Problem, e.Remedy);
+        }
+    }
+
+    private void Add(FindingLevel level, string check, string what, string? remedy) => _findings.Add(new Finding(level, check, what, remedy));
+}

@@ -1,0 +1,141 @@
+using Mallku.Secrets.Files;
+
+namespace Mallku.Secrets.Vault;
+
+/// <summary>What a rotation of the data key did.</summary>
+/// <param name="KeyFile">The file that holds the new key.</param>
+/// <param name="FormerKeyFile">The file that keeps the former one.</param>
+/// <param name="Secrets">How many secrets are now encrypted under the new key.</param>
+/// <param name="Absorbed">Names of the <c>.secret</c> files that were taken into the vault and then removed.</param>
+internal sealed record KeyRotation(string KeyFile, string FormerKeyFile, int Secrets, IReadOnlyList<string> Absorbed);
+
+/// <summary>Where the data key is and whether it fits.</summary>
+/// <param name="Origin"><c>file</c> or <c>environment</c>.</param>
+/// <param name="Path">The file, or null.</param>
+/// <param name="BesideData">Whether the file lies in the vault's own folder.</param>
+/// <param name="Opens">Whether the vault opens with it.</param>
+/// <param name="Created">When the file was last written, in UTC.</param>
+/// <param name="FormerKeyKept">Whether the key from before the last rotation is still there.</param>
+/// <param name="RotationInterrupted">Whether a rotation was cut off; the next write settles it.</param>
+/// <param name="Problem">Why the vault does not open, where it does not.</param>
+internal sealed record KeyStatus(
+    string Origin,
+    string? Path,
+    bool BesideData,
+    bool Opens,
+    DateTimeOffset? Created,
+    bool FormerKeyKept,
+    bool RotationInterrupted,
+    VaultOpenException? Problem);
+
+/// <summary>The life of the vault's data key: its state, its rotation, and the repair after a writer with a former key.</summary>
+internal static class VaultKeys
+{
+    /// <summary>
+    /// Encrypts the vault under a new key and puts that in the place of the former, which is kept. A kill at any
+    /// instruction leaves a vault that opens; the next write settles what was left to do.
+    /// </summary>
+    /// <exception cref="SecretsException">The key is not in a file, or the vault can't be opened or written.</exception>
+    internal static async ValueTask<KeyRotation> RotateAsync(FileVault vault, CancellationToken cancellationToken)
+    {
+        var keys = vault.Settings.Keys;
+        if (keys.IsGiven)
+        {
+            throw new SecretsException(
+                "the key comes from MALLKU_ENCRYPTION_KEY, which a rotation can't replace; nothing was changed",
+                "put the key into a file of mode 0600, name it by MALLKU_KEY_FILE, unset MALLKU_ENCRYPTION_KEY, and rotate then");
+        }
+
+        var (folderLock, opened) = await vault.BeginWriteAsync(cancellationToken).ConfigureAwait(false);
+        using (folderLock)
+        {
+            foreach (var file in opened.SecretFiles)
+            {
+                if (file.Error is { } error)
+                {
+                    throw error;
+                }
+            }
+
+            var next = keys.PrepareNext();
+            // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
+            vault.Replace(opened.Document, next);
+            keys.PromoteNext();
+            FileVault.RemoveAbsorbed(opened);
+            vault.Forget();
+            return new KeyRotation(keys.Path, keys.FormerPath, opened.Document.Existing.Count(), FileVault.Absorbed(opened));
+        }
+    }
+
+    /// <summary>
+    /// Merges what another program wrote, with a former key or starting afresh, into the former vault file: its values
+    /// count as outside changes, and what it does not have is kept.
+    /// </summary>
+    /// <returns>The names whose values came from the other program.</returns>
+    /// <exception cref="SecretsException">There is nothing to merge, or no key opens one of the files.</exception>
+    internal static async ValueTask<IReadOnlyList<string>> RecoverAsync(FileVault vault, CancellationToken cancellationToken)
+    {
+        var settings = vault.Settings;
+        using var folderLock = await vault.LockAsync(cancellationToken).ConfigureAwait(false);
+        var folder = new VaultFolder(settings);
+        var foreign = folder.TryOpenWithAnyKey(settings.VaultFile)
+            ?? throw new VaultOpenException($"no key that is there opens '{settings.VaultFile}'", $"put the former file, '{settings.FormerVaultFile}', or a backup in its place");
+        var current = settings.Keys.ReadCurrent()
+            ?? throw new VaultOpenException($"the key '{settings.Keys.Path}' is gone", "put the key file back");
+        if (foreign.Document.HasHistory && foreign.Key.Text == current.Text)
+        {
+            throw new SecretsException("there is nothing to merge: the vault opens with its key", "go on as usual");
+        }
+
+        var whole = folder.TryOpenWithAnyKey(settings.FormerVaultFile) is { Document.HasHistory: true } former
+            ? former
+            : throw new VaultOpenException(
+                $"the former file '{settings.FormerVaultFile}' does not open, so there is nothing to merge with",
+                "put a backup of it in its place");
+
+        var merged = new List<string>();
+        foreach (var record in foreign.Document.Existing)
+        {
+            var value = record.Current!.Value!.Value;
+            var target = whole.Document.GetOrAdd(record.Name);
+            if (target.Current?.Value is not { } known || !JsonToken.AreSame(known, value))
+            {
+                VaultReader.AddExternal(target, value, record.Current.Created, current);
+                merged.Add(record.Name);
+            }
+        }
+
+        vault.Replace(whole.Document, current);
+        vault.Forget();
+        return merged;
+    }
+
+    /// <summary>Looks at the key, without changing anything.</summary>
+    internal static async ValueTask<KeyStatus> GetStatusAsync(FileVault vault, CancellationToken cancellationToken)
+    {
+        var settings = vault.Settings;
+        var keys = settings.Keys;
+        OpenedVault? opened = null;
+        VaultOpenException? problem = null;
+        try
+        {
+            opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
+            problem = opened.Key is null ? new VaultOpenException($"there is no vault in '{settings.Directory}'", "make one: mallku init") : null;
+        }
+        catch (VaultOpenException e)
+        {
+            problem = e;
+        }
+
+        var exists = Posix.TryStat(keys.Path, out var facts) && !keys.IsGiven;
+        return new KeyStatus(
+            keys.IsGiven ? "environment" : "file",
+            keys.IsGiven ? null : keys.Path,
+            !keys.IsGiven && Path.GetDirectoryName(keys.Path) == settings.Directory,
+            problem is null,
+            exists ? facts.Modified : null,
+            !keys.IsGiven && Posix.TryStat(keys.FormerPath, out _),
+            !keys.IsGiven && (Posix.TryStat(keys.NextPath, out _) || opened is { IsUnderNextKey: true }),
+            problem);
+    }
+}

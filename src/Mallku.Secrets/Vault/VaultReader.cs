@@ -1,0 +1,381 @@
+using System.Globalization;
+using System.Text.Json;
+using Mallku.Secrets.Keys;
+
+namespace Mallku.Secrets.Vault;
+
+/// <summary>Reads the plaintext of format 1, and takes note of what other programs changed since the last write.</summary>
+internal sealed class VaultReader
+{
+    private readonly Memory<byte> _plaintext;
+    private readonly Memory<byte> _readable;
+    private readonly string _path;
+    private readonly VaultDocument _document;
+    private readonly Dictionary<string, ReadOnlyMemory<byte>> _flat = new(StringComparer.Ordinal);
+
+    private VaultReader(Memory<byte> plaintext, Memory<byte> readable, string path)
+    {
+        _plaintext = plaintext;
+        _readable = readable;
+        _path = path;
+        _document = new VaultDocument(plaintext);
+    }
+
+    /// <summary>Reads a document, whose values stay in <paramref name="plaintext"/>, which it takes over.</summary>
+    /// <param name="plaintext">The decrypted file, in an array that stays in place.</param>
+    /// <param name="written">When the file was written, as its token says: the time of outside changes.</param>
+    /// <param name="key">Names outside changes.</param>
+    /// <param name="path">The file, for errors.</param>
+    /// <exception cref="VaultOpenException">It is no JSON object, or its reserved member is not what this program writes.</exception>
+    internal static VaultDocument Read(Memory<byte> plaintext, DateTimeOffset written, DataKey key, string path)
+    {
+        VaultReader reader;
+        try
+        {
+            reader = new VaultReader(plaintext, plaintext, path);
+            reader.ReadMembers();
+        }
+        catch (JsonException)
+        {
+            try
+            {
+                // Python writes NaN and infinities, which JSON does not have
+                reader = new VaultReader(plaintext, MaskNonFiniteNumbers(plaintext.Span), path);
+                reader.ReadMembers();
+            }
+            catch (JsonException e)
+            {
+                // its own message would quote the plaintext
+                throw Damaged(path, string.Create(CultureInfo.InvariantCulture, $"is no JSON at byte {e.BytePositionInLine ?? 0}"));
+            }
+        }
+
+        return reader.Reconcile(written, key);
+    }
+
+    /// <summary>Takes note of a value that another program wrote.</summary>
+    internal static void AddExternal(SecretRecord record, ReadOnlyMemory<byte> value, DateTimeOffset written, DataKey key) =>
+        record.Add(value, key.DeriveExternalVersionId(record.Name, record.Next, value.Span), written, VersionSources.External);
+
+    /// <summary>Whether the text is one JSON value, or what Python writes in the place of one.</summary>
+    internal static bool IsOneValue(ReadOnlySpan<byte> text)
+    {
+        if (text.SequenceEqual("NaN"u8) || text.SequenceEqual("Infinity"u8) || text.SequenceEqual("-Infinity"u8))
+        {
+            return true;
+        }
+
+        try
+        {
+            var json = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = VaultFormat.MaxDepth });
+            json.Read();
+            json.Skip();
+            return !json.Read();
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private VaultDocument Reconcile(DateTimeOffset written, DataKey key)
+    {
+        foreach (var (name, value) in _flat)
+        {
+            var record = _document.GetOrAdd(name);
+            if (record.Current?.Value is not { } current || !JsonToken.AreSame(current, value))
+            {
+                AddExternal(record, value, written, key);
+            }
+        }
+
+        foreach (var record in _document.Secrets.Values)
+        {
+            if (record.Current is not null && !_flat.ContainsKey(record.Name))
+            {
+                record.Remove(written);
+            }
+        }
+
+        return _document;
+    }
+
+    private void ReadMembers()
+    {
+        var json = new Utf8JsonReader(_readable.Span, new JsonReaderOptions { MaxDepth = VaultFormat.MaxDepth });
+        json.Read();
+        if (json.TokenType != JsonTokenType.StartObject)
+        {
+            throw Damaged(_path, "holds no JSON object");
+        }
+
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var nameToken = SliceName(json);
+            var name = ReadText(ref json);
+            json.Read();
+            if (name == VaultFormat.ReservedMember)
+            {
+                ReadReserved(ref json);
+            }
+            else if (name is null)
+            {
+                _document.Unreadable.Add(new RawMember(nameToken, SkipValue(ref json)));
+            }
+            else
+            {
+                // the last one counts where a name is there twice, as in Python
+                _flat[name] = SkipValue(ref json);
+            }
+        }
+
+        // throws when anything follows the object
+        json.Read();
+    }
+
+    private void ReadReserved(ref Utf8JsonReader json)
+    {
+        RequireToken(json, JsonTokenType.StartObject, VaultFormat.ReservedMember);
+        _document.HasHistory = true;
+        var format = 0L;
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var nameToken = SliceName(json);
+            var name = ReadText(ref json);
+            json.Read();
+            switch (name)
+            {
+                case "format":
+                    format = ReadNumber(ref json, "format", long.MaxValue);
+                    break;
+                case "generation":
+                    _document.Generation = ReadNumber(ref json, "generation", long.MaxValue - 1);
+                    break;
+                case "secrets":
+                    ReadSecrets(ref json);
+                    break;
+                default:
+                    _document.Others.Add(new RawMember(nameToken, SkipValue(ref json)));
+                    break;
+            }
+        }
+
+        if (format != VaultFormat.Version)
+        {
+            throw new VaultOpenException(
+                string.Create(CultureInfo.InvariantCulture, $"'{_path}' is of format {format}, and this mallku knows format {VaultFormat.Version}"),
+                "use a newer mallku");
+        }
+    }
+
+    private void ReadSecrets(ref Utf8JsonReader json)
+    {
+        RequireToken(json, JsonTokenType.StartObject, "secrets");
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var name = ReadText(ref json) ?? throw Misunderstood("secrets");
+            json.Read();
+            RequireToken(json, JsonTokenType.StartObject, "secrets");
+            var record = new SecretRecord(name);
+            if (!_document.Secrets.TryAdd(name, record))
+            {
+                throw Misunderstood("secrets");
+            }
+
+            ReadSecret(ref json, record);
+        }
+    }
+
+    private void ReadSecret(ref Utf8JsonReader json, SecretRecord record)
+    {
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var nameToken = SliceName(json);
+            var name = ReadText(ref json);
+            json.Read();
+            switch (name)
+            {
+                case "next":
+                    record.Next = (int)ReadNumber(ref json, "next", int.MaxValue - 1);
+                    break;
+                case "removed":
+                    record.Removed = ReadTime(ref json, "removed");
+                    break;
+                case "versions":
+                    RequireToken(json, JsonTokenType.StartArray, "versions");
+                    while (json.Read() && json.TokenType == JsonTokenType.StartObject)
+                    {
+                        record.Versions.Add(ReadVersion(ref json));
+                    }
+
+                    break;
+                default:
+                    record.Others.Add(new RawMember(nameToken, SkipValue(ref json)));
+                    break;
+            }
+        }
+
+        var last = 0;
+        var current = 0;
+        foreach (var version in record.Versions)
+        {
+            current += version.State == SecretVersionState.Current ? 1 : 0;
+            if (version.Number <= last || version.Number >= record.Next || (version.State != SecretVersionState.Retired && version.Value is null))
+            {
+                throw Misunderstood("versions");
+            }
+
+            last = version.Number;
+        }
+
+        if (current > 1)
+        {
+            throw Misunderstood("versions");
+        }
+    }
+
+    private VersionRecord ReadVersion(ref Utf8JsonReader json)
+    {
+        long number = 0;
+        string? id = null, state = null, source = null;
+        DateTimeOffset? created = null;
+        ReadOnlyMemory<byte>? value = null;
+        var others = new List<RawMember>();
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var nameToken = SliceName(json);
+            var name = ReadText(ref json);
+            json.Read();
+            switch (name)
+            {
+                case "number":
+                    number = ReadNumber(ref json, "number", int.MaxValue - 2);
+                    break;
+                case "id":
+                    id = ReadString(ref json, "id");
+                    break;
+                case "state":
+                    state = ReadString(ref json, "state");
+                    break;
+                case "created":
+                    created = ReadTime(ref json, "created");
+                    break;
+                case "source":
+                    source = ReadString(ref json, "source");
+                    break;
+                case "value":
+                    value = SkipValue(ref json);
+                    break;
+                default:
+                    others.Add(new RawMember(nameToken, SkipValue(ref json)));
+                    break;
+            }
+        }
+
+        if (number < 1 || id is null || source is null || created is null || !VaultFormat.TryParseState(state, out var parsed))
+        {
+            throw Misunderstood("versions");
+        }
+
+        return new VersionRecord
+        {
+            Number = (int)number,
+            Id = id,
+            State = parsed,
+            Created = created.Value,
+            Source = source,
+            Value = value,
+            Others = others,
+        };
+    }
+
+    private ReadOnlyMemory<byte> SkipValue(ref Utf8JsonReader json)
+    {
+        var start = json.TokenStartIndex;
+        json.Skip();
+        return Slice(start, json.BytesConsumed);
+    }
+
+    // the reader has consumed the colon with the name, and white space may stand before it
+    private ReadOnlyMemory<byte> SliceName(in Utf8JsonReader json)
+    {
+        var slice = Slice(json.TokenStartIndex, json.BytesConsumed);
+        return slice[..(slice.Span.LastIndexOf((byte)'"') + 1)];
+    }
+
+    private ReadOnlyMemory<byte> Slice(long start, long end) => _plaintext[(int)start..(int)end];
+
+    private static string? ReadText(ref Utf8JsonReader json)
+    {
+        try
+        {
+            return json.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    private string ReadString(ref Utf8JsonReader json, string member)
+    {
+        RequireToken(json, JsonTokenType.String, member);
+        return ReadText(ref json) ?? throw Misunderstood(member);
+    }
+
+    private long ReadNumber(ref Utf8JsonReader json, string member, long most)
+    {
+        RequireToken(json, JsonTokenType.Number, member);
+        return json.TryGetInt64(out var number) && number >= 0 && number <= most ? number : throw Misunderstood(member);
+    }
+
+    private DateTimeOffset ReadTime(ref Utf8JsonReader json, string member) =>
+        DateTimeOffset.TryParse(
+            ReadString(ref json, member), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)
+            ? time
+            : throw Misunderstood(member);
+
+    private void RequireToken(in Utf8JsonReader json, JsonTokenType expected, string member)
+    {
+        if (json.TokenType != expected)
+        {
+            throw Misunderstood(member);
+        }
+    }
+
+    private VaultOpenException Misunderstood(string member) => Damaged(_path, $"has a '{member}' in \"{VaultFormat.ReservedMember}\" that no mallku wrote");
+
+    private static VaultOpenException Damaged(string path, string what) => new(
+        $"the vault '{path}' opens and {what}",
+        $"put the former file, '{path}{Files.FileReplacement.FormerSuffix}', or a backup in its place");
+
+    /// <summary>Numbers of the same length in the place of what Python calls NaN, Infinity and -Infinity.</summary>
+    private static byte[] MaskNonFiniteNumbers(ReadOnlySpan<byte> plaintext)
+    {
+        var masked = SecretValue.Allocate(plaintext.Length);
+        plaintext.CopyTo(masked);
+        var inString = false;
+        for (var i = 0; i < masked.Length; i++)
+        {
+            var rest = masked.AsSpan(i);
+            if (inString && rest[0] == (byte)'\\')
+            {
+                i++;
+            }
+            else if (rest[0] == (byte)'"')
+            {
+                inString = !inString;
+            }
+            else if (!inString && rest.StartsWith("NaN"u8))
+            {
+                "0e0"u8.CopyTo(rest);
+            }
+            else if (!inString && rest.StartsWith("Infinity"u8))
+            {
+                "1e999999"u8.CopyTo(rest);
+            }
+        }
+
+        return masked;
+    }
+}

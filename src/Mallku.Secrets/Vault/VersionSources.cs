@@ -1,0 +1,8 @@
+namespace Mallku.Secrets.Vault;
+
+/// <summary>Who wrote a version, as the vault says it.</summary>
+internal static class VersionSources
+{
+    /// <summary>Another program, such as the Python system.</summary>
+    internal const string External = "external";
+}
