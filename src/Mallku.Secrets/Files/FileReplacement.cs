@@ -46,13 +46,15 @@ internal static class FileReplacement
         FlushFolder(path);
     }
 
-    /// <summary>Writes a file that must not exist, 0600, and waits until it is on the disk.</summary>
-    /// <exception cref="SecretsException">It could not be written, or exists.</exception>
-    internal static void CreateNew(string path, ReadOnlySpan<byte> content)
+    /// <summary>Writes a file that does not exist yet, 0600, and waits until it is on the disk.</summary>
+    /// <exception cref="SecretsException">It could not be written.</exception>
+    internal static void Create(string path, ReadOnlySpan<byte> content)
     {
+        var temporary = path + TemporarySuffix;
         try
         {
-            WriteNew(path, content);
+            WriteFlushed(temporary, content);
+            Posix.Rename(temporary, path);
         }
         catch (PosixException e)
         {
@@ -139,11 +141,6 @@ internal static class FileReplacement
     {
         // what a kill left behind; nobody else writes while the lock is held
         Posix.Unlink(path);
-        WriteNew(path, content);
-    }
-
-    private static void WriteNew(string path, ReadOnlySpan<byte> content)
-    {
         var descriptor = Posix.CreateNew(path);
         try
         {

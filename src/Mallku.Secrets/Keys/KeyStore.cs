@@ -49,7 +49,7 @@ internal sealed class KeyStore
     internal void Create()
     {
         var key = DataKey.Generate(_clock);
-        FileReplacement.CreateNew(Path, key.Text.Bytes);
+        FileReplacement.Create(Path, key.Text.Bytes);
     }
 
     /// <summary>The first step of a rotation: a new key, durable, not yet in use.</summary>
@@ -57,7 +57,7 @@ internal sealed class KeyStore
     {
         var key = DataKey.Generate(_clock);
         FileReplacement.Remove(NextPath);
-        FileReplacement.CreateNew(NextPath, key.Text.Bytes);
+        FileReplacement.Create(NextPath, key.Text.Bytes);
         return key;
     }
 

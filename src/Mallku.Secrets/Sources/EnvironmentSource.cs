@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Unicode;
 using Mallku.Secrets.Files;
 
 namespace Mallku.Secrets.Sources;
@@ -57,7 +58,7 @@ public sealed class EnvironmentSource : ISecretSource
                 Interlocked.Increment(ref _stamp);
             }
 
-            value = variable.Value;
+            value = variable.Fault is { } fault ? throw fault : variable.Value;
         }
 
         return new(value is null ? null : new FoundSecret(name.ToString(), value, SourceName, Version: null, Created: null));
@@ -133,10 +134,13 @@ public sealed class EnvironmentSource : ISecretSource
         /// <summary>What counts, or null.</summary>
         internal SecretValue? Value { get; private set; }
 
+        /// <summary>Why what counts can't be used, where it can't.</summary>
+        internal SecretsException? Fault { get; private set; }
+
         /// <summary>Reads both ways; true when what counts is another value now.</summary>
         internal bool LookAgain()
         {
-            var before = Value;
+            var (before, wasFaulty) = (Value, Fault is not null);
             if (!IsNativeUnchanged())
             {
                 _native = ReadNative();
@@ -148,9 +152,10 @@ public sealed class EnvironmentSource : ISecretSource
             {
                 _managed = managed;
                 Value = managed;
+                Fault = null;
             }
 
-            return before != Value;
+            return before != Value || wasFaulty != (Fault is not null);
         }
 
         private bool IsNativeUnchanged()
@@ -166,19 +171,19 @@ public sealed class EnvironmentSource : ISecretSource
 
         private SecretValue? ReadNative()
         {
+            Fault = null;
             if (OperatingSystem.IsWindows() || !Posix.TryGetVariable(_nativeName, out var value) || value.Length == 0)
             {
                 return null;
             }
 
-            try
+            if (!Utf8.IsValid(value))
             {
-                return SecretValue.Borrowed(value);
+                Fault = new SecretsException($"the environment variable {Name} is not valid UTF-8", $"set it again, or unset {Name}");
+                return null;
             }
-            catch (ArgumentException e)
-            {
-                throw new SecretsException($"the environment variable {Name} is not valid UTF-8", $"set it again, or unset {Name}", e);
-            }
+
+            return SecretValue.Borrowed(value);
         }
 
         private SecretValue? ReadManaged() =>

@@ -92,7 +92,7 @@ internal sealed class FileVault(VaultSettings settings)
 
         if (!Posix.TryStat(settings.GitIgnoreFile, out _))
         {
-            FileReplacement.CreateNew(settings.GitIgnoreFile, "*\n"u8);
+            FileReplacement.Create(settings.GitIgnoreFile, "*\n"u8);
         }
 
         var keys = settings.Keys;

@@ -39,10 +39,14 @@ internal sealed class VaultFolder(VaultSettings settings)
     /// <summary>Opens another file as a vault, with whichever of the keys fits; null where none does or there is none.</summary>
     internal (VaultDocument Document, DataKey Key)? TryOpenWithAnyKey(string path)
     {
-        var token = PrivateFile.Read(path, out _);
+        if (PrivateFile.Read(path, out _) is not { } token)
+        {
+            return null;
+        }
+
         foreach (var key in new[] { _keys.ReadCurrent(), _keys.ReadNext(), _keys.ReadFormer() })
         {
-            if (token is not null && key is not null && TryDecrypt(token, key, out var plaintext, out var written))
+            if (key is not null && TryDecrypt(token, key, out var plaintext, out var written))
             {
                 return (VaultReader.Read(plaintext, written, key, path), key);
             }

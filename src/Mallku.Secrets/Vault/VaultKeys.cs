@@ -78,15 +78,15 @@ internal static class VaultKeys
         var settings = vault.Settings;
         using var folderLock = await vault.LockAsync(cancellationToken).ConfigureAwait(false);
         var folder = new VaultFolder(settings);
+        if (await OpensAsync(folder, cancellationToken).ConfigureAwait(false))
+        {
+            throw new SecretsException("there is nothing to merge: the vault opens", "go on as usual");
+        }
+
         var foreign = folder.TryOpenWithAnyKey(settings.VaultFile)
             ?? throw new VaultOpenException($"no key that is there opens '{settings.VaultFile}'", $"put the former file, '{settings.FormerVaultFile}', or a backup in its place");
         var current = settings.Keys.ReadCurrent()
             ?? throw new VaultOpenException($"the key '{settings.Keys.Path}' is gone", "put the key file back");
-        if (foreign.Document.HasHistory && foreign.Key.Text == current.Text)
-        {
-            throw new SecretsException("there is nothing to merge: the vault opens with its key", "go on as usual");
-        }
-
         var whole = folder.TryOpenWithAnyKey(settings.FormerVaultFile) is { Document.HasHistory: true } former
             ? former
             : throw new VaultOpenException(
@@ -98,7 +98,8 @@ internal static class VaultKeys
         {
             var value = record.Current!.Value!.Value;
             var target = whole.Document.GetOrAdd(record.Name);
-            if (target.Current?.Value is not { } known || !JsonToken.AreSame(known, value))
+            // a value that is known from before is what that program still remembered, not what it wrote
+            if (target.Current is null || !target.Versions.Exists(version => version.Value is { } known && JsonToken.AreSame(known, value)))
             {
                 VaultReader.AddExternal(target, value, record.Current.Created, current);
                 merged.Add(record.Name);
@@ -108,6 +109,19 @@ internal static class VaultKeys
         vault.Replace(whole.Document, current);
         vault.Forget();
         return merged;
+    }
+
+    private static async ValueTask<bool> OpensAsync(VaultFolder folder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await folder.OpenAsync(cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (VaultOpenException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Looks at the key, without changing anything.</summary>
