@@ -1,0 +1,89 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+
+namespace Mallku.Cli.Native;
+
+/// <summary>
+/// A terminal that shows nothing of what is typed and hands it over key by key, until disposed, or until the process
+/// is interrupted or stopped: whatever ends it, the terminal is as it was.
+/// </summary>
+[UnsupportedOSPlatform("windows")]
+internal sealed unsafe class HiddenTyping : IDisposable
+{
+    private const int SettingsLength = 128, AfterFlush = 2;
+
+    private readonly int _descriptor;
+    private readonly byte[] _shown = new byte[SettingsLength];
+    private readonly byte[] _hidden = new byte[SettingsLength];
+    private readonly PosixSignalRegistration[] _registrations;
+
+    internal HiddenTyping(int descriptor)
+    {
+        _descriptor = descriptor;
+        fixed (byte* settings = _shown)
+        {
+            if (Libc.GetTerminalSettings(descriptor, settings) != 0)
+            {
+                throw new IOException("the terminal does not tell its settings");
+            }
+        }
+
+        _shown.CopyTo(_hidden, 0);
+        Hide(_hidden);
+        _registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, Show),
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, Show),
+            PosixSignalRegistration.Create(PosixSignal.SIGHUP, Show),
+            PosixSignalRegistration.Create(PosixSignal.SIGQUIT, Show),
+            PosixSignalRegistration.Create(PosixSignal.SIGTSTP, Show),
+            PosixSignalRegistration.Create(PosixSignal.SIGCONT, _ => Apply(_hidden)),
+        ];
+        Apply(_hidden);
+    }
+
+    public void Dispose()
+    {
+        foreach (var registration in _registrations)
+        {
+            registration.Dispose();
+        }
+
+        Apply(_shown);
+    }
+
+    /// <summary>Whether more was typed or pasted already.</summary>
+    internal bool HasMore()
+    {
+        const int readable = 1, afterPaste = 50;
+        var descriptor = stackalloc int[2] { _descriptor, readable };
+        return Libc.Poll(descriptor, 1, afterPaste) > 0;
+    }
+
+    private void Show(PosixSignalContext context) => Apply(_shown);
+
+    private void Apply(byte[] settings)
+    {
+        fixed (byte* bytes = settings)
+        {
+            // what was pasted beyond the value is dropped with it, instead of becoming the shell's next command
+            _ = Libc.SetTerminalSettings(_descriptor, AfterFlush, bytes);
+        }
+    }
+
+    // struct termios: four 32-bit flag words on Linux, 64-bit ones on macOS; the fourth is c_lflag, of which ECHO and
+    // ICANON go
+    private static void Hide(byte[] settings)
+    {
+        if (OperatingSystem.IsMacOS())
+        {
+            var flags = MemoryMarshal.Cast<byte, ulong>(settings.AsSpan());
+            flags[3] &= ~(0x8ul | 0x100ul);
+        }
+        else
+        {
+            var flags = MemoryMarshal.Cast<byte, uint>(settings.AsSpan());
+            flags[3] &= ~(0x8u | 0x2u);
+        }
+    }
+}
