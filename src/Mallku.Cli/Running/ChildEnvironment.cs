@@ -1,0 +1,43 @@
+using System.Text;
+
+namespace Mallku.Cli.Running;
+
+/// <summary>The environment of a command: what the caller has, and the secrets. Pure.</summary>
+internal static class ChildEnvironment
+{
+    /// <summary>The most bytes that Linux takes as one string of an environment, with its end (MAX_ARG_STRLEN).</summary>
+    private const int LongestEntry = 131072;
+
+    private static readonly byte[] VaultKey = "MALLKU_ENCRYPTION_KEY"u8.ToArray();
+
+    /// <exception cref="SecretsException">A value can't be a variable's.</exception>
+    internal static List<byte[]> Merge(List<byte[]> inherited, IReadOnlyList<Injection> secrets)
+    {
+        var added = secrets.Where(secret => !secret.IsInherited).ToList();
+        var replaced = new HashSet<string>(added.Select(secret => secret.Variable), StringComparer.Ordinal);
+        var entries = inherited.FindAll(entry => NameOf(entry) is var name && !name.SequenceEqual(VaultKey) && !replaced.Contains(Encoding.UTF8.GetString(name)));
+        entries.AddRange(added.Select(ToEntry));
+        return entries;
+    }
+
+    private static ReadOnlySpan<byte> NameOf(ReadOnlySpan<byte> entry) =>
+        entry.IndexOf((byte)'=') is var split and >= 0 ? entry[..split] : entry;
+
+    private static byte[] ToEntry(Injection secret)
+    {
+        var name = Encoding.UTF8.GetBytes(secret.Variable + "=");
+        var entry = SecretValue.Allocate(name.Length + secret.Found.Value.Length);
+        name.CopyTo(entry, 0);
+        secret.Found.Value.CopyUtf8To(entry.AsSpan(name.Length));
+        if (entry.AsSpan().Contains((byte)0))
+        {
+            throw new SecretsException(
+                $"the value of '{secret.Found.Name}' has a zero byte, which no environment can hold",
+                $"leave it out with --only, and read it with: mallku get {secret.Found.Name}");
+        }
+
+        return entry.Length < LongestEntry ? entry : throw new SecretsException(
+            $"the value of '{secret.Found.Name}' is too long for an environment ({secret.Found.Value.Length} bytes)",
+            $"leave it out with --only, and read it with: mallku get {secret.Found.Name}");
+    }
+}
