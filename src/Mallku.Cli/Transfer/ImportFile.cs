@@ -1,0 +1,76 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Mallku.Cli.Transfer;
+
+/// <summary>A file that secrets come from. What it is shows in its first character.</summary>
+internal static class ImportFile
+{
+    private const int LongestFile = 64 * 1024 * 1024;
+
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <exception cref="SecretsException">The file can't be read as one of the formats.</exception>
+    internal static List<Entry> Read(string path)
+    {
+        var bytes = ReadBytes(path);
+        try
+        {
+            var content = bytes.AsMemory();
+            if (content.Span.StartsWith("\uFEFF"u8))
+            {
+                content = content["\uFEFF"u8.Length..];
+            }
+
+            var isJson = content.Span.TrimStart(" \t\r\n"u8) is [(byte)'{' or (byte)'[', ..];
+            return Named(path, isJson ? FlatJson.Parse(content) : DotEnv.Parse(Strict.GetString(content.Span)));
+        }
+        catch (DecoderFallbackException)
+        {
+            throw new SecretsException($"'{SecretsException.Show(path)}' is not valid UTF-8", "save it as UTF-8 and import it again");
+        }
+        catch (SecretsException e) when (e is not UsageException)
+        {
+            throw new SecretsException($"'{SecretsException.Show(path)}': {e.Problem}", e.Remedy);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(bytes);
+        }
+    }
+
+    private static byte[] ReadBytes(string path)
+    {
+        try
+        {
+            using var file = File.OpenRead(path);
+            using var content = new MemoryStream();
+            var buffer = new byte[64 * 1024];
+            while (file.Read(buffer) is var count and > 0)
+            {
+                content.Write(buffer, 0, count);
+                if (content.Length > LongestFile)
+                {
+                    throw new SecretsException("the file is longer than 64 MiB", "import a .env or a JSON file of secrets");
+                }
+            }
+
+            CryptographicOperations.ZeroMemory(buffer);
+            var bytes = content.ToArray();
+            CryptographicOperations.ZeroMemory(content.GetBuffer());
+            return bytes;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new SecretsException($"there is no file '{SecretsException.Show(path)}'", "check the path");
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            throw new SecretsException($"'{SecretsException.Show(path)}' can't be read", "check that it is a file and that you may read it");
+        }
+    }
+
+    private static List<Entry> Named(string path, List<Entry> entries) => entries.Count > 0
+        ? entries
+        : throw new SecretsException($"there are no secrets in '{SecretsException.Show(path)}'", "import a .env or a JSON file of secrets");
+}
