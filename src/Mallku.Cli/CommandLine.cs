@@ -1,0 +1,64 @@
+using System.CommandLine;
+using Mallku.Cli.Commands;
+using Mallku.Cli.Terminal;
+
+namespace Mallku.Cli;
+
+/// <summary>From the arguments to the verb that they name.</summary>
+internal static class CommandLine
+{
+    private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null };
+
+    internal static int Run(string[] arguments)
+    {
+        var start = 0;
+        string? directory = null;
+        while (start < arguments.Length && arguments[start].StartsWith('-'))
+        {
+            switch (arguments[start])
+            {
+                case "--version":
+                    Channel.Output.WriteLine($"mallku {typeof(CommandLine).Assembly.GetName().Version!.ToString(3)}");
+                    return ExitCode.Done;
+                case "--help" or "-h" or "-?":
+                    return HelpVerb.PrintOverview();
+                case "--dir" when start + 1 < arguments.Length:
+                    directory = arguments[start + 1];
+                    start += 2;
+                    break;
+                case var joined when joined.StartsWith("--dir=", StringComparison.Ordinal):
+                    directory = joined["--dir=".Length..];
+                    start++;
+                    break;
+                case "--dir":
+                    throw new UsageException("--dir needs a folder", "write it as: mallku --dir DIR VERB");
+                default:
+                    throw new UsageException("there is no such option before the verb", "see what there is: mallku help");
+            }
+        }
+
+        return start == arguments.Length ? HelpVerb.PrintOverview() : Run(arguments, start, directory);
+    }
+
+    private static int Run(string[] arguments, int start, string? directory)
+    {
+        var entry = VerbTable.Find(arguments.AsSpan(start), out var words);
+        var verb = entry.Build();
+        var rest = verb.TakesCommand ? BeforeCommand(arguments, start + words) : arguments[(start + words)..];
+        var parsed = verb.Grammar.Parse(rest, Parsing);
+        if (parsed.GetValue(verb.Help))
+        {
+            return HelpVerb.Print(entry, verb);
+        }
+
+        UsageErrors.ThrowIfAny(entry, parsed);
+        var options = new SecretsOptions { Directory = parsed.GetValue(verb.Directory) ?? directory };
+        var invocation = new Invocation(parsed, options, arguments);
+
+        // the one place that waits: a command has nothing else to do
+        return verb.RunAsync(invocation, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+    }
+
+    private static string[] BeforeCommand(string[] arguments, int start) =>
+        Array.IndexOf(arguments, "--", start) is var separator and >= 0 ? arguments[start..separator] : arguments[start..];
+}

@@ -1,0 +1,101 @@
+using Mallku.Cli.Terminal;
+
+namespace Mallku.Cli.Commands;
+
+/// <summary>
+/// What the completion scripts ask: <c>mallku complete -- WORDS</c>, the last word being the one under the cursor.
+/// Prints candidates, one a line. Whatever goes wrong, it says nothing: a message would land in the line being typed.
+/// </summary>
+internal sealed class CompleteVerb : Verb
+{
+    private static readonly string[] TakeNames = ["get", "set", "rm", "explain", "history"];
+
+    internal CompleteVerb() => Understand();
+
+    internal override bool TakesCommand => true;
+
+    internal override string[] Examples => ["mallku complete -- get op"];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var separator = Array.IndexOf(invocation.Arguments, "--");
+        var words = separator < 0 ? [] : invocation.Arguments[(separator + 1)..];
+        if (words.Length > 0)
+        {
+            foreach (var candidate in await FindAsync(words[..^1], words[^1], invocation.Options, cancellationToken))
+            {
+                if (candidate.StartsWith(words[^1], StringComparison.Ordinal))
+                {
+                    Channel.Output.WriteLine(candidate);
+                }
+            }
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static async ValueTask<IEnumerable<string>> FindAsync(
+        string[] before, string current, SecretsOptions options, CancellationToken cancellationToken)
+    {
+        (before, options) = TakeDirectory(before, options);
+        if (before.Contains("--"))
+        {
+            return [];
+        }
+
+        var verbs = VerbTable.All.Where(entry => !entry.IsHidden);
+        if (before.Length == 0)
+        {
+            return verbs.Select(entry => entry.Name.Split(' ')[0]).Distinct(StringComparer.Ordinal).Concat(["--dir", "--version", "--help"]);
+        }
+
+        if (before is ["key"])
+        {
+            return verbs.Where(entry => entry.Name.StartsWith("key ", StringComparison.Ordinal)).Select(entry => entry.Name["key ".Length..]);
+        }
+
+        return await CompleteVerbAsync(before, current, options, cancellationToken);
+    }
+
+    private static async ValueTask<IEnumerable<string>> CompleteVerbAsync(
+        string[] before, string current, SecretsOptions options, CancellationToken cancellationToken)
+    {
+        if (!VerbTable.TryFind(before, out var entry, out var words))
+        {
+            return [];
+        }
+
+        if (current.StartsWith('-'))
+        {
+            return entry.Build().Grammar.Options.Select(option => option.Name);
+        }
+
+        return before[^1] switch
+        {
+            "--format" => ExportVerb.Formats,
+            "--only" => await ListNamesAsync(options, cancellationToken),
+            _ when entry.Name is "completion" => CompletionVerb.Shells,
+            _ when entry.Name is "help" => VerbTable.All.Where(known => !known.IsHidden).Select(known => known.Name.Split(' ')[0]).Distinct(StringComparer.Ordinal),
+            _ when TakeNames.Contains(entry.Name) && !before.Skip(words).Any(word => !word.StartsWith('-')) => await ListNamesAsync(options, cancellationToken),
+            _ => [],
+        };
+    }
+
+    private static async ValueTask<IEnumerable<string>> ListNamesAsync(SecretsOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var secrets = await SecretsManager.Open(options).ListAsync(cancellationToken);
+            return secrets.Select(secret => secret.Name).Where(name => SecretName.TryParse(name, out _));
+        }
+        catch (SecretsException)
+        {
+            return [];
+        }
+    }
+
+    private static (string[] Before, SecretsOptions Options) TakeDirectory(string[] before, SecretsOptions options) =>
+        Array.IndexOf(before, "--dir") is var at and >= 0 && at + 1 < before.Length
+            ? ([.. before[..at], .. before[(at + 2)..]], options with { Directory = before[at + 1] })
+            : (before, options);
+}

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using Mallku.Cli.Terminal;
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Cli.Commands;
+
+internal sealed class DoctorVerb : Verb
+{
+    private readonly Option<bool> _json = new("--json") { Description = "as a JSON object" };
+
+    internal DoctorVerb() => Understand(_json);
+
+    internal override string? Notes =>
+        "Ends with 1 if there is an error, and with 0 if there are only warnings. It changes nothing. "
+        + "In a pipe: level, check, finding and remedy, separated by tabs.";
+
+    internal override string[] Examples => ["mallku doctor", "mallku doctor --json"];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var findings = await VaultInspection.InspectAsync(invocation.OpenVault(), cancellationToken);
+        var healthy = findings.All(finding => finding.Level != FindingLevel.Error);
+        if (invocation.Parsed.GetValue(_json))
+        {
+            WriteJson(findings, healthy);
+        }
+        else
+        {
+            foreach (var finding in findings)
+            {
+                Channel.Output.Write(Channel.Output.IsTerminal ? ForPeople(finding) : ForPrograms(finding));
+            }
+        }
+
+        return healthy ? ExitCode.Done : ExitCode.Failed;
+    }
+
+    private static string ForPeople(Finding finding)
+    {
+        var level = Describe(finding.Level).PadRight("warning".Length);
+        var line = $"{Colour(finding.Level, level)}  {finding.What}\n";
+        return finding.Remedy is null ? line : $"{line}         hint: {finding.Remedy}\n";
+    }
+
+    private static string ForPrograms(Finding finding) =>
+        $"{Describe(finding.Level)}\t{finding.Check}\t{finding.What}\t{finding.Remedy ?? "-"}\n";
+
+    private static string Colour(FindingLevel level, string text) => level switch
+    {
+        FindingLevel.Ok => Channel.Output.Green(text),
+        FindingLevel.Warning => Channel.Output.Yellow(text),
+        _ => Channel.Output.Red(text),
+    };
+
+    private static string Describe(FindingLevel level) => level switch
+    {
+        FindingLevel.Ok => "ok",
+        FindingLevel.Warning => "warning",
+        _ => "error",
+    };
+
+    private static void WriteJson(IReadOnlyList<Finding> findings, bool healthy) => Json.Write(writer =>
+    {
+        writer.WriteStartObject();
+        writer.WriteBoolean("ok", healthy);
+        writer.WriteStartArray("findings");
+        foreach (var finding in findings)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("level", Describe(finding.Level));
+            writer.WriteString("check", finding.Check);
+            writer.WriteString("what", finding.What);
+            writer.WriteString("remedy", finding.Remedy);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    });
+}

@@ -1,0 +1,75 @@
+using System.CommandLine;
+using Mallku.Cli.Terminal;
+
+namespace Mallku.Cli.Commands;
+
+internal sealed class HistoryVerb : Verb
+{
+    private readonly Argument<string> _name = new("NAME") { Description = "the secret, also one that was removed" };
+    private readonly Option<bool> _json = new("--json") { Description = "as a JSON object" };
+
+    internal HistoryVerb() => Understand(_name, _json);
+
+    internal override string? Notes =>
+        "The newest version comes first. Its source tells who wrote it; 'external' is another program. "
+        + "In a pipe: no header, columns separated by tabs, times in UTC.";
+
+    internal override string[] Examples => ["mallku history openai_api_key", "mallku history openai_api_key --json"];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var given = invocation.Parsed.GetRequiredValue(_name);
+        var vault = invocation.OpenVault();
+        var history = await vault.GetHistoryAsync(SecretName.Existing(given), cancellationToken)
+            ?? throw new SecretNotFoundException(given, vault.Describe());
+        if (invocation.Parsed.GetValue(_json))
+        {
+            WriteJson(history);
+            return ExitCode.Done;
+        }
+
+        var now = invocation.Options.TimeProvider.GetUtcNow();
+        var table = new Table("VERSION", "STATE", "CREATED", "SOURCE", "ID");
+        foreach (var version in history.Versions)
+        {
+            table.Add(version.Number.ToString(), Describe(version.State), Moment.Show(version.Created, now, Channel.Output), version.Source, version.Id);
+        }
+
+        table.Write(Channel.Output);
+        if (history.Removed is { } removed)
+        {
+            Notice.Done($"removed {Moment.Show(removed, now, Channel.Error)}");
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static string Describe(SecretVersionState state) => state switch
+    {
+        SecretVersionState.Pending => "pending",
+        SecretVersionState.Current => "current",
+        SecretVersionState.Previous => "previous",
+        _ => "retired",
+    };
+
+    private static void WriteJson(SecretHistory history) => Json.Write(writer =>
+    {
+        writer.WriteStartObject();
+        writer.WriteString("name", history.Name);
+        writer.WriteTimeOrNull("removed", history.Removed);
+        writer.WriteStartArray("versions");
+        foreach (var version in history.Versions)
+        {
+            writer.WriteStartObject();
+            writer.WriteNumber("number", version.Number);
+            writer.WriteString("id", version.Id);
+            writer.WriteString("state", Describe(version.State));
+            writer.WriteTimeOrNull("created", version.Created);
+            writer.WriteString("source", version.Source);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    });
+}

@@ -1,0 +1,112 @@
+using System.CommandLine;
+using Mallku.Cli.Terminal;
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Cli.Commands;
+
+internal sealed class KeyStatusVerb : Verb
+{
+    private readonly Option<bool> _json = new("--json") { Description = "as a JSON object" };
+
+    internal KeyStatusVerb() => Understand(_json);
+
+    internal override string[] Examples => ["mallku key status", "mallku key status --json"];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var status = await VaultKeys.GetStatusAsync(invocation.OpenVault(), cancellationToken);
+        if (invocation.Parsed.GetValue(_json))
+        {
+            WriteJson(status);
+        }
+        else
+        {
+            WriteText(status, invocation.Options.TimeProvider.GetUtcNow());
+        }
+
+        return status.Problem is { } problem ? Notice.Report(problem) : ExitCode.Done;
+    }
+
+    private static void WriteText(KeyStatus status, DateTimeOffset now)
+    {
+        var table = new Table("WHAT", "HOW IT IS");
+        table.Add("origin", status.Origin);
+        table.Add("path", status.Path ?? "-");
+        table.Add("created", Moment.Show(status.Created, now, Channel.Output));
+        table.Add("opens the vault", YesOrNo(status.Opens));
+        table.Add("beside the data", YesOrNo(status.BesideData));
+        table.Add("former key kept", YesOrNo(status.FormerKeyKept));
+        table.Add("rotation interrupted", YesOrNo(status.RotationInterrupted));
+        table.Write(Channel.Output);
+    }
+
+    private static string YesOrNo(bool answer) => answer ? "yes" : "no";
+
+    private static void WriteJson(KeyStatus status) => Json.Write(writer =>
+    {
+        writer.WriteStartObject();
+        writer.WriteString("origin", status.Origin);
+        writer.WriteString("path", status.Path);
+        writer.WriteTimeOrNull("created", status.Created);
+        writer.WriteBoolean("opens", status.Opens);
+        writer.WriteBoolean("besideData", status.BesideData);
+        writer.WriteBoolean("formerKeyKept", status.FormerKeyKept);
+        writer.WriteBoolean("rotationInterrupted", status.RotationInterrupted);
+        writer.WriteEndObject();
+    });
+}
+
+internal sealed class KeyRotateVerb : Verb
+{
+    private readonly Option<bool> _yes = new("--yes", "-y") { Description = "do not ask, also at a terminal" };
+
+    internal KeyRotateVerb() => Understand(_yes);
+
+    internal override string? Notes =>
+        "The former key and the former vault are kept beside the new ones until you remove them. Asks only at a terminal. "
+        + "A program that runs on with the old key must be started again.";
+
+    internal override string[] Examples => ["mallku key rotate", "mallku key rotate --yes"];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var vault = invocation.OpenVault();
+        if (!invocation.Parsed.GetValue(_yes) && Prompt.IsPossible && !Prompt.Confirm($"encrypt {vault.Describe()} with a new key?"))
+        {
+            Notice.Done("nothing was changed");
+            return ExitCode.Failed;
+        }
+
+        var rotation = await VaultKeys.RotateAsync(vault, cancellationToken);
+        Notice.Done($"rotated the key of {rotation.Secrets} {(rotation.Secrets == 1 ? "secret" : "secrets")}: {rotation.KeyFile}");
+        Notice.Done($"the former key is kept: {rotation.FormerKeyFile}");
+        Changes.SayAbsorbed(rotation.Absorbed);
+        return ExitCode.Done;
+    }
+}
+
+internal sealed class KeyRecoverVerb : Verb
+{
+    internal KeyRecoverVerb() => Understand();
+
+    internal override string? Notes =>
+        "After a rotation another program may still write the vault with the former key. This takes over what it wrote.";
+
+    internal override string[] Examples => ["mallku key recover"];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var merged = await VaultKeys.RecoverAsync(invocation.OpenVault(), cancellationToken);
+        foreach (var name in merged)
+        {
+            Notice.Done($"merged {SecretsException.Show(name)}");
+        }
+
+        if (merged.Count == 0)
+        {
+            Notice.Done("nothing differed; the history is back");
+        }
+
+        return ExitCode.Done;
+    }
+}

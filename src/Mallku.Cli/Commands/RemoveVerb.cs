@@ -1,0 +1,39 @@
+using System.CommandLine;
+using Mallku.Cli.Terminal;
+
+namespace Mallku.Cli.Commands;
+
+internal sealed class RemoveVerb : Verb
+{
+    private readonly Argument<string> _name = new("NAME") { Description = "the secret" };
+    private readonly Option<bool> _yes = new("--yes", "-y") { Description = "do not ask" };
+
+    internal RemoveVerb() => Understand(_name, _yes);
+
+    internal override string? Notes => "Asks first, and therefore needs --yes where nobody is there to answer.";
+
+    internal override string[] Examples => ["mallku rm openai_api_key", "mallku rm openai_api_key --yes"];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var given = invocation.Parsed.GetRequiredValue(_name);
+        if (!invocation.Parsed.GetValue(_yes))
+        {
+            if (!Prompt.IsPossible)
+            {
+                throw new UsageException("removing a secret asks first, and nobody is there to answer", "say it in so many words: mallku rm NAME --yes");
+            }
+
+            if (!Prompt.Confirm($"remove {SecretsException.Show(given)} from the vault?"))
+            {
+                Notice.Done("nothing was removed");
+                return ExitCode.Failed;
+            }
+        }
+
+        var change = await invocation.OpenManager().RemoveAsync(given, cancellationToken);
+        Notice.Done($"removed {SecretsException.Show(change.Name)}, which was at version {change.Version}");
+        Changes.SayAbsorbed(change.Absorbed);
+        return ExitCode.Done;
+    }
+}

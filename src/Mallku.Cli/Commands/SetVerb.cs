@@ -1,0 +1,83 @@
+using System.Buffers.Text;
+using System.CommandLine;
+using System.Security.Cryptography;
+using Mallku.Cli.Terminal;
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Cli.Commands;
+
+internal sealed class SetVerb : Verb
+{
+    private const int GeneratedBytes = 32;
+
+    private readonly Argument<string> _name = new("NAME") { Description = "the secret" };
+    private readonly Option<bool> _generate = new("--generate") { Description = "make a random value of 43 characters; it is not shown" };
+    private readonly Option<bool> _allowEmpty = new("--allow-empty") { Description = "let the value be empty" };
+
+    internal SetVerb() => Understand(_name, _generate, _allowEmpty);
+
+    internal override string? Notes =>
+        "The value is asked for at a terminal and not shown. In a pipe it is all of standard input, without the newline at its end. "
+        + "It is never an argument: others could read it in the list of processes and in the shell's history.";
+
+    internal override string[] Examples =>
+    [
+        "mallku set openai_api_key",
+        "pass show openai | mallku set openai_api_key",
+        "mallku set service_account < account.json",
+        "mallku set session_key --generate",
+    ];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var given = invocation.Parsed.GetRequiredValue(_name);
+        if (!SecretName.TryParse(given, out var name))
+        {
+            // it may be NAME=VALUE: not to be repeated
+            throw new UsageException("that is no name for a secret", "use 1 to 255 ASCII letters, digits, '.', '_' and '-', and no value");
+        }
+
+        var generate = invocation.Parsed.GetValue(_generate);
+        var setting = new SetOptions
+        {
+            AllowEmpty = invocation.Parsed.GetValue(_allowEmpty),
+            Source = generate ? "generate" : "set",
+        };
+        var manager = invocation.OpenManager();
+        using var value = generate ? Generate() : Read(name);
+        var change = await manager.SetAsync(given, value, setting, cancellationToken);
+        Changes.Say(given, change);
+        return ExitCode.Done;
+    }
+
+    private static SecretValue Read(SecretName name)
+    {
+        var bytes = Prompt.IsPossible
+            ? Prompt.AskHidden($"value of {name} (not shown)", FileVault.MaxValueLength + 1)
+            : PipedValue.Read(FileVault.MaxValueLength);
+        try
+        {
+            return SecretValue.FromUtf8(bytes);
+        }
+        catch (ArgumentException)
+        {
+            throw new SecretsException("the value is not valid UTF-8, and nothing is stored", "encode what is no text first: base64 < FILE | mallku set NAME");
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(bytes);
+        }
+    }
+
+    private static SecretValue Generate()
+    {
+        Span<byte> random = stackalloc byte[GeneratedBytes];
+        Span<byte> text = stackalloc byte[Base64Url.GetEncodedLength(GeneratedBytes)];
+        RandomNumberGenerator.Fill(random);
+        Base64Url.EncodeToUtf8(random, text);
+        var value = SecretValue.FromUtf8(text);
+        CryptographicOperations.ZeroMemory(random);
+        CryptographicOperations.ZeroMemory(text);
+        return value;
+    }
+}

@@ -1,0 +1,63 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Mallku.Cli.Commands;
+
+/// <summary>A verb by its name. It is built only when it is asked for: a grammar costs time.</summary>
+internal sealed record VerbEntry(string Name, string Summary, Func<Verb> Build, bool IsHidden = false);
+
+/// <summary>Every verb, in the order in which a person meets them.</summary>
+internal static class VerbTable
+{
+    internal static readonly VerbEntry[] All =
+    [
+        new("init", "create the vault in this folder", static () => new InitVerb()),
+        new("set", "store a value, from a hidden prompt or from a pipe", static () => new SetVerb()),
+        new("get", "print a value", static () => new GetVerb()),
+        new("list", "list the secrets, without values", static () => new ListVerb()),
+        new("explain", "show where a lookup asks and which answer wins", static () => new ExplainVerb()),
+        new("history", "list the versions of a secret", static () => new HistoryVerb()),
+        new("rm", "remove a secret", static () => new RemoveVerb()),
+        new("run", "run a command with the secrets in its environment", static () => new RunVerb()),
+        new("import", "take over secrets from a .env or JSON file", static () => new ImportVerb()),
+        new("export", "print all secrets as .env, JSON or shell", static () => new ExportVerb()),
+        new("key status", "show where the vault's key is", static () => new KeyStatusVerb()),
+        new("key rotate", "encrypt the vault with a new key", static () => new KeyRotateVerb()),
+        new("key recover", "merge what was written with the former key", static () => new KeyRecoverVerb()),
+        new("doctor", "check the vault, and say how to mend it", static () => new DoctorVerb()),
+        new("completion", "print the completion script of a shell", static () => new CompletionVerb()),
+        new("help", "show the help of a verb", static () => new HelpVerb()),
+        new("complete", "print what can stand next, for the completion scripts", static () => new CompleteVerb(), IsHidden: true),
+    ];
+
+    /// <summary>The verb that the words begin with, and how many of them are its name.</summary>
+    /// <exception cref="UsageException">There is none.</exception>
+    internal static VerbEntry Find(ReadOnlySpan<string> words, out int length)
+    {
+        if (TryFind(words, out var entry, out length))
+        {
+            return entry;
+        }
+
+        throw words[0] is "key"
+            ? new UsageException("'key' needs one of its verbs", "write: mallku key status, mallku key rotate or mallku key recover")
+            : new UsageException($"there is no verb {UsageErrors.Quote(words[0])}", "see what there is: mallku help");
+    }
+
+    internal static bool TryFind(ReadOnlySpan<string> words, [NotNullWhen(true)] out VerbEntry? entry, out int length)
+    {
+        foreach (var known in All)
+        {
+            var name = known.Name.Split(' ');
+            if (words.StartsWith(name))
+            {
+                entry = known;
+                length = name.Length;
+                return true;
+            }
+        }
+
+        entry = null;
+        length = 0;
+        return false;
+    }
+}

@@ -1,0 +1,22 @@
+using Mallku.Cli.Commands;
+using Mallku.Cli.Terminal;
+
+namespace Mallku.Cli;
+
+internal static class Program
+{
+    private static int Main(string[] arguments)
+    {
+        try
+        {
+            // the daily use, in scripts by the hundred: straight to the lookup, without a grammar
+            return arguments is ["get", [not '-', ..] name]
+                ? GetVerb.Print(new SecretsOptions(), name, newline: true)
+                : CommandLine.Run(arguments);
+        }
+        catch (Exception e)
+        {
+            return Notice.Report(e);
+        }
+    }
+}
