@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Security.Cryptography;
+using Mallku.Cli.Native;
 using Mallku.Cli.Terminal;
 
 namespace Mallku.Cli.Commands;
@@ -19,6 +20,7 @@ internal sealed class GetVerb : Verb
     /// <summary>Prints the value and nothing else. Synchronous: most calls of mallku are this one, and each pays for what is here.</summary>
     internal static int Print(SecretsOptions options, string name, bool newline)
     {
+        NativeBinary.PrepareToDecrypt();
         var lookup = SecretsManager.Open(options).GetRequiredAsync(name);
         var value = lookup.IsCompletedSuccessfully ? lookup.Result : lookup.AsTask().GetAwaiter().GetResult();
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Mallku.Cli.Native;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
@@ -50,7 +51,11 @@ internal abstract class Verb
 /// <param name="Arguments">All arguments of the process, for what follows after <c>--</c>.</param>
 internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, string[] Arguments)
 {
-    internal SecretsManager OpenManager() => SecretsManager.Open(Options);
+    internal SecretsManager OpenManager()
+    {
+        NativeBinary.PrepareToDecrypt();
+        return SecretsManager.Open(Options);
+    }
 
     /// <summary>The vault, for the verbs that are about it and not about a lookup.</summary>
     internal FileVault OpenVault() => OpenManager().Vault;

@@ -23,7 +23,7 @@ internal static unsafe class CallerBytes
     internal static List<byte[]> GetEnvironment()
     {
         var entries = new List<byte[]>();
-        if (InheritedState.IsKnown)
+        if (NativeBinary.IsThis)
         {
             for (var entry = Libc.GetEnvironment(); *entry is not null; entry++)
             {

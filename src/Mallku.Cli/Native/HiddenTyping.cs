@@ -5,7 +5,7 @@ namespace Mallku.Cli.Native;
 
 /// <summary>
 /// A terminal that shows nothing of what is typed and hands it over key by key, until disposed, or until the process
-/// is interrupted or stopped: whatever ends it, the terminal is as it was.
+/// is killed or interrupted: whatever ends it, the terminal is as it was.
 /// </summary>
 [UnsupportedOSPlatform("windows")]
 internal sealed unsafe class HiddenTyping : IDisposable
@@ -36,7 +36,6 @@ internal sealed unsafe class HiddenTyping : IDisposable
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, Show),
             PosixSignalRegistration.Create(PosixSignal.SIGHUP, Show),
             PosixSignalRegistration.Create(PosixSignal.SIGQUIT, Show),
-            PosixSignalRegistration.Create(PosixSignal.SIGTSTP, Show),
             PosixSignalRegistration.Create(PosixSignal.SIGCONT, _ => Apply(_hidden)),
         ];
         Apply(_hidden);
@@ -71,19 +70,22 @@ internal sealed unsafe class HiddenTyping : IDisposable
         }
     }
 
-    // struct termios: four 32-bit flag words on Linux, 64-bit ones on macOS; the fourth is c_lflag, of which ECHO and
-    // ICANON go
+    // struct termios: four flag words, of which the fourth (c_lflag) loses ECHO and ICANON, then, on Linux after one
+    // byte, the control characters, of which VSUSP is switched off: while it is stopped the echo would stay off
     private static void Hide(byte[] settings)
     {
+        const int suspend = 10;
         if (OperatingSystem.IsMacOS())
         {
             var flags = MemoryMarshal.Cast<byte, ulong>(settings.AsSpan());
             flags[3] &= ~(0x8ul | 0x100ul);
+            settings[32 + suspend] = 0xFF;
         }
         else
         {
             var flags = MemoryMarshal.Cast<byte, uint>(settings.AsSpan());
             flags[3] &= ~(0x8u | 0x2u);
+            settings[17 + suspend] = 0;
         }
     }
 }

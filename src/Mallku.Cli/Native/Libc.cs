@@ -44,9 +44,12 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "execvpe", SetLastError = true)]
     internal static partial int Execute(byte* file, byte** arguments, byte** environment);
 
-    [LibraryImport("mallku_inherited", EntryPoint = "mallku_restore_inherited")]
+    [LibraryImport("mallku_native", EntryPoint = "mallku_restore_inherited")]
     internal static partial void RestoreInherited();
 
-    [LibraryImport("mallku_inherited", EntryPoint = "mallku_environment")]
+    [LibraryImport("mallku_native", EntryPoint = "mallku_environment")]
     internal static partial byte** GetEnvironment();
+
+    [LibraryImport("mallku_native", EntryPoint = "mallku_start_openssl_lean")]
+    internal static partial void StartOpenSslLean();
 }

@@ -19,7 +19,7 @@ internal static unsafe class Replacement
 
         var arguments = ToNative(command);
         var variables = ToNative(environment);
-        InheritedState.Restore();
+        NativeBinary.RestoreInherited();
         _ = Libc.Execute(arguments[0], arguments, variables);
         throw Explain(Encoding.UTF8.GetString(command[0]), Libc.Error);
     }

@@ -7,7 +7,7 @@ namespace Mallku.Cli.Terminal;
 /// <summary>Asks the person at the terminal. Questions go to the terminal itself, wherever the output goes.</summary>
 internal static class Prompt
 {
-    private const byte EndOfInput = 4, Backspace = 8, LineFeed = 10, Return = 13, EraseLine = 21, Delete = 127;
+    private const byte EndOfInput = 4, Backspace = 8, LineFeed = 10, Return = 13, EraseLine = 21, Suspend = 26, Delete = 127;
     private const int ReadAndWrite = 2, NoControlling = 0x100, CloseOnExecute = 0x80000;
 
     /// <summary>Whether somebody is there to answer.</summary>
@@ -82,6 +82,8 @@ internal static class Prompt
                     break;
                 case EraseLine:
                     length = 0;
+                    break;
+                case Suspend:
                     break;
                 case var typedByte when length < typed.Length:
                     typed[length++] = typedByte;

@@ -1,0 +1,37 @@
+using System.Runtime.CompilerServices;
+
+namespace Mallku.Cli.Native;
+
+/// <summary>What the C files of this folder add. They are part of the native binary; <c>dotnet run</c> goes without them.</summary>
+internal static class NativeBinary
+{
+    internal static bool IsThis => !RuntimeFeature.IsDynamicCodeSupported && !OperatingSystem.IsWindows();
+
+    /// <summary>
+    /// Gives this process back the signal dispositions, the signal mask and the core limit that the caller gave, for the
+    /// program that takes its place.
+    /// </summary>
+    internal static void RestoreInherited()
+    {
+        const int brokenPipe = 13;
+        const nint byDefault = 0;
+        if (IsThis)
+        {
+            Libc.RestoreInherited();
+        }
+        else
+        {
+            // what the others were nobody knows
+            _ = Libc.SetSignalHandler(brokenPipe, byDefault);
+        }
+    }
+
+    /// <summary>Starts the cryptography library that the vault needs, before the runtime does it at greater length.</summary>
+    internal static void PrepareToDecrypt()
+    {
+        if (IsThis && OperatingSystem.IsLinux())
+        {
+            Libc.StartOpenSslLean();
+        }
+    }
+}
