@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 using Mallku.Secrets.Crypto;
@@ -47,9 +46,9 @@ internal sealed class DataKey
     /// </summary>
     internal string DeriveExternalVersionId(string name, int number, ReadOnlySpan<byte> value)
     {
-        Span<byte> dataKey = stackalloc byte[Length], idKey = stackalloc byte[Length], digest = stackalloc byte[HMACSHA256.HashSizeInBytes];
-        Base64Url.DecodeFromUtf8(_text.Bytes, dataKey);
-        HKDF.DeriveKey(HashAlgorithmName.SHA256, dataKey, idKey, salt: default, ExternalVersionLabel);
+        Span<byte> dataKey = stackalloc byte[Length + 1], idKey = stackalloc byte[Length], digest = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        PaddedBase64Url.TryDecode(_text.Bytes, dataKey, out _);
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, dataKey[..Length], idKey, salt: default, ExternalVersionLabel);
         using (var mac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, idKey))
         {
             Span<byte> numberBytes = stackalloc byte[sizeof(int)];
