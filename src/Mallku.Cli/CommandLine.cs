@@ -33,7 +33,9 @@ internal static class CommandLine
                 case "--dir":
                     throw new UsageException("--dir needs a folder", "write it as: mallku --dir DIR VERB");
                 default:
-                    throw new UsageException("there is no such option before the verb", "see what there is: mallku help");
+                    throw new UsageException(
+                        "there is no such option before the verb",
+                        UsageErrors.Suggest(arguments[start], ["--dir", "--version", "--help"], "see what there is: mallku help"));
             }
         }
 

@@ -5,48 +5,76 @@ using Mallku.Cli.Commands;
 namespace Mallku.Cli;
 
 /// <summary>
-/// What is wrong with a command line, in our words: the parser's own messages quote arguments, and an argument too
-/// many is often a value that its owner believed to belong there.
+/// What is wrong with a command line, in our words. The parser's own quote the arguments, and an argument too many is
+/// often a value that its owner believed to belong there: nothing that was typed is repeated here.
 /// </summary>
 internal static class UsageErrors
 {
-    private const int LongestQuoted = 24;
-
     internal static void ThrowIfAny(VerbEntry entry, ParseResult parsed)
     {
         var remedy = $"see how it is written: mallku help {entry.Name}";
-        foreach (var token in parsed.UnmatchedTokens)
+        var options = parsed.CommandResult.Command.Options.Select(option => option.Name).ToList();
+        foreach (var token in parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash))
         {
-            throw token.StartsWith('-')
-                ? new UsageException($"'{entry.Name}' has no option {Quote(token)}", remedy)
-                : TooMany(entry, remedy);
-        }
-
-        foreach (var error in parsed.Errors)
-        {
-            throw error.SymbolResult switch
+            // the parser takes an option that it does not know for the first argument
+            if (token.Type == TokenType.Argument && token.Value is ['-', _, ..])
             {
-                OptionResult { Tokens.Count: 0 } option => new UsageException($"{option.Option.Name} needs {option.Option.HelpName}", remedy),
-                OptionResult option => new UsageException($"{option.Option.Name} was given more than once, or in a way that it does not take", remedy),
-                ArgumentResult argument => Missing(entry, argument.Argument.Name, remedy),
-                _ => Missing(entry, parsed.CommandResult.Command.Arguments is [var first, ..] ? first.Name : "something", remedy),
-            };
+                throw UnknownOption(entry, token.Value, options, remedy);
+            }
+        }
+
+        if (parsed.UnmatchedTokens.Count > 0)
+        {
+            throw entry.Name is "set" ? ValueGiven() : new UsageException($"there are more arguments than '{entry.Name}' takes", remedy);
+        }
+
+        if (parsed.Errors.Count > 0)
+        {
+            throw Explain(entry, parsed.Errors[0], remedy);
         }
     }
 
-    /// <summary>A word in quotes if it can only be a slip of the pen; never what may be a value.</summary>
-    internal static string Quote(string word)
+    /// <summary>A hint at what was meant, or <paramref name="otherwise"/> where nothing is near.</summary>
+    internal static string Suggest(string typed, IEnumerable<string> known, string otherwise)
     {
-        var name = word.Split('=')[0];
-        return name.Length <= LongestQuoted && name.All(static c => char.IsAsciiLetterLower(c) || c is '-')
-            ? $"'{name}'"
-            : "of that name";
+        const int near = 2;
+        var word = typed.Split('=')[0];
+        return known.FirstOrDefault(name => name.Length > near && Distance(word, name) <= near) is { } meant
+            ? $"did you mean {meant}?"
+            : otherwise;
     }
 
-    private static UsageException TooMany(VerbEntry entry, string remedy) => entry.Name is "set"
-        ? new UsageException("a value is never an argument, where others could read it", "pipe it in, or type it when you are asked: mallku set NAME")
-        : new UsageException($"there are more arguments than '{entry.Name}' takes", remedy);
+    private static UsageException UnknownOption(VerbEntry entry, string typed, List<string> options, string remedy)
+    {
+        var hint = Suggest(typed, options, remedy);
+        return entry.Name is "set" && hint == remedy ? ValueGiven() : new UsageException($"'{entry.Name}' has no such option", hint);
+    }
 
-    private static UsageException Missing(VerbEntry entry, string argument, string remedy) =>
-        new($"'{entry.Name}' needs {argument}", remedy);
+    private static UsageException ValueGiven() => new(
+        "a value is never an argument, where others could read it", "pipe it in, or type it when you are asked: mallku set NAME");
+
+    private static UsageException Explain(VerbEntry entry, ParseError error, string remedy) => error.SymbolResult switch
+    {
+        OptionResult { Tokens.Count: 0 } option => new($"{option.Option.Name} needs {option.Option.HelpName}", remedy),
+        OptionResult option => new($"{option.Option.Name} was given more than once", remedy),
+        ArgumentResult argument => new($"'{entry.Name}' needs {argument.Argument.Name}", remedy),
+        CommandResult { Command.Arguments: [var first, ..] } => new($"'{entry.Name}' needs {first.Name}", remedy),
+        _ => new($"'{entry.Name}' is not written like this", remedy),
+    };
+
+    /// <summary>How many letters have to be changed, added or left out (Levenshtein).</summary>
+    private static int Distance(string from, string to)
+    {
+        var row = Enumerable.Range(0, to.Length + 1).ToArray();
+        for (var i = 0; i < from.Length; i++)
+        {
+            var diagonal = row[0]++;
+            for (var j = 0; j < to.Length; j++)
+            {
+                (diagonal, row[j + 1]) = (row[j + 1], Math.Min(Math.Min(row[j], row[j + 1]) + 1, diagonal + (from[i] == to[j] ? 0 : 1)));
+            }
+        }
+
+        return row[^1];
+    }
 }

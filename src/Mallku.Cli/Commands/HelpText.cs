@@ -6,7 +6,7 @@ namespace Mallku.Cli.Commands;
 /// <summary>The help of a verb, written from its grammar, in at most 80 columns.</summary>
 internal static class HelpText
 {
-    private const int Width = 80, Indent = 2, Column = 15;
+    private const int Width = 80, Indent = 2, Column = 17;
 
     internal static string Of(VerbEntry entry, Verb verb)
     {

@@ -42,8 +42,8 @@ internal sealed class HelpVerb : Verb
 
         text.Append("""
 
-              --dir DIR      the vault's folder, with every verb
-              --version      print the version
+              --dir DIR        the vault's folder, with every verb
+              --version        print the version
 
             A lookup asks the environment first (openai_api_key is OPENAI_API_KEY), then the
             vault: ./.secrets, or the nearest one upwards within the repository.

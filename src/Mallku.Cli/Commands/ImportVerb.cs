@@ -7,7 +7,7 @@ namespace Mallku.Cli.Commands;
 
 internal sealed class ImportVerb : Verb
 {
-    private readonly Argument<string> _file = new("FILE") { Description = "a .env file, or a JSON object of names and values" };
+    private readonly Argument<string> _file = new("FILE") { Description = "a .env file, or a JSON object of names and values; - is standard input" };
     private readonly Option<bool> _overwrite = new("--overwrite") { Description = "replace values that differ; they stay as versions" };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "show what would be done, and do nothing" };
 
@@ -16,7 +16,7 @@ internal sealed class ImportVerb : Verb
     internal override string? Notes =>
         "Reads .env, the api_keys.json of the Python system, and the secrets.json of dotnet user-secrets. In names ':' and '__' become '_', "
         + "and OPENAI_API_KEY becomes openai_api_key. Shows what it does with each entry, without values. All of it is one write; "
-        + "a file that can't be read stores nothing. Ends with 1 if an entry was refused.";
+        + "a file that can't be read stores nothing. What has no value is skipped. Ends with 1 if an entry was refused.";
 
     internal override string[] Examples =>
     [
@@ -89,7 +89,10 @@ internal sealed class ImportVerb : Verb
             Notice.Warn("what the vault had was kept; --overwrite replaces it");
         }
 
-        Notice.Warn($"the values are still readable in {SecretsException.Show(file)}: remove it when you need it no more");
+        if (file is not ImportFile.StandardInput)
+        {
+            Notice.Warn($"the values are still readable in {SecretsException.Show(file)}: remove it when you need it no more");
+        }
     }
 
     private static string Describe(ImportStep step) => step switch
@@ -98,6 +101,7 @@ internal sealed class ImportVerb : Verb
         ImportStep.Keep => "keep",
         ImportStep.Overwrite => "overwrite",
         ImportStep.Same => "same",
+        ImportStep.Skip => "skip",
         _ => "refused",
     };
 

@@ -40,7 +40,7 @@ internal static class VerbTable
 
         throw words[0] is "key"
             ? new UsageException("'key' needs one of its verbs", "write: mallku key status, mallku key rotate or mallku key recover")
-            : new UsageException($"there is no verb {UsageErrors.Quote(words[0])}", "see what there is: mallku help");
+            : new UsageException("there is no such verb", UsageErrors.Suggest(words[0], All.Select(entry => entry.Name), "see what there is: mallku help"));
     }
 
     internal static bool TryFind(ReadOnlySpan<string> words, [NotNullWhen(true)] out VerbEntry? entry, out int length)

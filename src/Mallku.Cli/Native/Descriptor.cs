@@ -50,7 +50,7 @@ internal static unsafe class Descriptor
             }
             else if (Libc.Error is var error && error != Libc.Interrupted)
             {
-                throw error == Libc.BrokenPipe ? new ClosedPipeException() : new IOException(Libc.Describe(error));
+                throw error == Libc.BrokenPipe ? new ClosedPipeException() : new IOException($"the output can't be written: {Libc.Describe(error)}");
             }
         }
     }
@@ -79,7 +79,7 @@ internal static unsafe class Descriptor
 
             if (Libc.Error is var error && error != Libc.Interrupted)
             {
-                throw new IOException(Libc.Describe(error));
+                throw new IOException($"the input can't be read: {Libc.Describe(error)}");
             }
         }
     }

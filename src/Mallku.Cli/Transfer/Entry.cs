@@ -2,6 +2,9 @@ namespace Mallku.Cli.Transfer;
 
 /// <summary>A name and a value as a file has them.</summary>
 /// <param name="Name">As it stands in the file.</param>
-/// <param name="Value">The value, or null where it can't be one.</param>
-/// <param name="Refusal">Why there is no value.</param>
-internal sealed record Entry(string Name, SecretValue? Value, string? Refusal = null);
+/// <param name="Value">The value, or null where there is none that could be one.</param>
+/// <param name="Refusal">Why what is there can't be a value.</param>
+internal sealed record Entry(string Name, SecretValue? Value, string? Refusal = null)
+{
+    internal bool IsEmpty => Value is { Length: 0 } || (Value is null && Refusal is null);
+}

@@ -32,7 +32,7 @@ internal static class FlatJson
         JsonValueKind.String => FromString(property),
         JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False =>
             new Entry(property.Name, SecretValue.FromString(property.Value.GetRawText())),
-        JsonValueKind.Null => new Entry(property.Name, null, "it is null"),
+        JsonValueKind.Null => new Entry(property.Name, null),
         _ => new Entry(property.Name, null, "it is no text"),
     };
 

@@ -6,6 +6,9 @@ namespace Mallku.Cli.Transfer;
 /// <summary>A file that secrets come from. What it is shows in its first character.</summary>
 internal static class ImportFile
 {
+    /// <summary>The name that stands for standard input.</summary>
+    internal const string StandardInput = "-";
+
     private const int LongestFile = 64 * 1024 * 1024;
 
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -23,7 +26,8 @@ internal static class ImportFile
             }
 
             var isJson = content.Span.TrimStart(" \t\r\n"u8) is [(byte)'{' or (byte)'[', ..];
-            return Named(path, isJson ? FlatJson.Parse(content) : DotEnv.Parse(Strict.GetString(content.Span)));
+            var entries = isJson ? FlatJson.Parse(content) : DotEnv.Parse(Strict.GetString(content.Span));
+            return entries.Count > 0 ? entries : throw new SecretsException("the file has no secrets", "import a .env or a JSON file of secrets");
         }
         catch (DecoderFallbackException)
         {
@@ -43,7 +47,7 @@ internal static class ImportFile
     {
         try
         {
-            using var file = File.OpenRead(path);
+            using var file = File.OpenRead(path is StandardInput ? "/dev/stdin" : path);
             using var content = new MemoryStream();
             var buffer = new byte[64 * 1024];
             while (file.Read(buffer) is var count and > 0)
@@ -69,8 +73,4 @@ internal static class ImportFile
             throw new SecretsException($"'{SecretsException.Show(path)}' can't be read", "check that it is a file and that you may read it");
         }
     }
-
-    private static List<Entry> Named(string path, List<Entry> entries) => entries.Count > 0
-        ? entries
-        : throw new SecretsException($"there are no secrets in '{SecretsException.Show(path)}'", "import a .env or a JSON file of secrets");
 }

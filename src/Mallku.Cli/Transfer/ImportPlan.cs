@@ -18,6 +18,9 @@ internal enum ImportStep
     /// <summary>The vault has the same value.</summary>
     Same,
 
+    /// <summary>It has no value.</summary>
+    Skip,
+
     /// <summary>It can't be a secret.</summary>
     Refused,
 }
@@ -26,7 +29,7 @@ internal enum ImportStep
 /// <param name="Entry">What the file has.</param>
 /// <param name="Target">The secret that it is or becomes.</param>
 /// <param name="Step">What is done.</param>
-/// <param name="Reason">Why it is refused.</param>
+/// <param name="Reason">Why it is skipped or refused.</param>
 internal sealed record PlannedEntry(Entry Entry, string Target, ImportStep Step, string? Reason = null);
 
 /// <summary>Decides what an import does, before anything is written.</summary>
@@ -47,7 +50,7 @@ internal static class ImportPlan
         {
             var planned = await MakeAsync(entry, stored, overwrite, cancellationToken);
             plan.Add(planned);
-            if (planned.Step != ImportStep.Refused && !taken.TryAdd(SecretName.Parse(planned.Target).Fold(), entry.Name))
+            if (planned.Step is not (ImportStep.Skip or ImportStep.Refused) && !taken.TryAdd(SecretName.Parse(planned.Target).Fold(), entry.Name))
             {
                 var (first, second) = (SecretsException.Show(taken[SecretName.Parse(planned.Target).Fold()]), SecretsException.Show(entry.Name));
                 throw new SecretsException(
@@ -76,10 +79,14 @@ internal static class ImportPlan
         {
             { Value: null } => entry.Refusal,
             _ when !SecretName.TryParse(target, out _) => "it is no name for a secret",
-            { Value.Length: 0 } => "its value is empty",
             { Value.Length: > FileVault.MaxValueLength } => "its value is longer than 1 MiB",
             _ => null,
         };
+        if (entry.IsEmpty)
+        {
+            return new PlannedEntry(entry, target, ImportStep.Skip, "it has no value");
+        }
+
         if (refusal is not null)
         {
             return new PlannedEntry(entry, target, ImportStep.Refused, refusal);
