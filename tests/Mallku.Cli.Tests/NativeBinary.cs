@@ -1,0 +1,40 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Mallku.Cli.Tests;
+
+/// <summary>The published native <c>mallku</c>: the one that MALLKU_BINARY names, else one that is published here once.</summary>
+internal static class NativeBinary
+{
+    private static readonly Lazy<string> Published = new(Publish);
+
+    /// <summary>The folder that it lies in, to be the first of PATH.</summary>
+    internal static string Folder => System.IO.Path.GetDirectoryName(
+        Environment.GetEnvironmentVariable("MALLKU_BINARY") is { Length: > 0 } given ? given : Published.Value)!;
+
+    internal static string SourceFolder([CallerFilePath] string file = "") => System.IO.Path.GetDirectoryName(file)!;
+
+    private static string Publish()
+    {
+        Needs.Program("clang");
+        var project = System.IO.Path.GetFullPath(System.IO.Path.Combine(SourceFolder(), "..", "..", "src", "Mallku.Cli"));
+        var output = System.IO.Path.Combine(AppContext.BaseDirectory, "mallku");
+        using var publish = Process.Start(new ProcessStartInfo(
+            "dotnet", ["publish", project, "-c", "Release", "-r", RuntimeInformation.RuntimeIdentifier, "-o", output, "-v", "quiet"]))!;
+        publish.WaitForExit();
+        Assert.Equal(0, publish.ExitCode);
+        return System.IO.Path.Combine(output, "mallku");
+    }
+}
+
+/// <summary>What a test can't do without; where it is absent the test is skipped, but not in CI.</summary>
+internal static class Needs
+{
+    internal static void Program(string name)
+    {
+        var isThere = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, name)));
+        Assert.True(isThere || Environment.GetEnvironmentVariable("CI") is not "true", $"{name} is not installed, and CI needs it");
+        Assert.SkipUnless(isThere, $"{name} is not installed");
+    }
+}

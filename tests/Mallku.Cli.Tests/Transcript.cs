@@ -1,0 +1,79 @@
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace Mallku.Cli.Tests;
+
+/// <summary>
+/// A file of shell lines and what they print: <c>$ line</c>, then standard output as it is, standard error behind
+/// <c>! </c>, and the exit code as <c>[1]</c> where it is not 0. What differs from run to run stands as DIR, TIME or ID.
+/// </summary>
+internal sealed partial class Transcript
+{
+    private readonly List<(string Text, bool IsLine)> _parts = [];
+
+    internal static Transcript Read(string path)
+    {
+        var transcript = new Transcript();
+        foreach (var line in File.ReadLines(path))
+        {
+            if (line.StartsWith("$ ", StringComparison.Ordinal))
+            {
+                transcript._parts.Add((line[2..], true));
+            }
+            else if (line.Length == 0 || line.StartsWith('#'))
+            {
+                transcript._parts.Add((line, false));
+            }
+        }
+
+        return transcript;
+    }
+
+    /// <summary>The same file as it is when its lines are run now.</summary>
+    internal string Replay()
+    {
+        using var scratch = new Scratch();
+        var text = new StringBuilder();
+        foreach (var (part, isLine) in _parts)
+        {
+            if (!isLine)
+            {
+                text.Append(part).Append('\n');
+                continue;
+            }
+
+            var outcome = scratch.Run(part);
+            text.Append("$ ").Append(part).Append('\n');
+            AppendLines(text, "", outcome.Output, scratch);
+            AppendLines(text, "! ", outcome.Error, scratch);
+            if (outcome.ExitCode != 0)
+            {
+                text.Append('[').Append(outcome.ExitCode).Append("]\n");
+            }
+        }
+
+        return text.ToString();
+    }
+
+    private static void AppendLines(StringBuilder text, string prefix, string printed, Scratch scratch)
+    {
+        printed = printed.Replace(scratch.Folder, "DIR", StringComparison.Ordinal);
+        printed = Id().Replace(Time().Replace(printed, "TIME"), "ID");
+        foreach (var line in printed.Split('\n')[..^1])
+        {
+            // an empty line would not be told from the file's own
+            text.Append(prefix).Append(line.Length == 0 ? "." : line).Append('\n');
+        }
+
+        if (printed.Length > 0 && !printed.EndsWith('\n'))
+        {
+            text.Append(prefix).Append(printed.Split('\n')[^1]).Append("(no newline)\n");
+        }
+    }
+
+    [GeneratedRegex(@"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")]
+    private static partial Regex Time();
+
+    [GeneratedRegex(@"\b[0-9a-f]{32}\b")]
+    private static partial Regex Id();
+}
