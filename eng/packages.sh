@@ -41,3 +41,11 @@ install_packages() {
   echo "   on Debian or Ubuntu: sudo apt-get install $names"
   echo "   what needs them is skipped"
 }
+
+# shows what a command says only when it fails
+quietly() {
+  if ! output=$("$@" 2>&1); then
+    printf '%s\n' "$output" >&2
+    return 1
+  fi
+}

@@ -1,0 +1,23 @@
+using Mallku.Secrets;
+
+namespace Mallku.Bench;
+
+/// <summary>A vault in a folder that goes away with it.</summary>
+internal sealed class TemporaryVault : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("mallku-bench-").FullName;
+
+    internal TemporaryVault(int secrets)
+    {
+        Options = new SecretsOptions { Directory = Path.Combine(_folder, ".secrets") };
+        var manager = SecretsManager.Open(Options);
+        manager.Vault.CreateAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        var values = Enumerable.Range(0, secrets).Select(i =>
+            KeyValuePair.Create(SecretName.Parse($"provider_{i}_api_key"), SecretValue.FromString($"sk-{i:D4}-0123456789abcdefghijklmnopqrstuvwxyz")));
+        manager.Vault.SetAsync([.. values], new SetOptions(), CancellationToken.None).AsTask().GetAwaiter().GetResult();
+    }
+
+    internal SecretsOptions Options { get; }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+}
