@@ -14,7 +14,7 @@ internal static class DotEnv
     internal static List<Entry> Parse(string text)
     {
         var entries = new List<Entry>();
-        var reader = new Reader(text.ReplaceLineEndings("\n"));
+        var reader = new Reader(text.Replace("\r\n", "\n", StringComparison.Ordinal));
         while (reader.NextAssignment())
         {
             var name = reader.ReadName();
