@@ -35,7 +35,8 @@ internal sealed class Scratch : IDisposable
 
     internal Process Start(IReadOnlyList<string> command)
     {
-        var start = new ProcessStartInfo(command[0], command.Skip(1))
+        // the runtime ignores SIGPIPE, and a shell would inherit that
+        var start = new ProcessStartInfo("env", ["--default-signal=PIPE", .. command])
         {
             WorkingDirectory = Folder,
             UseShellExecute = false,

@@ -1,0 +1,139 @@
+namespace Mallku.Cli.Tests;
+
+/// <summary>What a person at a terminal sees and types; no value is ever shown.</summary>
+public sealed class TerminalTests : IDisposable
+{
+    private const string Backspace = "\x7f", Interrupt = "\x03", EndOfInput = "\x04", EraseLine = "\x15", Suspend = "\x1a", Enter = "\r";
+    private readonly Scratch _scratch = new();
+
+    public TerminalTests() => _scratch.Run("mallku init");
+
+    public void Dispose() => _scratch.Dispose();
+
+    [Theory]
+    [InlineData("sk-typed" + Enter, "sk-typed")]
+    [InlineData("sk-typ0" + Backspace + "ed" + Enter, "sk-typed")]
+    [InlineData("clé" + Backspace + "e" + Enter, "cle")]
+    [InlineData("wrong" + EraseLine + "right" + Enter, "right")]
+    [InlineData("ended" + EndOfInput, "ended")]
+    [InlineData("on" + Suspend + "wards" + Enter, "onwards")]
+    public async Task Asks_once_and_shows_nothing(string keys, string value)
+    {
+        using var pty = new Pty(_scratch, "mallku set name");
+        await pty.Await("(not shown): ");
+        await pty.Type(keys);
+        Assert.Equal(0, await pty.End());
+        Assert.Equal("value of name (not shown): \nset name, version 1, new\n", pty.Screen);
+        Assert.Equal(value + "\n", _scratch.Run("mallku get name").Output);
+    }
+
+    [Fact]
+    public async Task Takes_a_value_that_is_longer_than_a_line_of_the_terminal()
+    {
+        var value = new string('a', 3000);
+        using var pty = new Pty(_scratch, "mallku set name");
+        await pty.Await("(not shown): ");
+        await pty.Type(value);
+        await pty.Type(value);
+        await pty.Type(Enter);
+        Assert.Equal(0, await pty.End());
+        Assert.Equal(value + value + "\n", _scratch.Run("mallku get name").Output);
+    }
+
+    [Fact]
+    public async Task Refuses_a_paste_of_several_lines_and_leaves_none_of_it_to_the_shell()
+    {
+        using var pty = new Pty(_scratch, "sh -c 'mallku set name; read rest; echo \"rest: $rest\"'");
+        await pty.Await("(not shown): ");
+        await pty.Type("line one\nline two\n");
+        await pty.Await("several lines");
+        await pty.Type("typed later" + Enter);
+        await pty.End();
+        Assert.DoesNotContain("line one", pty.Screen, StringComparison.Ordinal);
+        Assert.DoesNotContain("line two", pty.Screen, StringComparison.Ordinal);
+        Assert.Contains("rest: typed later", pty.Screen, StringComparison.Ordinal);
+        Assert.Equal(3, _scratch.Run("mallku get name").ExitCode);
+    }
+
+    [Theory]
+    [InlineData("sk-half" + Interrupt)]
+    [InlineData(EndOfInput)]
+    public async Task Gives_the_terminal_back_when_nothing_is_stored(string keys)
+    {
+        using var pty = new Pty(_scratch, "sh -c 'trap : INT; mallku set name; echo \"ended: $?\"; stty -a'");
+        await pty.Await("(not shown): ");
+        await pty.Type(keys);
+        await pty.End();
+        Assert.Contains(" echo ", pty.Screen, StringComparison.Ordinal);
+        Assert.Contains(" icanon ", pty.Screen, StringComparison.Ordinal);
+        Assert.Contains("susp = ^Z", pty.Screen, StringComparison.Ordinal);
+        Assert.DoesNotContain("sk-half", pty.Screen, StringComparison.Ordinal);
+        Assert.DoesNotContain("ended: 0", pty.Screen, StringComparison.Ordinal);
+        Assert.Equal(3, _scratch.Run("mallku get name").ExitCode);
+    }
+
+    [Theory]
+    [InlineData("TERM", 143)]
+    [InlineData("HUP", 129)]
+    public async Task Gives_the_terminal_back_when_it_is_killed(string signal, int exitCode)
+    {
+        using var pty = new Pty(_scratch, "sh -c 'echo $$ > pid; exec mallku set name'; code=$?; stty -a; exit $code");
+        await pty.Await("(not shown): ");
+        _scratch.Run($"kill -{signal} $(cat pid)");
+        Assert.Equal(exitCode, await pty.End());
+        Assert.Contains(" echo ", pty.Screen, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("y", 0, 3)]
+    [InlineData("yes", 0, 3)]
+    [InlineData("n", 1, 0)]
+    [InlineData("", 1, 0)]
+    public async Task Asks_before_it_removes(string answer, int exitCode, int exitCodeOfGet)
+    {
+        _scratch.Run("echo v | mallku set name");
+        using var pty = new Pty(_scratch, "mallku rm name");
+        await pty.Await("remove name from the vault? [y/N] ");
+        await pty.Type(answer + Enter);
+        Assert.Equal(exitCode, await pty.End());
+        Assert.Equal(exitCodeOfGet, _scratch.Run("mallku get name").ExitCode);
+    }
+
+    [Fact]
+    public async Task Asks_before_it_rotates_the_key()
+    {
+        using var pty = new Pty(_scratch, "mallku key rotate");
+        await pty.Await("with a new key? [y/N] ");
+        await pty.Type("y" + Enter);
+        Assert.Equal(0, await pty.End());
+        Assert.Contains("the former key is kept", pty.Screen, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Shows_a_table_that_fits_the_terminal()
+    {
+        var name = new string('n', 200);
+        _scratch.Run($"echo v | mallku set {name}; echo v | mallku set short");
+        using var pty = new Pty(_scratch, "TERM=xterm mallku list");
+        Assert.Equal(0, await pty.End());
+        var lines = pty.Screen.Replace("\e[1m", "", StringComparison.Ordinal).Replace("\e[0m", "", StringComparison.Ordinal).TrimEnd('\n').Split('\n');
+        Assert.All(lines, line => Assert.True(line.Length <= 80, line));
+        Assert.StartsWith("NAME ", lines[0], StringComparison.Ordinal);
+        Assert.Contains("just now", lines[1], StringComparison.Ordinal);
+        Assert.StartsWith("short ", lines[2], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("TERM=xterm mallku doctor", true)]
+    [InlineData("TERM=xterm NO_COLOR= mallku doctor", true)]
+    [InlineData("TERM=xterm NO_COLOR=1 mallku doctor", false)]
+    [InlineData("TERM=dumb mallku doctor", false)]
+    [InlineData("TERM=xterm mallku doctor | cat", false)]
+    [InlineData("TERM=xterm mallku get nothing", true)]
+    public async Task Colours_only_where_colour_is_wanted(string line, bool coloured)
+    {
+        using var pty = new Pty(_scratch, line);
+        await pty.End();
+        Assert.Equal(coloured, pty.Screen.Contains('\e', StringComparison.Ordinal));
+    }
+}
