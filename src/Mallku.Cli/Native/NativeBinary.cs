@@ -1,11 +1,10 @@
-using System.Runtime.CompilerServices;
-
 namespace Mallku.Cli.Native;
 
 /// <summary>What the C files of this folder add. They are part of the native binary; <c>dotnet run</c> goes without them.</summary>
 internal static class NativeBinary
 {
-    internal static bool IsThis => !RuntimeFeature.IsDynamicCodeSupported && !OperatingSystem.IsWindows();
+    // what a build says of dynamic code is what it will be once it is published; but only a host lists assemblies
+    internal static bool IsThis => AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES") is null && !OperatingSystem.IsWindows();
 
     /// <summary>
     /// Gives this process back the signal dispositions, the signal mask and the core limit that the caller gave, for the
