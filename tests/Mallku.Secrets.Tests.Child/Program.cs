@@ -1,0 +1,81 @@
+// A process of its own for the tests: it writes to a vault, and says on standard output what is durable.
+using System.Globalization;
+using Mallku.Secrets;
+using Mallku.Secrets.Vault;
+
+var manager = SecretsManager.Open(new SecretsOptions { Directory = args[1] });
+switch (args[0])
+{
+    // loop DIR: sets secrets and rotates the key until it is killed
+    case "loop":
+        Say("ready");
+        for (var i = 1; ; i++)
+        {
+            if (i % 5 == 0)
+            {
+                await VaultKeys.RotateAsync(manager.Vault, CancellationToken.None);
+                Say("rotated");
+            }
+            else
+            {
+                var name = $"key_{i % 7}";
+                using var value = SecretValue.FromString(string.Create(CultureInfo.InvariantCulture, $"value-{Environment.ProcessId}-{i}"));
+                var change = await manager.SetAsync(name, value);
+                Say(string.Create(CultureInfo.InvariantCulture, $"set {name} {change.Version} {value.RevealString()}"));
+            }
+        }
+
+    // fill DIR PREFIX COUNT: sets that many secrets
+    case "fill":
+        for (var i = 0; i < int.Parse(args[3], CultureInfo.InvariantCulture); i++)
+        {
+            var name = $"{args[2]}_{i}";
+            using var value = SecretValue.FromString("value of " + name);
+            await manager.SetAsync(name, value);
+            Say("set " + name);
+        }
+
+        return 0;
+
+    case "create":
+        await manager.Vault.CreateAsync(CancellationToken.None);
+        Say("created");
+        return 0;
+
+    case "set":
+        using (var value = SecretValue.FromString(args[3]))
+        {
+            await Answer(async () => "set " + (await manager.SetAsync(args[2], value)).Version);
+        }
+
+        return 0;
+
+    case "remove":
+        await Answer(async () => "removed " + (await manager.RemoveAsync(args[2])).Version);
+        return 0;
+
+    case "rotate":
+        await Answer(async () => "rotated " + (await VaultKeys.RotateAsync(manager.Vault, CancellationToken.None)).Secrets);
+        return 0;
+
+    default:
+        return 2;
+}
+
+static void Say(string line)
+{
+    Console.Out.WriteLine(line);
+    Console.Out.Flush();
+}
+
+static async Task Answer(Func<Task<string>> change)
+{
+    try
+    {
+        Say(await change());
+    }
+    catch (SecretsException e)
+    {
+        Say($"error {e.GetType().Name}: {e.Problem} | {e.Remedy}");
+    }
+}

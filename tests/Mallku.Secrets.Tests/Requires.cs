@@ -1,0 +1,42 @@
+namespace Mallku.Secrets.Tests;
+
+/// <summary>What the machine must have. A test without it is skipped, and fails where <c>CI=true</c>.</summary>
+internal static class Requires
+{
+    public const string Python = "/usr/bin/python3";
+
+    public static void Program(string name)
+    {
+        if (!Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(folder => File.Exists(Path.Combine(folder, name))))
+        {
+            Missing(name);
+        }
+    }
+
+    public static void Root()
+    {
+        if (!Environment.IsPrivilegedProcess)
+        {
+            Missing("root");
+        }
+    }
+
+    /// <summary>Debian's python3 with the package <c>cryptography</c>.</summary>
+    public static void PythonCryptography()
+    {
+        if (!Directory.Exists("/usr/lib/python3/dist-packages/cryptography"))
+        {
+            Missing("python3-cryptography");
+        }
+    }
+
+    private static void Missing(string what)
+    {
+        if (Environment.GetEnvironmentVariable("CI") == "true")
+        {
+            Assert.Fail($"{what} is missing");
+        }
+
+        Assert.Skip($"{what} is missing");
+    }
+}
