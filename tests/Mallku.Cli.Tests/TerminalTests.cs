@@ -28,6 +28,16 @@ public sealed class TerminalTests : IDisposable
     }
 
     [Fact]
+    public async Task Says_on_a_line_of_its_own_that_nothing_was_typed()
+    {
+        using var pty = new Pty(_scratch, "mallku set name");
+        await pty.Await("(not shown): ");
+        await pty.Type(EndOfInput);
+        Assert.Equal(1, await pty.End());
+        Assert.StartsWith("value of name (not shown): \nmallku: nothing was typed", pty.Screen, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Takes_a_value_that_is_longer_than_a_line_of_the_terminal()
     {
         var value = new string('a', 3000);

@@ -45,8 +45,7 @@ internal static class Prompt
         {
             using var typing = new HiddenTyping(Reader(terminal));
             Descriptor.Write(Writer(terminal), Encoding.UTF8.GetBytes($"{question}: "));
-            var length = ReadLine(Reader(terminal), typed);
-            Descriptor.Write(Writer(terminal), "\n"u8);
+            var length = ReadLine(terminal, typed);
             if (typing.HasMore())
             {
                 throw new SecretsException("more than one line was pasted, and nothing is stored", "pipe a value of several lines: mallku set NAME < FILE");
@@ -64,7 +63,20 @@ internal static class Prompt
     }
 
     // the terminal's own line editing would cut a line at 4095 bytes without a word
-    private static int ReadLine(int descriptor, byte[] typed)
+    private static int ReadLine(int terminal, byte[] typed)
+    {
+        try
+        {
+            return ReadKeys(Reader(terminal), typed);
+        }
+        finally
+        {
+            // Enter was not shown either
+            Descriptor.Write(Writer(terminal), "\n"u8);
+        }
+    }
+
+    private static int ReadKeys(int descriptor, byte[] typed)
     {
         var length = 0;
         Span<byte> key = stackalloc byte[1];
