@@ -171,7 +171,6 @@ internal sealed class FileVault(VaultSettings settings)
     /// <summary>Takes the folder's lock and opens what is there under it.</summary>
     internal async ValueTask<(FolderLock Lock, OpenedVault Opened)> BeginWriteAsync(CancellationToken cancellationToken)
     {
-        RequireFolder();
         var folderLock = await LockAsync(cancellationToken).ConfigureAwait(false);
         try
         {
@@ -192,8 +191,11 @@ internal sealed class FileVault(VaultSettings settings)
     }
 
     /// <summary>Takes the folder's lock alone.</summary>
-    internal ValueTask<FolderLock> LockAsync(CancellationToken cancellationToken) =>
-        FolderLock.AcquireAsync(settings.LockFile, settings.Patience, TimeProvider.System, cancellationToken);
+    internal ValueTask<FolderLock> LockAsync(CancellationToken cancellationToken)
+    {
+        RequireFolder();
+        return FolderLock.AcquireAsync(settings.LockFile, settings.Patience, TimeProvider.System, cancellationToken);
+    }
 
     /// <summary>Writes the document as the next generation, under a key; durable when it returns.</summary>
     internal void Replace(VaultDocument document, DataKey key)
