@@ -46,11 +46,21 @@ public sealed class Fernet : IDisposable
 
         _clock = clock;
         _keys = new FernetKey[keys.Length];
-        for (var i = 0; i < keys.Length; i++)
+        try
         {
-            _keys[i] = FernetKey.TryParse(keys[i].Bytes, out var key)
-                ? key
-                : throw new ArgumentException($"Key {i + 1} is not {KeyLength} characters of url-safe base64.", nameof(keys));
+            for (var i = 0; i < keys.Length; i++)
+            {
+                _keys[i] = keys[i] is { } text && FernetKey.TryParse(text.Bytes, out var key)
+                    ? key
+                    : throw new ArgumentException($"Key {i + 1} is not {KeyLength} characters of url-safe base64.", nameof(keys));
+                GC.KeepAlive(keys[i]);
+            }
+        }
+        catch
+        {
+            // nobody else can wipe the keys before the bad one
+            Dispose();
+            throw;
         }
     }
 
@@ -81,8 +91,11 @@ public sealed class Fernet : IDisposable
     /// </summary>
     public static int GetMaxPlaintextLength(int tokenLength) => Math.Max(0, GetMaxPayloadLength(tokenLength) - CiphertextOffset - MacLength);
 
-    /// <summary>When a token says that it was made, which is not authenticated unless the token also decrypts.</summary>
-    /// <returns>False where it is no token, or a time beyond the year 9999.</returns>
+    /// <summary>
+    /// When a token says that it was made, in whole seconds. Only its beginning is read: the time is not authenticated,
+    /// and the rest may be no token at all, unless the token also decrypts.
+    /// </summary>
+    /// <returns>False where it does not begin like a token, is too short for one, or has a time beyond the year 9999.</returns>
     public static bool TryGetTimestamp(ReadOnlySpan<byte> token, out DateTimeOffset time)
     {
         Span<byte> start = stackalloc byte[12];
@@ -95,6 +108,7 @@ public sealed class Fernet : IDisposable
 
     /// <summary>Encrypts into a new token.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The token would not fit into an array.</exception>
+    /// <exception cref="ObjectDisposedException">The keys were wiped.</exception>
     public byte[] Encrypt(ReadOnlySpan<byte> plaintext)
     {
         var token = GC.AllocateUninitializedArray<byte>(GetTokenLength(plaintext.Length));
@@ -104,6 +118,7 @@ public sealed class Fernet : IDisposable
 
     /// <summary>Encrypts into a buffer and returns the token's length, which <see cref="GetTokenLength"/> tells before.</summary>
     /// <exception cref="ArgumentException"><paramref name="token"/> is too short.</exception>
+    /// <exception cref="ObjectDisposedException">The keys were wiped.</exception>
     public int Encrypt(ReadOnlySpan<byte> plaintext, Span<byte> token) =>
         Encrypt(plaintext, token, _clock.GetUtcNow().ToUnixTimeSeconds(), iv: default);
 
@@ -140,6 +155,7 @@ public sealed class Fernet : IDisposable
     /// <param name="timeToLive">
     /// How old it may be. When given, a token from more than 60 seconds in the future is refused too.
     /// </param>
+    /// <exception cref="ObjectDisposedException">The keys were wiped.</exception>
     /// <exception cref="CryptographicException">The token is malformed, forged, expired or under another key.</exception>
     public byte[] Decrypt(ReadOnlySpan<byte> token, TimeSpan? timeToLive = null)
     {
@@ -170,6 +186,7 @@ public sealed class Fernet : IDisposable
     /// <param name="timeToLive">
     /// How old it may be. When given, a token from more than 60 seconds in the future is refused too.
     /// </param>
+    /// <exception cref="ObjectDisposedException">The keys were wiped.</exception>
     /// <exception cref="ArgumentException"><paramref name="plaintext"/> is too short for what the token holds.</exception>
     public bool TryDecrypt(ReadOnlySpan<byte> token, Span<byte> plaintext, out int written, TimeSpan? timeToLive = null)
     {
@@ -196,9 +213,10 @@ public sealed class Fernet : IDisposable
                 return false;
             }
 
-            written = decrypted.AsSpan().TryCopyTo(plaintext) ? decrypted.Length : -1;
+            var fits = decrypted.AsSpan().TryCopyTo(plaintext);
             CryptographicOperations.ZeroMemory(decrypted);
-            return written >= 0 ? true : throw new ArgumentException($"The plaintext needs {decrypted.Length} bytes.", nameof(plaintext));
+            written = fits ? decrypted.Length : throw new ArgumentException($"The plaintext needs {decrypted.Length} bytes.", nameof(plaintext));
+            return true;
         }
         finally
         {
@@ -206,12 +224,12 @@ public sealed class Fernet : IDisposable
         }
     }
 
-    /// <summary>Wipes the keys.</summary>
+    /// <summary>Wipes the keys. Nothing can be encrypted or decrypted afterwards.</summary>
     public void Dispose()
     {
-        foreach (var key in _keys)
+        foreach (FernetKey? key in _keys)
         {
-            key.Dispose();
+            key?.Dispose();
         }
     }
 
