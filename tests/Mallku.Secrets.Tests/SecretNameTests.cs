@@ -1,0 +1,96 @@
+using CsCheck;
+
+namespace Mallku.Secrets.Tests;
+
+/// <summary>Which texts are names, and which names are taken for each other.</summary>
+public sealed class SecretNameTests
+{
+    private const string Allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    private static readonly Gen<string> Names = Gen.String[Gen.Char[Allowed], 1, SecretName.MaxLength];
+
+    [Fact]
+    public void A_text_of_allowed_characters_is_a_name() => Names.Sample(text => Assert.Equal(text, SecretName.Parse(text).ToString()));
+
+    [Fact]
+    public void Any_other_character_anywhere_makes_it_none() =>
+        Gen.Select(Gen.String[Gen.Char[Allowed], 0, 20], Gen.Char.Where(c => !Allowed.Contains(c)), Gen.String[Gen.Char[Allowed], 0, 20]).Sample(
+            (before, bad, after) => AssertNoName(before + bad + after));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(" ")]
+    [InlineData("../key")]
+    [InlineData("key\n")]
+    [InlineData("key\0")]
+    [InlineData("schlüssel")]
+    [InlineData("ｋｅｙ")]
+    [InlineData("$mallku")]
+    public void These_are_no_names(string text) => AssertNoName(text);
+
+    [Fact]
+    public void A_name_ends_at_its_greatest_length()
+    {
+        Assert.True(SecretName.TryParse(new string('a', SecretName.MaxLength), out _));
+        AssertNoName(new string('a', SecretName.MaxLength + 1));
+    }
+
+    // the text may come from a file or an argument of somebody else's, and goes to a terminal
+    [Fact]
+    public void The_error_writes_nothing_but_one_short_line() => Gen.String[Gen.Char, 0, 400].Sample(text =>
+    {
+        if (SecretName.TryParse(text, out _))
+        {
+            return;
+        }
+
+        var message = Assert.Throws<SecretNameException>(() => SecretName.Parse(text)).Message;
+        Assert.DoesNotContain(message, c => char.IsControl(c) || char.IsSurrogate(c) || c is '\u2028' or '\u2029');
+        Assert.InRange(message.Length, 1, 200);
+    });
+
+    [Theory]
+    [InlineData("openai_api_key", "OPENAI_API_KEY")]
+    [InlineData("db.main-password", "DB_MAIN_PASSWORD")]
+    [InlineData("Key2", "KEY2")]
+    public void A_name_has_its_variable(string name, string variable) =>
+        Assert.Equal(variable, SecretName.Parse(name).ToEnvironmentVariable());
+
+    [Fact]
+    public void A_variable_has_no_other_characters_than_a_shell_takes() => Names.Sample(text =>
+    {
+        var variable = SecretName.Parse(text).ToEnvironmentVariable();
+        Assert.Equal(text.Length, variable.Length);
+        Assert.All(variable, c => Assert.True(char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c == '_'));
+    });
+
+    [Theory]
+    [InlineData("openai_api_key", "OpenAI-API-Key", true)]
+    [InlineData("key", "KEY", true)]
+    [InlineData("a.b", "a_b", false)]
+    [InlineData("a-b", "ab", false)]
+    public void A_loose_match_ignores_case_and_the_kind_of_dash(string left, string right, bool matches)
+    {
+        SecretName first = SecretName.Parse(left), second = SecretName.Parse(right);
+        Assert.Equal(matches, first.MatchesLoosely(second));
+        Assert.Equal(matches, second.MatchesLoosely(first));
+        Assert.NotEqual(first, second);
+    }
+
+    [Fact]
+    public void Another_spelling_is_another_name_that_matches_loosely() => Names.Sample(text =>
+    {
+        var name = SecretName.Parse(text);
+        var other = SecretName.Parse(text.ToUpperInvariant().Replace('_', '-'));
+
+        Assert.True(name.MatchesLoosely(other));
+        Assert.Equal(string.Equals(text, other.ToString(), StringComparison.Ordinal), name == other);
+        Assert.True(name != other || name.GetHashCode() == other.GetHashCode());
+    });
+
+    private static void AssertNoName(string text)
+    {
+        Assert.False(SecretName.TryParse(text, out var name));
+        Assert.Equal(default, name);
+        Assert.Throws<SecretNameException>(() => SecretName.Parse(text));
+    }
+}
