@@ -15,7 +15,9 @@ internal sealed class FernetKey : IDisposable
     // Making the platform's objects costs more than a small token does, and they are not safe for several threads:
     // whoever finds none makes them, and leaves them here.
     private Engine? _idle;
-    private volatile bool _wiped;
+
+    // a wiped key is a key of zeros, under which nothing may be encrypted
+    private bool _disposed;
 
     private FernetKey(byte[] key) => _key = key;
 
@@ -108,34 +110,18 @@ internal sealed class FernetKey : IDisposable
 
     public void Dispose()
     {
-        _wiped = true;
+        _disposed = true;
         CryptographicOperations.ZeroMemory(_key);
         Interlocked.Exchange(ref _idle, null)?.Dispose();
     }
 
     private Engine Borrow()
     {
-        var engine = Interlocked.Exchange(ref _idle, null) ?? new Engine(_key);
-
-        // A wiped key is all zeros, which works and which everybody knows. Asked only now, because it may have been wiped
-        // while the engine was made.
-        if (_wiped)
-        {
-            engine.Dispose();
-            throw new ObjectDisposedException(nameof(Fernet));
-        }
-
-        return engine;
+        ObjectDisposedException.ThrowIf(_disposed, typeof(Fernet));
+        return Interlocked.Exchange(ref _idle, null) ?? new Engine(_key);
     }
 
-    private void GiveBack(Engine engine)
-    {
-        Interlocked.Exchange(ref _idle, engine)?.Dispose();
-        if (_wiped)
-        {
-            Interlocked.Exchange(ref _idle, null)?.Dispose();
-        }
-    }
+    private void GiveBack(Engine engine) => Interlocked.Exchange(ref _idle, engine)?.Dispose();
 
     /// <summary>What one thread at a time works with.</summary>
     private sealed class Engine : IDisposable
