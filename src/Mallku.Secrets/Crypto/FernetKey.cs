@@ -15,9 +15,7 @@ internal sealed class FernetKey : IDisposable
     // Making the platform's objects costs more than a small token does, and they are not safe for several threads:
     // whoever finds none makes them, and leaves them here.
     private Engine? _idle;
-
-    // a wiped key is a key of zeros, under which nothing may be encrypted
-    private bool _disposed;
+    private volatile bool _wiped;
 
     private FernetKey(byte[] key) => _key = key;
 
@@ -110,18 +108,34 @@ internal sealed class FernetKey : IDisposable
 
     public void Dispose()
     {
-        _disposed = true;
+        _wiped = true;
         CryptographicOperations.ZeroMemory(_key);
         Interlocked.Exchange(ref _idle, null)?.Dispose();
     }
 
     private Engine Borrow()
     {
-        ObjectDisposedException.ThrowIf(_disposed, typeof(Fernet));
-        return Interlocked.Exchange(ref _idle, null) ?? new Engine(_key);
+        var engine = Interlocked.Exchange(ref _idle, null) ?? new Engine(_key);
+
+        // A wiped key is all zeros, which works and which everybody knows. Asked only now, because it may have been wiped
+        // while the engine was made.
+        if (_wiped)
+        {
+            engine.Dispose();
+            throw new ObjectDisposedException(nameof(Fernet));
+        }
+
+        return engine;
     }
 
-    private void GiveBack(Engine engine) => Interlocked.Exchange(ref _idle, engine)?.Dispose();
+    private void GiveBack(Engine engine)
+    {
+        Interlocked.Exchange(ref _idle, engine)?.Dispose();
+        if (_wiped)
+        {
+            Interlocked.Exchange(ref _idle, null)?.Dispose();
+        }
+    }
 
     /// <summary>What one thread at a time works with.</summary>
     private sealed class Engine : IDisposable
