@@ -87,6 +87,48 @@ public sealed class SecretNameTests
         Assert.True(name != other || name.GetHashCode() == other.GetHashCode());
     });
 
+    [Fact]
+    public void Names_that_match_loosely_are_classes_and_share_their_variable()
+    {
+        // few letters, so that names match often enough
+        var alike = Gen.String[Gen.Char["aAbB-_."], 1, 3].Select(SecretName.Parse);
+        Gen.Select(alike, alike, alike).Sample(
+            (a, b, c) =>
+            {
+                Assert.True(a.MatchesLoosely(a));
+                Assert.Equal(a.MatchesLoosely(b), b.MatchesLoosely(a));
+                Assert.True(!a.MatchesLoosely(b) || !b.MatchesLoosely(c) || a.MatchesLoosely(c));
+                Assert.True(!a.MatchesLoosely(b) || string.Equals(a.ToEnvironmentVariable(), b.ToEnvironmentVariable(), StringComparison.Ordinal));
+            },
+            iter: 5000);
+    }
+
+    [Fact]
+    public void A_variable_finds_the_name_again_unless_it_has_a_dot() => Names.Sample(text =>
+    {
+        var variable = SecretName.Parse(SecretName.Parse(text).ToEnvironmentVariable());
+        Assert.Equal(!text.Contains('.', StringComparison.Ordinal), variable.MatchesLoosely(SecretName.Parse(text)));
+    });
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("a b")]
+    [InlineData("a\u001b[2Jb")]
+    public void The_error_names_the_rules(string text)
+    {
+        var error = Assert.Throws<SecretNameException>(() => SecretName.Parse(text));
+        Assert.Equal("use 1 to 255 ASCII letters, digits, '.', '_' and '-'", error.Remedy);
+        Assert.Contains(error.Remedy, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_default_is_no_name_and_harms_nothing()
+    {
+        SecretName none = default;
+        Assert.Equal(("", "", false), (none.ToString(), none.ToEnvironmentVariable(), none.IsValid));
+        Assert.False(none.MatchesLoosely(SecretName.Parse("a")));
+    }
+
     private static void AssertNoName(string text)
     {
         Assert.False(SecretName.TryParse(text, out var name));

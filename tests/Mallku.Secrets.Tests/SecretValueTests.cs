@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.CompilerServices;
@@ -168,6 +169,128 @@ public sealed class SecretValueTests
 
         Assert.Throws<ArgumentException>(() => value.CopyUtf8To(buffer));
         Assert.All(buffer, b => Assert.Equal(0, b));
+    }
+
+    [Fact]
+    public void A_record_that_holds_a_value_prints_stars_for_it()
+    {
+        using var value = SecretValue.FromString(Text);
+        var found = new FoundSecret("name", value, "vault", 1, DateTimeOffset.UnixEpoch);
+        Assert.Contains("Value = ***", found.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(Text, found.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_holds_it_is_not_written_either_and_leaves_no_part_behind()
+    {
+        using var value = SecretValue.FromString(Text);
+        Assert.All(
+            new object[]
+            {
+                new { Name = "a", Inner = new { Value = value } },
+                new object[] { "a", value },
+                new Dictionary<SecretValue, int> { [value] = 1 },
+                new FoundSecret("name", value, "vault", 1, Created: null),
+            },
+            holder =>
+            {
+                using var written = new MemoryStream();
+                var error = Assert.Throws<NotSupportedException>(() => JsonSerializer.Serialize(written, holder));
+                Assert.DoesNotContain(Text, error.ToString() + Encoding.UTF8.GetString(written.ToArray()), StringComparison.Ordinal);
+            });
+    }
+
+    [Theory]
+    [InlineData("\"text\"")]
+    [InlineData("{}")]
+    [InlineData("{\"Length\":1}")]
+    [InlineData("[1]")]
+    [InlineData("1")]
+    public void No_JSON_is_read_into_it(string json)
+    {
+        Assert.Throws<NotSupportedException>(() => JsonSerializer.Deserialize<SecretValue>(json));
+        Assert.Throws<NotSupportedException>(() => JsonSerializer.Deserialize<SecretValue[]>($"[{json}]"));
+        Assert.Throws<NotSupportedException>(() => JsonSerializer.Deserialize<Dictionary<string, SecretValue>>($"{{\"a\":{json}}}"));
+    }
+
+    [Fact]
+    public void Nothing_public_gives_the_text_away_but_by_a_name_that_says_so()
+    {
+        // an enumerable, a span or a conversion would be found by a logger or a serializer
+        Assert.False(typeof(IEnumerable).IsAssignableFrom(typeof(SecretValue)));
+        Assert.False(typeof(IConvertible).IsAssignableFrom(typeof(SecretValue)));
+        Assert.False(typeof(IFormattable).IsAssignableFrom(typeof(SecretValue)));
+        var telling = typeof(SecretValue).GetMembers(BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly)
+            .Where(member => member is MethodInfo method && method.ReturnType != typeof(void) && method.ReturnType != typeof(bool)
+                && method.ReturnType != typeof(int) && method.ReturnType != typeof(SecretValue))
+            .Select(member => member.Name);
+        Assert.Equal(["RevealString", "RevealUtf8", "ToString"], [.. telling.Order(StringComparer.Ordinal)]);
+    }
+
+    [Fact]
+    public void A_value_is_not_null_nor_its_text()
+    {
+        using var value = SecretValue.FromString(Text);
+        SecretValue? none = null, nothing = null;
+        Assert.False(value.Equals(none));
+        Assert.False(value.Equals((object?)null));
+        Assert.False(value.Equals((object)Text));
+        Assert.False(value == none);
+        Assert.False(none == value);
+        Assert.True(value != none);
+        Assert.True(none != value);
+        Assert.True(none == nothing);
+        Assert.False(none != nothing);
+    }
+
+    [Fact]
+    public void A_hash_tells_the_length_alone()
+    {
+        using var one = SecretValue.FromString("abcd");
+        using var other = SecretValue.FromString("wxyz");
+        Assert.Equal(one.GetHashCode(), other.GetHashCode());
+    }
+
+    [Theory]
+    [InlineData("80")]
+    [InlineData("C0 80")]
+    [InlineData("C3")]
+    [InlineData("E2 82")]
+    [InlineData("ED A0 80")]
+    [InlineData("F0 9F 97")]
+    [InlineData("F4 90 80 80")]
+    [InlineData("FF")]
+    public void Bytes_that_are_not_UTF_8_are_misuse_and_are_not_told(string hex)
+    {
+        byte[] bytes = [.. "my-passw0rd"u8, .. Convert.FromHexString(hex.Replace(" ", "", StringComparison.Ordinal)), .. "my-passw0rd"u8];
+        AssertTellsNothing(Assert.Throws<ArgumentException>(() => SecretValue.FromUtf8(bytes)));
+        AssertTellsNothing(Assert.Throws<ArgumentException>(() => SecretValue.Borrowed(bytes)));
+    }
+
+    // an attribute could not carry these
+    [Fact]
+    public void Half_of_a_surrogate_pair_anywhere_is_misuse_and_the_text_is_not_told() => Assert.All(
+        ["\ud83d", "\udd1d", "my-passw0rd\ud83d", "\ud83dmy-passw0rd", "my-\udd1d\ud83d-passw0rd"],
+        text => AssertTellsNothing(Assert.Throws<ArgumentException>(() => SecretValue.FromString(text))));
+
+    [Fact]
+    public void What_was_disposed_can_not_be_used()
+    {
+        var value = SecretValue.FromString(Text);
+        using var other = SecretValue.FromString(Text);
+        value.Dispose();
+        Action[] uses =
+        [
+            () => value.RevealUtf8(), () => value.CopyUtf8To(new byte[100]), () => value.Copy(), () => _ = value.Length, () => other.Equals(value),
+        ];
+        Assert.All(uses, use => Assert.Throws<ObjectDisposedException>(use));
+    }
+
+    private static void AssertTellsNothing(ArgumentException error)
+    {
+        Assert.Null(error.InnerException);
+        Assert.DoesNotContain("passw0rd", error.ToString(), StringComparison.Ordinal);
+        Assert.Equal(-1, error.Message.AsSpan().IndexOfAnyInRange('\ud800', '\udfff'));
     }
 
     private sealed record Holder(string Name, SecretValue Value);
