@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Mallku.Cli.Tests;
@@ -13,12 +12,17 @@ internal static class NativeBinary
     internal static string Folder => System.IO.Path.GetDirectoryName(
         Environment.GetEnvironmentVariable("MALLKU_BINARY") is { Length: > 0 } given ? given : Published.Value)!;
 
-    internal static string SourceFolder([CallerFilePath] string file = "") => System.IO.Path.GetDirectoryName(file)!;
+    /// <summary>The repository. A deterministic build does not know its own source files' paths.</summary>
+    internal static string Root { get; } = FindRoot(AppContext.BaseDirectory);
+
+    private static string FindRoot(string folder) => File.Exists(System.IO.Path.Combine(folder, "Mallku.slnx"))
+        ? folder
+        : FindRoot(System.IO.Path.GetDirectoryName(folder)!);
 
     private static string Publish()
     {
         Needs.Program("clang");
-        var project = System.IO.Path.GetFullPath(System.IO.Path.Combine(SourceFolder(), "..", "..", "src", "Mallku.Cli"));
+        var project = System.IO.Path.Combine(Root, "src", "Mallku.Cli");
         var output = System.IO.Path.Combine(AppContext.BaseDirectory, "mallku");
         using var publish = Process.Start(new ProcessStartInfo(
             "dotnet", ["publish", project, "-c", "Release", "-r", RuntimeInformation.RuntimeIdentifier, "-o", output, "-v", "quiet"]))!;

@@ -6,7 +6,7 @@ namespace Mallku.Cli.Tests;
 /// </summary>
 public sealed class TranscriptTests
 {
-    private static readonly string Files = Path.Combine(NativeBinary.SourceFolder(), "transcripts");
+    private static readonly string Files = Path.Combine(NativeBinary.Root, "tests", "Mallku.Cli.Tests", "transcripts");
 
     public static TheoryData<string> Names => [.. Directory.GetFiles(Files, "*.txt").Select(file => Path.GetFileNameWithoutExtension(file)).Order(StringComparer.Ordinal)];
 
