@@ -99,6 +99,14 @@ internal static class FileReplacement
         FlushFolder(path);
     }
 
+    /// <summary>Removes what a write of this file that was cut off has left.</summary>
+    /// <exception cref="SecretsException">The system refused it.</exception>
+    internal static void RemoveTemporary(string path)
+    {
+        Remove(path + TemporarySuffix);
+        Remove(path + FormerSuffix + TemporarySuffix);
+    }
+
     /// <summary>Makes a second, independent file of the same content under the name <paramref name="to"/>.</summary>
     /// <exception cref="SecretsException">The system refused it.</exception>
     internal static void Copy(string from, string to)

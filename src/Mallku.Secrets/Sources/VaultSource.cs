@@ -28,8 +28,12 @@ internal sealed class VaultSource(FileVault vault) : ISecretSource
             return null;
         }
 
-        return JsonToken.TryDecode(version.Value!.Value.Span, borrowed: true, out var value)
-            ? new FoundSecret(name.ToString(), value, SourceName, version.Number, version.Created)
+        var isText = JsonToken.TryDecode(version.Value!.Value.Span, borrowed: true, out var value);
+
+        // the document wipes its values when nobody holds it, and the vault may have forgotten it meanwhile
+        GC.KeepAlive(opened.Document);
+        return isText
+            ? new FoundSecret(name.ToString(), value!, SourceName, version.Number, version.Created)
             : throw new SecretsException(
                 $"the value of '{SecretsException.Show(name.ToString())}' in {vault.Describe()} is no text: it holds half of a surrogate pair or bytes that are no UTF-8",
                 "write it again with the program that wrote it, or set it here");

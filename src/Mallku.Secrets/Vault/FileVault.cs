@@ -180,7 +180,7 @@ internal sealed class FileVault(VaultSettings settings)
                 throw NoVault();
             }
 
-            SettleKeys(opened);
+            SettleInterrupted(opened);
             return (folderLock, opened);
         }
         catch
@@ -247,6 +247,7 @@ internal sealed class FileVault(VaultSettings settings)
     {
         var (folderLock, opened) = await BeginWriteAsync(cancellationToken).ConfigureAwait(false);
         using (folderLock)
+        using (opened.Document)
         {
             var result = change(opened);
             Replace(opened.Document, opened.Key!);
@@ -271,14 +272,21 @@ internal sealed class FileVault(VaultSettings settings)
 
         var record = opened.Document.GetOrAdd(stored);
         var created = record.Current is null;
-        var version = record.Add(JsonToken.Encode(value), VaultDocument.NewVersionId(), settings.Clock.GetUtcNow(), options.Source);
+        var version = record.Add(opened.Document.Own(JsonToken.Encode(value)), VaultDocument.NewVersionId(), settings.Clock.GetUtcNow(), options.Source);
         return new SecretChange(stored, version.Number, "vault", created, Absorbed(opened));
     }
 
-    // what a kill in the middle of a rotation left to do
-    private void SettleKeys(OpenedVault opened)
+    // what a kill in the middle of a write or of a rotation left to do
+    private void SettleInterrupted(OpenedVault opened)
     {
         var keys = settings.Keys;
+        FileReplacement.RemoveTemporary(settings.VaultFile);
+        if (!keys.IsGiven)
+        {
+            FileReplacement.RemoveTemporary(keys.NextPath);
+            FileReplacement.RemoveTemporary(keys.FormerPath);
+        }
+
         if (opened.IsUnderNextKey)
         {
             keys.PromoteNext();

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -90,7 +91,7 @@ internal static class JsonToken
 
         if (one.Span.StartsWith((byte)'"') || other.Span.StartsWith((byte)'"'))
         {
-            return DecodeString(one.Span) is { } oneText && DecodeString(other.Span) is { } otherText && oneText.AsSpan().SequenceEqual(otherText);
+            return AreSameText(DecodeString(one.Span), DecodeString(other.Span));
         }
 
         try
@@ -105,6 +106,14 @@ internal static class JsonToken
             // NaN and the like: not the same bytes, so not known to be the same value
             return false;
         }
+    }
+
+    private static bool AreSameText(byte[]? one, byte[]? other)
+    {
+        var same = one is not null && other is not null && CryptographicOperations.FixedTimeEquals(one, other);
+        CryptographicOperations.ZeroMemory(one);
+        CryptographicOperations.ZeroMemory(other);
+        return same;
     }
 
     private static byte[]? DecodeString(ReadOnlySpan<byte> token)
@@ -129,7 +138,7 @@ internal static class JsonToken
         }
         finally
         {
-            System.Security.Cryptography.CryptographicOperations.ZeroMemory(buffer);
+            CryptographicOperations.ZeroMemory(buffer);
         }
     }
 }

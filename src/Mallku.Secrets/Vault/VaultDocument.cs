@@ -114,10 +114,14 @@ internal sealed class SecretRecord(string name)
     }
 }
 
-/// <summary>What a vault file holds. A reader's is never changed; a writer changes its own.</summary>
-internal sealed class VaultDocument
+/// <summary>
+/// What a vault file holds. A reader's is never changed; a writer changes its own. Its values are wiped when nobody holds
+/// the document any more: whoever reads one keeps the document alive meanwhile.
+/// </summary>
+internal sealed class VaultDocument : IDisposable
 {
     private readonly Memory<byte> _plaintext;
+    private readonly List<byte[]> _tokens = [];
 
     /// <param name="plaintext">The array that the values' tokens lie in; wiped with the document.</param>
     internal VaultDocument(Memory<byte> plaintext) => _plaintext = plaintext;
@@ -164,6 +168,13 @@ internal sealed class VaultDocument
         return record;
     }
 
+    /// <summary>Takes over a token that does not lie in the plaintext, to be wiped with it.</summary>
+    internal byte[] Own(byte[] token)
+    {
+        _tokens.Add(token);
+        return token;
+    }
+
     internal static string NewVersionId()
     {
         Span<byte> id = stackalloc byte[16];
@@ -174,5 +185,21 @@ internal sealed class VaultDocument
     internal static string Format(DateTimeOffset time) =>
         time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
-    ~VaultDocument() => CryptographicOperations.ZeroMemory(_plaintext.Span);
+    ~VaultDocument() => Wipe();
+
+    /// <summary>Wipes every value at once; for a writer, whose document nobody else holds.</summary>
+    public void Dispose()
+    {
+        Wipe();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Wipe()
+    {
+        CryptographicOperations.ZeroMemory(_plaintext.Span);
+        foreach (var token in _tokens)
+        {
+            CryptographicOperations.ZeroMemory(token);
+        }
+    }
 }

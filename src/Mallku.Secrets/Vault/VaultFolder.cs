@@ -187,7 +187,7 @@ internal sealed class VaultFolder(VaultSettings settings)
                     $"'{path}' does not open: it was written with another key, or is damaged", "put the right file there, or move it away");
             }
 
-            var trimmed = value.Span.Trim(" \t\r\n"u8).ToArray();
+            var trimmed = opened.Document.Own(ToToken(value.Span));
             if (!VaultReader.IsOneValue(trimmed))
             {
                 return new VaultOpenException($"'{path}' opens and holds no JSON value", "put the right file there, or move it away");
@@ -205,6 +205,15 @@ internal sealed class VaultFolder(VaultSettings settings)
         {
             return e;
         }
+    }
+
+    private static byte[] ToToken(Span<byte> plaintext)
+    {
+        ReadOnlySpan<byte> trimmed = plaintext.Trim(" \t\r\n"u8);
+        var token = SecretValue.Allocate(trimmed.Length);
+        trimmed.CopyTo(token);
+        CryptographicOperations.ZeroMemory(plaintext);
+        return token;
     }
 
     private static OpenedVault Empty(VaultWatch watch, DataKey? key) => new() { Document = new VaultDocument(default), Key = key, Watch = watch };

@@ -50,6 +50,7 @@ internal static class VaultFormat
         json.Raw("}"u8);
         Write(json, document.Others);
         json.Raw("}}"u8);
+        GC.KeepAlive(document);
         return json;
     }
 

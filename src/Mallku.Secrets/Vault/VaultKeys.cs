@@ -48,6 +48,7 @@ internal static class VaultKeys
 
         var (folderLock, opened) = await vault.BeginWriteAsync(cancellationToken).ConfigureAwait(false);
         using (folderLock)
+        using (opened.Document)
         {
             foreach (var file in opened.SecretFiles)
             {
@@ -93,6 +94,9 @@ internal static class VaultKeys
                 $"the former file '{settings.FormerVaultFile}' does not open, so there is nothing to merge with",
                 "put a backup of it in its place");
 
+        // both stay until the write: the values that are merged lie in the other document
+        using var foreignDocument = foreign.Document;
+        using var wholeDocument = whole.Document;
         var merged = new List<string>();
         foreach (var record in foreign.Document.Existing)
         {

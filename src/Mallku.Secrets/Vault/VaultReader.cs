@@ -1,10 +1,13 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Mallku.Secrets.Keys;
 
 namespace Mallku.Secrets.Vault;
 
 /// <summary>Reads the plaintext of format 1, and takes note of what other programs changed since the last write.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "The document is what the reader makes, for its caller.")]
 internal sealed class VaultReader
 {
     private readonly Memory<byte> _plaintext;
@@ -37,16 +40,21 @@ internal sealed class VaultReader
         }
         catch (JsonException)
         {
+            // Python writes NaN and infinities, which JSON does not have
+            var masked = MaskNonFiniteNumbers(plaintext.Span);
             try
             {
-                // Python writes NaN and infinities, which JSON does not have
-                reader = new VaultReader(plaintext, MaskNonFiniteNumbers(plaintext.Span), path);
+                reader = new VaultReader(plaintext, masked, path);
                 reader.ReadMembers();
             }
             catch (JsonException e)
             {
                 // its own message would quote the plaintext
                 throw Damaged(path, string.Create(CultureInfo.InvariantCulture, $"is no JSON at byte {e.BytePositionInLine ?? 0}"));
+            }
+            finally
+            {
+                CryptographicOperations.ZeroMemory(masked);
             }
         }
 
@@ -57,14 +65,22 @@ internal sealed class VaultReader
     internal static void AddExternal(SecretRecord record, ReadOnlyMemory<byte> value, DateTimeOffset written, DataKey key) =>
         record.Add(value, key.DeriveExternalVersionId(record.Name, record.Next, value.Span), written, VersionSources.External);
 
-    /// <summary>Whether the text is one JSON value, or what Python writes in the place of one.</summary>
+    /// <summary>Whether the text is one JSON value, with NaN and infinities as Python writes them.</summary>
     internal static bool IsOneValue(ReadOnlySpan<byte> text)
     {
-        if (text.SequenceEqual("NaN"u8) || text.SequenceEqual("Infinity"u8) || text.SequenceEqual("-Infinity"u8))
+        if (IsOneJsonValue(text))
         {
             return true;
         }
 
+        var masked = MaskNonFiniteNumbers(text);
+        var isValue = IsOneJsonValue(masked);
+        CryptographicOperations.ZeroMemory(masked);
+        return isValue;
+    }
+
+    private static bool IsOneJsonValue(ReadOnlySpan<byte> text)
+    {
         try
         {
             var json = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = VaultFormat.MaxDepth });
