@@ -6,11 +6,15 @@ using Mallku.Secrets.Vault;
 var manager = SecretsManager.Open(new SecretsOptions { Directory = args[1] });
 switch (args[0])
 {
-    // loop DIR: sets secrets and rotates the key until it is killed
+    // loop DIR: sets secrets and rotates the key until it is killed; ready when everything has run once
     case "loop":
-        Say("ready");
         for (var i = 1; ; i++)
         {
+            if (i == 6)
+            {
+                Say("ready");
+            }
+
             if (i % 5 == 0)
             {
                 await VaultKeys.RotateAsync(manager.Vault, CancellationToken.None);
@@ -38,8 +42,15 @@ switch (args[0])
         return 0;
 
     case "create":
-        await manager.Vault.CreateAsync(CancellationToken.None);
-        Say("created");
+        await Answer(async () =>
+        {
+            await manager.Vault.CreateAsync(CancellationToken.None);
+            return "created";
+        });
+        return 0;
+
+    case "get":
+        await Answer(async () => "got " + (await manager.GetRequiredAsync(args[2])).RevealString());
         return 0;
 
     case "set":
