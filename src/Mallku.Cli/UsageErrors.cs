@@ -55,7 +55,7 @@ internal static class UsageErrors
 
     private static UsageException Explain(VerbEntry entry, ParseError error, string remedy) => error.SymbolResult switch
     {
-        OptionResult { Tokens.Count: 0 } option => new($"{option.Option.Name} needs {option.Option.HelpName}", remedy),
+        OptionResult { Tokens.Count: < 2 } option => new($"{option.Option.Name} needs {option.Option.HelpName}", remedy),
         OptionResult option => new($"{option.Option.Name} was given more than once", remedy),
         ArgumentResult argument => new($"'{entry.Name}' needs {argument.Argument.Name}", remedy),
         CommandResult { Command.Arguments: [var first, ..] } => new($"'{entry.Name}' needs {first.Name}", remedy),

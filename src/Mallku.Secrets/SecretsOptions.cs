@@ -18,8 +18,11 @@ public sealed record SecretsOptions
     /// <summary>The data key itself. Null: <c>MALLKU_ENCRYPTION_KEY</c>, else a file.</summary>
     public SecretValue? Key { get; init; }
 
-    /// <summary>How many versions of a secret a write keeps, from 2 to 1000. 10 by default.</summary>
-    public int KeepVersions { get; init; } = 10;
+    /// <summary>
+    /// How many versions of each secret the vault keeps, from 2 to 1000. The next write records it in the vault, so that
+    /// every program keeps as many. Null: what the vault says, else 10.
+    /// </summary>
+    public int? KeepVersions { get; init; }
 
     /// <summary>The clock of versions' times.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;

@@ -13,8 +13,9 @@ internal sealed class SetVerb : Verb
     private readonly Argument<string> _name = new("NAME") { Description = "the secret" };
     private readonly Option<bool> _generate = new("--generate") { Description = "make a random value of 43 characters; it is not shown" };
     private readonly Option<bool> _allowEmpty = new("--allow-empty") { Description = "let the value be empty" };
+    private readonly Option<int?> _keep = new("--keep") { HelpName = "N", Description = "from now on keep N versions of each secret in this vault; 10 at first" };
 
-    internal SetVerb() => Understand(_name, _generate, _allowEmpty);
+    internal SetVerb() => Understand(_name, _generate, _allowEmpty, _keep);
 
     internal override string? Notes =>
         "The value is asked for at a terminal and not shown. In a pipe it is all of standard input, without the newline at its end. "
@@ -43,7 +44,13 @@ internal sealed class SetVerb : Verb
             AllowEmpty = invocation.Parsed.GetValue(_allowEmpty),
             Source = generate ? "generate" : "set",
         };
-        var manager = invocation.OpenManager();
+        var keep = invocation.Parsed.GetValue(_keep);
+        if (keep is < VaultFormat.FewestKept or > VaultFormat.MostKept)
+        {
+            throw new UsageException($"--keep is a number from {VaultFormat.FewestKept} to {VaultFormat.MostKept}", "write it as: mallku set NAME --keep 20");
+        }
+
+        var manager = (invocation with { Options = invocation.Options with { KeepVersions = keep } }).OpenManager();
         using var value = generate ? Generate() : Read(name);
         var change = await manager.SetAsync(given, value, setting, cancellationToken);
         Changes.Say(given, change);

@@ -12,9 +12,9 @@ internal static class VaultLocator
     /// <exception cref="ArgumentException">The number of versions to keep is out of range.</exception>
     internal static VaultSettings Locate(SecretsOptions options)
     {
-        if (options.KeepVersions is < 2 or > 1000)
+        if (options.KeepVersions is < VaultFormat.FewestKept or > VaultFormat.MostKept)
         {
-            throw new ArgumentException("KeepVersions must be from 2 to 1000.", nameof(options));
+            throw new ArgumentException($"KeepVersions must be from {VaultFormat.FewestKept} to {VaultFormat.MostKept}.", nameof(options));
         }
 
         var named = options.Directory ?? Read(DirectoryVariable);

@@ -208,9 +208,10 @@ internal sealed class FileVault(VaultSettings settings)
         }
 
         document.Generation++;
+        document.Keep = settings.KeepVersions ?? document.Keep;
         foreach (var record in document.Secrets.Values)
         {
-            record.Prune(settings.KeepVersions);
+            record.Prune(document.Keep ?? VaultFormat.UsuallyKept);
         }
 
         using var plaintext = VaultFormat.Write(document, capacity: 4096);

@@ -129,6 +129,9 @@ internal sealed class VaultDocument : IDisposable
     /// <summary>One more at each write; 0 for a file that another program began.</summary>
     internal long Generation { get; set; }
 
+    /// <summary>How many versions of a secret are kept; null where nobody has said.</summary>
+    internal int? Keep { get; set; }
+
     /// <summary>Whether the file carries the reserved member, so that this program wrote it at some time.</summary>
     internal bool HasHistory { get; set; }
 

@@ -8,6 +8,7 @@ internal static class VaultFormat
 {
     internal const int Version = 1;
     internal const int MaxDepth = 1000;
+    internal const int FewestKept = 2, UsuallyKept = 10, MostKept = 1000;
     internal const string ReservedMember = "$mallku";
 
     private static readonly string[] States = ["pending", "current", "previous", "retired"];
@@ -39,6 +40,12 @@ internal static class VaultFormat
         json.Number(Version);
         json.Name("generation"u8);
         json.Number(document.Generation);
+        if (document.Keep is { } keep)
+        {
+            json.Name("keep"u8);
+            json.Number(keep);
+        }
+
         json.Name("secrets"u8);
         json.Raw("{"u8);
         foreach (var record in document.Secrets.Values)

@@ -167,6 +167,10 @@ internal sealed class VaultReader
                 case "generation":
                     _document.Generation = ReadNumber(ref json, "generation", long.MaxValue - 1);
                     break;
+                case "keep":
+                    var keep = (int)ReadNumber(ref json, "keep", VaultFormat.MostKept);
+                    _document.Keep = keep >= VaultFormat.FewestKept ? keep : throw Misunderstood("keep");
+                    break;
                 case "secrets":
                     ReadSecrets(ref json);
                     break;

@@ -19,7 +19,8 @@ internal sealed record VaultSettings
 
     internal SecretValue? Key { get; init; }
 
-    internal int KeepVersions { get; init; } = 10;
+    /// <summary>How many versions the next write records and keeps; null for what the vault says.</summary>
+    internal int? KeepVersions { get; init; }
 
     internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
