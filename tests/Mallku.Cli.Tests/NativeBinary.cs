@@ -35,9 +35,13 @@ internal static class NativeBinary
 /// <summary>What a test can't do without; where it is absent the test is skipped, but not in CI.</summary>
 internal static class Needs
 {
-    internal static void Program(string name)
+    internal static void Program(string name) =>
+        Require((Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => System.IO.File.Exists(Path.Combine(folder, name))), name);
+
+    internal static void File(string path, string name) => Require(Path.Exists(path), name);
+
+    private static void Require(bool isThere, string name)
     {
-        var isThere = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, name)));
         Assert.True(isThere || Environment.GetEnvironmentVariable("CI") is not "true", $"{name} is not installed, and CI needs it");
         Assert.SkipUnless(isThere, $"{name} is not installed");
     }
