@@ -190,6 +190,9 @@ internal sealed class VaultDocument : IDisposable
 
     ~VaultDocument() => Wipe();
 
+    /// <summary>Gives the plaintext back unwiped; the document is not used any more.</summary>
+    internal void LetGo() => GC.SuppressFinalize(this);
+
     /// <summary>Wipes every value at once; for a writer, whose document nobody else holds.</summary>
     public void Dispose()
     {

@@ -32,14 +32,16 @@ internal sealed class VaultReader
     /// <exception cref="VaultOpenException">It is no JSON object, or its reserved member is not what this program writes.</exception>
     internal static VaultDocument Read(Memory<byte> plaintext, DateTimeOffset written, DataKey key, string path)
     {
-        VaultReader reader;
+        var reader = new VaultReader(plaintext, plaintext, path);
         try
         {
-            reader = new VaultReader(plaintext, plaintext, path);
             reader.ReadMembers();
         }
         catch (JsonException)
         {
+            // or its finalizer would wipe the plaintext, which the next document lies in
+            reader._document.LetGo();
+
             // Python writes NaN and infinities, which JSON does not have
             var masked = MaskNonFiniteNumbers(plaintext.Span);
             try
