@@ -222,10 +222,7 @@ internal sealed class FileVault(VaultSettings settings)
     {
         foreach (var file in opened.SecretFiles)
         {
-            if (file.Error is null && Posix.TryStat(file.Path, out var now) && now == file.Facts)
-            {
-                FileReplacement.Remove(file.Path);
-            }
+            RemoveAbsorbed(file);
         }
     }
 
@@ -241,6 +238,14 @@ internal sealed class FileVault(VaultSettings settings)
         }
 
         return names;
+    }
+
+    private static void RemoveAbsorbed(SecretFile file)
+    {
+        if (file.Error is null && Posix.TryStat(file.Path, out var now) && now == file.Facts)
+        {
+            FileReplacement.Remove(file.Path);
+        }
     }
 
     private async ValueTask<T> ChangeAsync<T>(Func<OpenedVault, T> change, CancellationToken cancellationToken)
@@ -294,6 +299,14 @@ internal sealed class FileVault(VaultSettings settings)
         else if (!keys.IsGiven && Posix.TryStat(keys.NextPath, out _))
         {
             keys.DiscardNext();
+        }
+
+        foreach (var file in opened.SecretFiles)
+        {
+            if (file.IsTakenIn)
+            {
+                RemoveAbsorbed(file);
+            }
         }
     }
 
