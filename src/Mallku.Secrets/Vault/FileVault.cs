@@ -334,7 +334,7 @@ internal sealed class FileVault(VaultSettings settings)
             }
             else
             {
-                PrivateFile.Require(facts, settings.Directory);
+                VaultFolder.RequireFolder(facts, settings.Directory);
             }
         }
         catch (PosixException e)
@@ -354,7 +354,7 @@ internal sealed class FileVault(VaultSettings settings)
             throw NoVault();
         }
 
-        PrivateFile.Require(facts, settings.Directory);
+        VaultFolder.RequireFolder(facts, settings.Directory);
     }
 
     private VaultOpenException NoVault() => new($"there is no vault in '{settings.Directory}'", "make one: mallku init");

@@ -36,6 +36,18 @@ internal sealed class VaultFolder(VaultSettings settings)
         }
     }
 
+    /// <summary>Refuses what is no folder, or one that others could read or change.</summary>
+    /// <exception cref="VaultOpenException">It is.</exception>
+    internal static void RequireFolder(in FileFacts facts, string path)
+    {
+        if (!facts.IsFolder)
+        {
+            throw new VaultOpenException($"'{path}' is no folder", "name another by MALLKU_SECRETS_DIR or --dir");
+        }
+
+        PrivateFile.Require(facts, path);
+    }
+
     /// <summary>Opens another file as a vault, with whichever of the keys fits; null where none does or there is none.</summary>
     internal (VaultDocument Document, DataKey Key)? TryOpenWithAnyKey(string path)
     {
@@ -67,11 +79,7 @@ internal sealed class VaultFolder(VaultSettings settings)
                 : (Empty(watch, key: null), null);
         }
 
-        PrivateFile.Require(folder, settings.Directory);
-        if (!folder.IsFolder)
-        {
-            throw new VaultOpenException($"'{settings.Directory}' is no folder", "name another by MALLKU_SECRETS_DIR or --dir");
-        }
+        RequireFolder(folder, settings.Directory);
 
         watch.Note(settings.VaultFile, now);
         var token = PrivateFile.Read(settings.VaultFile, out _);
