@@ -242,11 +242,26 @@ internal sealed class FileVault(VaultSettings settings)
 
     private static void RemoveAbsorbed(SecretFile file)
     {
-        if (file.Error is null && Posix.TryStat(file.Path, out var now) && now == file.Facts)
+        if (file.Error is not null || !IsAsRead(file))
+        {
+            return;
+        }
+
+        try
         {
             FileReplacement.Remove(file.Path);
         }
+        catch (SecretsException e)
+        {
+            // its own text says that nothing was changed
+            throw new SecretsException(
+                $"the change is in the vault, and '{file.Path}', which wins over it, could not be removed ({(e.InnerException ?? e).Message})",
+                $"rm {PrivateFile.ShellQuote(file.Path)}",
+                e);
+        }
     }
+
+    private static bool IsAsRead(SecretFile file) => Posix.TryStat(file.Path, out var now) && now == file.Facts;
 
     private async ValueTask<T> ChangeAsync<T>(Func<OpenedVault, T> change, CancellationToken cancellationToken)
     {
@@ -303,9 +318,9 @@ internal sealed class FileVault(VaultSettings settings)
 
         foreach (var file in opened.SecretFiles)
         {
-            if (file.IsTakenIn)
+            if (file.IsTakenIn && IsAsRead(file))
             {
-                RemoveAbsorbed(file);
+                FileReplacement.Remove(file.Path);
             }
         }
     }
