@@ -4,6 +4,8 @@
 needed='clang:clang:linking the native command
 /usr/include/zlib.h:zlib1g-dev:linking the native command
 strace:strace:the order of writes and the faults of a disk
+flock:util-linux:a lock that another program holds
+mount:mount:full and read-only disks
 /usr/lib/python3/dist-packages/cryptography:python3-cryptography:the Python side of the vault
 zsh:zsh:its completion
 fish:fish:its completion

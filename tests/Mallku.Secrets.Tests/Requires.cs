@@ -21,6 +21,18 @@ internal static class Requires
         }
     }
 
+    /// <summary>Root that may mount file systems, which root in a container often may not.</summary>
+    public static void Mounts()
+    {
+        Root();
+        const int mayAdministrate = 21;
+        var capabilities = File.ReadLines("/proc/self/status").First(line => line.StartsWith("CapEff:", StringComparison.Ordinal))["CapEff:".Length..];
+        if ((Convert.ToUInt64(capabilities.Trim(), 16) >> mayAdministrate & 1) == 0)
+        {
+            Missing("the right to mount");
+        }
+    }
+
     /// <summary>Debian's python3 with the package <c>cryptography</c>.</summary>
     public static void PythonCryptography()
     {

@@ -54,7 +54,7 @@ internal static class FileReplacement
         try
         {
             WriteFlushed(temporary, content);
-            Posix.Rename(temporary, path);
+            RenameOrDiscard(temporary, path);
         }
         catch (PosixException e)
         {
@@ -142,7 +142,20 @@ internal static class FileReplacement
         var temporary = to + TemporarySuffix;
         var content = PrivateFile.Read(from, out _) ?? throw new PosixException("open", from, Posix.NoEntry);
         WriteFlushed(temporary, content);
-        Posix.Rename(temporary, to);
+        RenameOrDiscard(temporary, to);
+    }
+
+    private static void RenameOrDiscard(string temporary, string path)
+    {
+        try
+        {
+            Posix.Rename(temporary, path);
+        }
+        catch (PosixException)
+        {
+            Discard(temporary);
+            throw;
+        }
     }
 
     private static void WriteFlushed(string path, ReadOnlySpan<byte> content)

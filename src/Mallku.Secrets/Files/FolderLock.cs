@@ -11,9 +11,15 @@ namespace Mallku.Secrets.Files;
 internal sealed class FolderLock : IDisposable
 {
     internal static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Newcomer = TimeSpan.FromMilliseconds(250);
+    private readonly string _path;
     private int _descriptor;
 
-    private FolderLock(int descriptor) => _descriptor = descriptor;
+    private FolderLock(int descriptor, string path)
+    {
+        _descriptor = descriptor;
+        _path = path;
+    }
 
     /// <summary>Waits for the lock, at most as long as said.</summary>
     /// <exception cref="SecretsException">Somebody else held it all the time, or the file system has no locks.</exception>
@@ -26,19 +32,22 @@ internal sealed class FolderLock : IDisposable
         {
             while (!Posix.TryLock(descriptor, path))
             {
-                if (clock.GetElapsedTime(start) > patience)
+                var waited = clock.GetElapsedTime(start);
+                if (waited > patience)
                 {
                     throw new SecretsException(
                         $"{ReadHolder(descriptor, path)} holds '{path}' for more than {patience.TotalSeconds:0} s; nothing was changed",
                         "wait until it is done, or end that process, and try again");
                 }
 
-                await Task.Delay(TimeSpan.FromMilliseconds(RandomNumberGenerator.GetInt32(1, 12)), clock, cancellationToken)
+                // whoever has waited for long asks more often than newcomers, so that a busy folder starves nobody
+                var most = waited < Newcomer ? 12 : 2;
+                await Task.Delay(TimeSpan.FromMilliseconds(RandomNumberGenerator.GetInt32(1, most)), clock, cancellationToken)
                     .ConfigureAwait(false);
             }
 
             WriteHolder(descriptor, path);
-            return new FolderLock(descriptor);
+            return new FolderLock(descriptor, path);
         }
         catch (PosixException e)
         {
@@ -57,6 +66,7 @@ internal sealed class FolderLock : IDisposable
     {
         if (Interlocked.Exchange(ref _descriptor, -1) is var descriptor and >= 0)
         {
+            ForgetHolder(descriptor, _path);
             Posix.Close(descriptor);
         }
     }
@@ -86,6 +96,19 @@ internal sealed class FolderLock : IDisposable
         }
         catch (PosixException e) when (e.Error == Posix.NoSpace || e.Error == Posix.QuotaExceeded)
         {
+        }
+    }
+
+    // The next holder may be a program that does not say who it is, and this one must not be ended for it.
+    private static void ForgetHolder(int descriptor, string path)
+    {
+        try
+        {
+            Posix.Truncate(descriptor, path);
+        }
+        catch (PosixException)
+        {
+            // the change is made, and a name that is out of date is no reason to call it failed
         }
     }
 

@@ -23,6 +23,11 @@ internal static class PrivateFile
             {
                 facts = Posix.Stat(descriptor, path);
                 Require(facts, path);
+                if (facts.IsFolder)
+                {
+                    throw new VaultOpenException($"'{path}' is a folder, and should be a file", "move it away");
+                }
+
                 if (facts.Size > MaxLength)
                 {
                     throw new VaultOpenException($"'{path}' is larger than {MaxLength >> 20} MiB", "check whether it is the right file");

@@ -223,10 +223,7 @@ internal sealed class FileVault(VaultSettings settings)
     {
         foreach (var file in opened.SecretFiles)
         {
-            if (file.Error is null && Posix.TryStat(file.Path, out var now) && now == file.Facts)
-            {
-                FileReplacement.Remove(file.Path);
-            }
+            RemoveAbsorbed(file);
         }
     }
 
@@ -243,6 +240,29 @@ internal sealed class FileVault(VaultSettings settings)
 
         return names;
     }
+
+    private static void RemoveAbsorbed(SecretFile file)
+    {
+        if (file.Error is not null || !IsAsRead(file))
+        {
+            return;
+        }
+
+        try
+        {
+            FileReplacement.Remove(file.Path);
+        }
+        catch (SecretsException e)
+        {
+            // its own text says that nothing was changed
+            throw new SecretsException(
+                $"the change is in the vault, and '{file.Path}', which wins over it, could not be removed ({(e.InnerException ?? e).Message})",
+                $"rm {PrivateFile.ShellQuote(file.Path)}",
+                e);
+        }
+    }
+
+    private static bool IsAsRead(SecretFile file) => Posix.TryStat(file.Path, out var now) && now == file.Facts;
 
     private async ValueTask<T> ChangeAsync<T>(Func<OpenedVault, T> change, CancellationToken cancellationToken)
     {
@@ -296,6 +316,14 @@ internal sealed class FileVault(VaultSettings settings)
         {
             keys.DiscardNext();
         }
+
+        foreach (var file in opened.SecretFiles)
+        {
+            if (file.IsTakenIn && IsAsRead(file))
+            {
+                FileReplacement.Remove(file.Path);
+            }
+        }
     }
 
     private static void RequireValue(SecretName name, SecretValue value, SetOptions options)
@@ -322,7 +350,7 @@ internal sealed class FileVault(VaultSettings settings)
             }
             else
             {
-                PrivateFile.Require(facts, settings.Directory);
+                VaultFolder.RequireFolder(facts, settings.Directory);
             }
         }
         catch (PosixException e)
@@ -342,7 +370,7 @@ internal sealed class FileVault(VaultSettings settings)
             throw NoVault();
         }
 
-        PrivateFile.Require(facts, settings.Directory);
+        VaultFolder.RequireFolder(facts, settings.Directory);
     }
 
     private VaultOpenException NoVault() => new($"there is no vault in '{settings.Directory}'", "make one: mallku init");

@@ -4,7 +4,12 @@ using Mallku.Secrets.Keys;
 namespace Mallku.Secrets.Vault;
 
 /// <summary>A <c>NAME.secret</c> file, which wins over the vault; with the error where it does not open.</summary>
-internal sealed record SecretFile(string Name, string Path, FileFacts Facts, VaultOpenException? Error);
+/// <param name="Name">The secret's name.</param>
+/// <param name="Path">The file.</param>
+/// <param name="Facts">What the file was when it was read.</param>
+/// <param name="IsTakenIn">Whether a rotation that was cut off has taken it into the vault and not removed it yet.</param>
+/// <param name="Error">Why it does not open.</param>
+internal sealed record SecretFile(string Name, string Path, FileFacts Facts, bool IsTakenIn, VaultOpenException? Error);
 
 /// <summary>What a vault's folder held at one moment. Never changed once readers have it.</summary>
 internal sealed class OpenedVault

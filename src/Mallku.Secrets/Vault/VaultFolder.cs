@@ -36,6 +36,18 @@ internal sealed class VaultFolder(VaultSettings settings)
         }
     }
 
+    /// <summary>Refuses what is no folder, or one that others could read or change.</summary>
+    /// <exception cref="VaultOpenException">It is.</exception>
+    internal static void RequireFolder(in FileFacts facts, string path)
+    {
+        if (!facts.IsFolder)
+        {
+            throw new VaultOpenException($"'{path}' is no folder", "name another by MALLKU_SECRETS_DIR or --dir");
+        }
+
+        PrivateFile.Require(facts, path);
+    }
+
     /// <summary>Opens another file as a vault, with whichever of the keys fits; null where none does or there is none.</summary>
     internal (VaultDocument Document, DataKey Key)? TryOpenWithAnyKey(string path)
     {
@@ -67,11 +79,7 @@ internal sealed class VaultFolder(VaultSettings settings)
                 : (Empty(watch, key: null), null);
         }
 
-        PrivateFile.Require(folder, settings.Directory);
-        if (!folder.IsFolder)
-        {
-            throw new VaultOpenException($"'{settings.Directory}' is no folder", "name another by MALLKU_SECRETS_DIR or --dir");
-        }
+        RequireFolder(folder, settings.Directory);
 
         watch.Note(settings.VaultFile, now);
         var token = PrivateFile.Read(settings.VaultFile, out _);
@@ -158,9 +166,9 @@ internal sealed class VaultFolder(VaultSettings settings)
             var name = Path.GetFileName(path)[..^SecretFileSuffix.Length];
             if (name.Length > 0 && opened.Watch.Note(path, now) is { } facts)
             {
-                var error = AddSecretFile(opened, name, path);
+                var error = AddSecretFile(opened, name, path, out var isTakenIn);
                 failure ??= error;
-                (files ??= []).Add(new SecretFile(name, path, facts, error));
+                (files ??= []).Add(new SecretFile(name, path, facts, isTakenIn, error));
             }
         }
 
@@ -176,15 +184,19 @@ internal sealed class VaultFolder(VaultSettings settings)
             }, failure);
     }
 
-    private static VaultOpenException? AddSecretFile(OpenedVault opened, string name, string path)
+    private VaultOpenException? AddSecretFile(OpenedVault opened, string name, string path, out bool isTakenIn)
     {
+        isTakenIn = false;
         try
         {
             var token = PrivateFile.Read(path, out _) ?? [];
             if (opened.Key is not { } key || !TryDecrypt(token, key, out var value, out var written))
             {
-                return new VaultOpenException(
-                    $"'{path}' does not open: it was written with another key, or is damaged", "put the right file there, or move it away");
+                isTakenIn = IsTakenIn(opened, name, token);
+                return isTakenIn
+                    ? null
+                    : new VaultOpenException(
+                        $"'{path}' does not open: it was written with another key, or is damaged", "put the right file there, or move it away");
             }
 
             var trimmed = opened.Document.Own(ToToken(value.Span));
@@ -205,6 +217,26 @@ internal sealed class VaultFolder(VaultSettings settings)
         {
             return e;
         }
+    }
+
+    // A rotation that was cut off before it removed the file left it under the key from before. A value that the vault
+    // has as the current one can be believed whatever key it is under; any other is not.
+    private bool IsTakenIn(OpenedVault opened, string name, ReadOnlySpan<byte> token)
+    {
+        if (opened.Document.Find(name)?.Current?.Value is not { } current)
+        {
+            return false;
+        }
+
+        foreach (var key in new[] { _keys.ReadCurrent(), _keys.ReadFormer() })
+        {
+            if (key is not null && TryDecrypt(token, key, out var value, out _))
+            {
+                return JsonToken.AreSame(current, opened.Document.Own(ToToken(value.Span)));
+            }
+        }
+
+        return false;
     }
 
     private static byte[] ToToken(Span<byte> plaintext)

@@ -1,4 +1,5 @@
 using Mallku.Secrets.Files;
+using Mallku.Secrets.Keys;
 
 namespace Mallku.Secrets.Vault;
 
@@ -61,10 +62,26 @@ internal static class VaultKeys
             var next = keys.PrepareNext();
             // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
             vault.Replace(opened.Document, next);
-            keys.PromoteNext();
+            Promote(keys);
             FileVault.RemoveAbsorbed(opened);
             vault.Forget();
             return new KeyRotation(keys.Path, keys.FormerPath, opened.Document.Existing.Count(), FileVault.Absorbed(opened));
+        }
+    }
+
+    private static void Promote(KeyStore keys)
+    {
+        try
+        {
+            keys.PromoteNext();
+        }
+        catch (SecretsException e)
+        {
+            // its own text says that nothing was changed
+            throw new SecretsException(
+                $"the vault is encrypted under the new key '{keys.NextPath}', which could not be put in its place ({(e.InnerException ?? e).Message})",
+                "mend that and leave the files as they are: the vault opens, and the next write finishes the rotation",
+                e);
         }
     }
 

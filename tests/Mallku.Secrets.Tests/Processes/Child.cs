@@ -44,6 +44,16 @@ internal sealed class Child : IDisposable
     internal async Task<string?> ReadLineAsync() =>
         await _process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
 
+    internal void CloseInput() => _process.StandardInput.Close();
+
+    /// <summary>How it ended by itself or by somebody else's signal, and the lines that it got out.</summary>
+    internal async Task<(int ExitCode, IReadOnlyList<string> Lines)> WaitAsync()
+    {
+        var text = await _process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return (_process.ExitCode, text.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
     /// <summary>The rest of its lines, when it has ended well.</summary>
     internal async Task<IReadOnlyList<string>> ReadToEndAsync()
     {

@@ -1,0 +1,79 @@
+namespace Mallku.Secrets.Tests.Processes;
+
+/// <summary>A vault's folder in memory, to which a process's calls can be applied one after the other.</summary>
+internal sealed class FolderImage
+{
+    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    // a rename moves the file and not its bytes, and what is on the disk belongs to the file too
+    private readonly Dictionary<string, StoredFile> _files = new(StringComparer.Ordinal);
+
+    internal static FolderImage Read(string folder)
+    {
+        var image = new FolderImage();
+        foreach (var path in Directory.EnumerateFiles(folder))
+        {
+            var bytes = File.ReadAllBytes(path);
+            image._files[Path.GetFileName(path)] = new StoredFile { Bytes = bytes, Durable = bytes };
+        }
+
+        return image;
+    }
+
+    internal void Apply(FileEvent change)
+    {
+        switch (change)
+        {
+            case FileEvent.Created created:
+                _files.TryAdd(created.Name, new StoredFile());
+                break;
+            case FileEvent.Truncated truncated:
+                _files[truncated.Name].Bytes = [];
+                break;
+            case FileEvent.Written written:
+                _files[written.Name].Bytes = [.. _files[written.Name].Bytes, .. written.Bytes];
+                break;
+            case FileEvent.Flushed flushed when flushed.Name != ".":
+                _files[flushed.Name].Durable = _files[flushed.Name].Bytes;
+                break;
+            case FileEvent.Renamed renamed:
+                _files.Remove(renamed.From, out var moved);
+                _files[renamed.To] = moved!;
+                break;
+            case FileEvent.Exchanged exchanged:
+                (_files[exchanged.One], _files[exchanged.Other]) = (_files[exchanged.Other], _files[exchanged.One]);
+                break;
+            case FileEvent.Removed removed:
+                Assert.True(_files.Remove(removed.Name));
+                break;
+        }
+    }
+
+    /// <summary>Makes the folder what this is.</summary>
+    /// <param name="folder">A folder; what is in it goes.</param>
+    /// <param name="afterPowerLoss">Whether bytes that were not flushed are lost; the names are kept, which is the worse case.</param>
+    internal void Restore(string folder, bool afterPowerLoss = false)
+    {
+        foreach (var path in Directory.EnumerateFiles(folder))
+        {
+            File.Delete(path);
+        }
+
+        foreach (var (name, file) in _files)
+        {
+            var path = Path.Combine(folder, name);
+            File.WriteAllBytes(path, afterPowerLoss ? file.Durable : file.Bytes);
+            File.SetUnixFileMode(path, Private);
+        }
+    }
+
+    internal IEnumerable<string> Describe() =>
+        _files.Select(pair => $"{pair.Key} {Convert.ToHexString(pair.Value.Bytes)}").Order(StringComparer.Ordinal);
+
+    private sealed class StoredFile
+    {
+        internal byte[] Bytes { get; set; } = [];
+
+        internal byte[] Durable { get; set; } = [];
+    }
+}
