@@ -48,6 +48,7 @@ internal sealed class DataKey
     {
         Span<byte> dataKey = stackalloc byte[Length + 1], idKey = stackalloc byte[Length], digest = stackalloc byte[HMACSHA256.HashSizeInBytes];
         PaddedBase64Url.TryDecode(_text.Bytes, dataKey, out _);
+        GC.KeepAlive(_text);
         HKDF.DeriveKey(HashAlgorithmName.SHA256, dataKey[..Length], idKey, salt: default, ExternalVersionLabel);
         using (var mac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, idKey))
         {

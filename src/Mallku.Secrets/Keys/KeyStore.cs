@@ -36,8 +36,17 @@ internal sealed class KeyStore
 
     /// <summary>The key, or null when there is no file.</summary>
     /// <exception cref="VaultOpenException">The file holds no key, or others can read it.</exception>
-    internal DataKey? ReadCurrent() =>
-        _given is null ? Read(Path) : DataKey.Parse(_given.Bytes, "MALLKU_ENCRYPTION_KEY", _clock);
+    internal DataKey? ReadCurrent()
+    {
+        if (_given is null)
+        {
+            return Read(Path);
+        }
+
+        var key = DataKey.Parse(_given.Bytes, "MALLKU_ENCRYPTION_KEY", _clock);
+        GC.KeepAlive(_given);
+        return key;
+    }
 
     /// <summary>The key that an interrupted rotation was about to put in place, or null.</summary>
     internal DataKey? ReadNext() => _given is null ? Read(NextPath) : null;
@@ -50,6 +59,9 @@ internal sealed class KeyStore
     {
         var key = DataKey.Generate(_clock);
         FileReplacement.Create(Path, key.Text.Bytes);
+
+        // or its text might be wiped while it is being written
+        GC.KeepAlive(key);
     }
 
     /// <summary>The first step of a rotation: a new key, durable, not yet in use.</summary>
@@ -58,6 +70,7 @@ internal sealed class KeyStore
         var key = DataKey.Generate(_clock);
         FileReplacement.Remove(NextPath);
         FileReplacement.Create(NextPath, key.Text.Bytes);
+        GC.KeepAlive(key);
         return key;
     }
 

@@ -17,7 +17,7 @@ internal sealed class FileVault(VaultSettings settings)
     private const int MillisecondsBetweenLooks = 500;
     private readonly VaultFolder _folder = new(settings);
     private readonly SemaphoreSlim _opening = new(1, 1);
-    private OpenedVault? _opened;
+    private Look? _opened;
     private long _stamp;
     private long _lastLook = Environment.TickCount64;
 
@@ -27,7 +27,7 @@ internal sealed class FileVault(VaultSettings settings)
     /// <exception cref="VaultOpenException">It can't be opened.</exception>
     internal async ValueTask<OpenedVault> OpenAsync(CancellationToken cancellationToken)
     {
-        if (Volatile.Read(ref _opened) is { } opened)
+        if (FindOpened() is { } opened)
         {
             return opened;
         }
@@ -35,7 +35,7 @@ internal sealed class FileVault(VaultSettings settings)
         await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            if (Volatile.Read(ref _opened) is { } byAnother)
+            if (FindOpened() is { } byAnother)
             {
                 return byAnother;
             }
@@ -43,12 +43,7 @@ internal sealed class FileVault(VaultSettings settings)
             var stamp = Volatile.Read(ref _stamp);
             var fresh = await _folder.OpenAsync(cancellationToken).ConfigureAwait(false);
             Volatile.Write(ref _lastLook, Environment.TickCount64);
-            if (stamp == Volatile.Read(ref _stamp))
-            {
-                // nobody changed the folder or asked for a fresh look meanwhile
-                Volatile.Write(ref _opened, fresh);
-            }
-
+            Volatile.Write(ref _opened, new Look(fresh, stamp));
             return fresh;
         }
         finally
@@ -63,7 +58,7 @@ internal sealed class FileVault(VaultSettings settings)
         var last = Volatile.Read(ref _lastLook);
         if (now - last >= MillisecondsBetweenLooks
             && Interlocked.CompareExchange(ref _lastLook, now, last) == last
-            && Volatile.Read(ref _opened) is { } opened
+            && FindOpened() is { } opened
             && opened.Watch.HasChanged())
         {
             Forget();
@@ -200,6 +195,18 @@ internal sealed class FileVault(VaultSettings settings)
     /// <summary>Writes the document as the next generation, under a key; durable when it returns.</summary>
     internal void Replace(VaultDocument document, DataKey key)
     {
+        using var plaintext = Compose(document);
+        Replace(plaintext, key);
+    }
+
+    /// <summary>Writes a plaintext that was composed, under a key; durable when it returns.</summary>
+    internal void Replace(PlaintextWriter plaintext, DataKey key) =>
+        FileReplacement.Replace(settings.VaultFile, key.Fernet.Encrypt(plaintext.Written));
+
+    /// <summary>The document's next generation, to be written; nothing is changed yet.</summary>
+    /// <exception cref="SecretsException">It can't be written, or would not open again.</exception>
+    internal PlaintextWriter Compose(VaultDocument document)
+    {
         if (new FileInfo(settings.VaultFile).LinkTarget is { } target)
         {
             throw new SecretsException(
@@ -214,8 +221,17 @@ internal sealed class FileVault(VaultSettings settings)
             record.Prune(document.Keep ?? VaultFormat.UsuallyKept);
         }
 
-        using var plaintext = VaultFormat.Write(document, capacity: 4096);
-        FileReplacement.Replace(settings.VaultFile, key.Fernet.Encrypt(plaintext.Written));
+        var plaintext = VaultFormat.Write(document, capacity: 4096);
+        if (VaultReader.IsOneValue(plaintext.Written))
+        {
+            return plaintext;
+        }
+
+        // a version's value lies deeper than the flat one that another program wrote
+        plaintext.Dispose();
+        throw new SecretsException(
+            $"a value in {Describe()} is nested too deep to be kept with its versions; nothing was changed",
+            "remove it, or write it with fewer levels by the program that wrote it");
     }
 
     /// <summary>Removes the <c>.secret</c> files that the vault now holds, unless somebody changed one meanwhile.</summary>
@@ -263,6 +279,10 @@ internal sealed class FileVault(VaultSettings settings)
     }
 
     private static bool IsAsRead(SecretFile file) => Posix.TryStat(file.Path, out var now) && now == file.Facts;
+
+    // null when somebody changed the folder, or asked for a fresh look, since that look began
+    private OpenedVault? FindOpened() =>
+        Volatile.Read(ref _opened) is { } look && look.Stamp == Volatile.Read(ref _stamp) ? look.Vault : null;
 
     private async ValueTask<T> ChangeAsync<T>(Func<OpenedVault, T> change, CancellationToken cancellationToken)
     {
@@ -374,4 +394,6 @@ internal sealed class FileVault(VaultSettings settings)
     }
 
     private VaultOpenException NoVault() => new($"there is no vault in '{settings.Directory}'", "make one: mallku init");
+
+    private sealed record Look(OpenedVault Vault, long Stamp);
 }

@@ -101,9 +101,9 @@ internal static class JsonToken
             using var otherDocument = JsonDocument.Parse(other, options);
             return JsonElement.DeepEquals(oneDocument.RootElement, otherDocument.RootElement);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentOutOfRangeException)
         {
-            // NaN and the like: not the same bytes, so not known to be the same value
+            // NaN, an exponent of ten digits, and the like: not the same bytes, so not known to be the same value
             return false;
         }
     }

@@ -120,7 +120,7 @@ internal sealed class SecretRecord(string name)
 /// </summary>
 internal sealed class VaultDocument : IDisposable
 {
-    private readonly Memory<byte> _plaintext;
+    private Memory<byte> _plaintext;
     private readonly List<byte[]> _tokens = [];
 
     /// <param name="plaintext">The array that the values' tokens lie in; wiped with the document.</param>
@@ -191,7 +191,7 @@ internal sealed class VaultDocument : IDisposable
     ~VaultDocument() => Wipe();
 
     /// <summary>Gives the plaintext back unwiped; the document is not used any more.</summary>
-    internal void LetGo() => GC.SuppressFinalize(this);
+    internal void LetGo() => _plaintext = default;
 
     /// <summary>Wipes every value at once; for a writer, whose document nobody else holds.</summary>
     public void Dispose()

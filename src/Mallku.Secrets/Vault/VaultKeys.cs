@@ -59,9 +59,10 @@ internal static class VaultKeys
                 }
             }
 
+            using var plaintext = vault.Compose(opened.Document);
             var next = keys.PrepareNext();
             // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
-            vault.Replace(opened.Document, next);
+            vault.Replace(plaintext, next);
             Promote(keys);
             FileVault.RemoveAbsorbed(opened);
             vault.Forget();

@@ -101,9 +101,14 @@ internal sealed class VaultReader
         foreach (var (name, value) in _flat)
         {
             var record = _document.GetOrAdd(name);
-            if (record.Current?.Value is not { } current || !JsonToken.AreSame(current, value))
+            if (record.Current is not { Value: { } known } current || !JsonToken.AreSame(known, value))
             {
                 AddExternal(record, value, written, key);
+            }
+            else
+            {
+                // the same value, as the other program spells it
+                current.Value = value;
             }
         }
 
@@ -147,15 +152,18 @@ internal sealed class VaultReader
             }
         }
 
-        // throws when anything follows the object
-        json.Read();
+        if (json.TokenType != JsonTokenType.EndObject || json.Read())
+        {
+            throw Damaged(_path, "holds no whole JSON object");
+        }
     }
 
     private void ReadReserved(ref Utf8JsonReader json)
     {
         RequireToken(json, JsonTokenType.StartObject, VaultFormat.ReservedMember);
+        Require(!_document.HasHistory, VaultFormat.ReservedMember);
         _document.HasHistory = true;
-        var format = 0L;
+        bool hasFormat = false, hasGeneration = false, hasSecrets = false;
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var nameToken = SliceName(json);
@@ -164,9 +172,12 @@ internal sealed class VaultReader
             switch (name)
             {
                 case "format":
-                    format = ReadNumber(ref json, "format", long.MaxValue);
+                    // before anything else is judged: what a newer format holds is not for this program to say
+                    RequireFormat(ReadNumber(ref json, "format", long.MaxValue));
+                    hasFormat = true;
                     break;
                 case "generation":
+                    hasGeneration = true;
                     _document.Generation = ReadNumber(ref json, "generation", long.MaxValue - 1);
                     break;
                 case "keep":
@@ -174,6 +185,7 @@ internal sealed class VaultReader
                     _document.Keep = keep >= VaultFormat.FewestKept ? keep : throw Misunderstood("keep");
                     break;
                 case "secrets":
+                    hasSecrets = true;
                     ReadSecrets(ref json);
                     break;
                 default:
@@ -182,6 +194,14 @@ internal sealed class VaultReader
             }
         }
 
+        Require(hasFormat, "format");
+        Require(hasGeneration, "generation");
+        Require(hasSecrets, "secrets");
+    }
+
+    private void RequireFormat(long format)
+    {
+        Require(format > 0, "format");
         if (format != VaultFormat.Version)
         {
             throw new VaultOpenException(
@@ -210,6 +230,7 @@ internal sealed class VaultReader
 
     private void ReadSecret(ref Utf8JsonReader json, SecretRecord record)
     {
+        bool hasNext = false, hasVersions = false;
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var nameToken = SliceName(json);
@@ -218,18 +239,21 @@ internal sealed class VaultReader
             switch (name)
             {
                 case "next":
+                    hasNext = true;
                     record.Next = (int)ReadNumber(ref json, "next", int.MaxValue - 1);
                     break;
                 case "removed":
                     record.Removed = ReadTime(ref json, "removed");
                     break;
                 case "versions":
+                    hasVersions = true;
                     RequireToken(json, JsonTokenType.StartArray, "versions");
                     while (json.Read() && json.TokenType == JsonTokenType.StartObject)
                     {
                         record.Versions.Add(ReadVersion(ref json));
                     }
 
+                    RequireToken(json, JsonTokenType.EndArray, "versions");
                     break;
                 default:
                     record.Others.Add(new RawMember(nameToken, SkipValue(ref json)));
@@ -237,23 +261,20 @@ internal sealed class VaultReader
             }
         }
 
+        Require(hasNext && record.Next > 0, "next");
+        Require(hasVersions, "versions");
         var last = 0;
         var current = 0;
         foreach (var version in record.Versions)
         {
             current += version.State == SecretVersionState.Current ? 1 : 0;
-            if (version.Number <= last || version.Number >= record.Next || (version.State != SecretVersionState.Retired && version.Value is null))
-            {
-                throw Misunderstood("versions");
-            }
-
+            Require(version.Number > last && version.Number < record.Next, "versions");
+            Require(version.State == SecretVersionState.Retired || version.Value is not null, "versions");
             last = version.Number;
         }
 
-        if (current > 1)
-        {
-            throw Misunderstood("versions");
-        }
+        Require(current <= 1, "versions");
+        Require(current == 0 || record.Removed is null, "removed");
     }
 
     private VersionRecord ReadVersion(ref Utf8JsonReader json)
@@ -365,6 +386,14 @@ internal sealed class VaultReader
         }
     }
 
+    private void Require(bool isAsWritten, string member)
+    {
+        if (!isAsWritten)
+        {
+            throw Misunderstood(member);
+        }
+    }
+
     private VaultOpenException Misunderstood(string member) => Damaged(_path, $"has a '{member}' in \"{VaultFormat.ReservedMember}\" that no mallku wrote");
 
     private static VaultOpenException Damaged(string path, string what) => new(
@@ -388,16 +417,24 @@ internal sealed class VaultReader
             {
                 inString = !inString;
             }
-            else if (!inString && rest.StartsWith("NaN"u8))
+            else if (!inString && rest.StartsWith("NaN"u8) && !TouchesNumber(plaintext, i, "NaN".Length, allowsSign: false))
             {
                 "0e0"u8.CopyTo(rest);
             }
-            else if (!inString && rest.StartsWith("Infinity"u8))
+            else if (!inString && rest.StartsWith("Infinity"u8) && !TouchesNumber(plaintext, i, "Infinity".Length, allowsSign: true))
             {
                 "1e999999"u8.CopyTo(rest);
             }
         }
 
         return masked;
+    }
+
+    // the mask would grow together with a number beside it into one
+    private static bool TouchesNumber(ReadOnlySpan<byte> text, int start, int length, bool allowsSign)
+    {
+        var before = start == 0 ? (byte)' ' : text[start - 1];
+        var after = start + length == text.Length ? (byte)' ' : text[start + length];
+        return char.IsAsciiDigit((char)before) || before == '.' || (before == '-' && !allowsSign) || char.IsAsciiDigit((char)after);
     }
 }

@@ -10,16 +10,22 @@ internal static class Plaintext
 {
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    public static string Read(TemporaryFolder folder)
+    public static string Read(TemporaryFolder folder) => Encoding.UTF8.GetString(ReadBytes(folder));
+
+    public static byte[] ReadBytes(TemporaryFolder folder)
     {
-        using var fernet = Open(folder.KeyFile);
-        return Encoding.UTF8.GetString(fernet.Decrypt(File.ReadAllBytes(folder.VaultFile)));
+        using var fernet = Open(folder.KeyFile, TimeProvider.System);
+        return fernet.Decrypt(File.ReadAllBytes(folder.VaultFile));
     }
 
-    public static void Write(TemporaryFolder folder, string json) => WriteToken(folder.VaultFile, folder.KeyFile, json);
+    public static void Write(TemporaryFolder folder, string json, TimeProvider? clock = null) =>
+        Write(folder, Encoding.UTF8.GetBytes(json), clock);
+
+    public static void Write(TemporaryFolder folder, byte[] json, TimeProvider? clock = null) =>
+        WriteToken(folder.VaultFile, folder.KeyFile, json, clock ?? TimeProvider.System);
 
     public static void WriteSecretFile(TemporaryFolder folder, string name, string json) =>
-        WriteToken(Path.Combine(folder.Vault, name + ".secret"), folder.KeyFile, json);
+        WriteToken(Path.Combine(folder.Vault, name + ".secret"), folder.KeyFile, Encoding.UTF8.GetBytes(json), TimeProvider.System);
 
     public static DataKey ReadKey(TemporaryFolder folder) => DataKey.Parse(File.ReadAllBytes(folder.KeyFile), "the test's key", TimeProvider.System);
 
@@ -37,16 +43,16 @@ internal static class Plaintext
         return members;
     }
 
-    private static void WriteToken(string path, string keyFile, string json)
+    private static void WriteToken(string path, string keyFile, byte[] json, TimeProvider clock)
     {
-        using var fernet = Open(keyFile);
-        File.WriteAllBytes(path, fernet.Encrypt(Encoding.UTF8.GetBytes(json)));
+        using var fernet = Open(keyFile, clock);
+        File.WriteAllBytes(path, fernet.Encrypt(json));
         File.SetUnixFileMode(path, Private);
     }
 
-    private static Fernet Open(string keyFile)
+    private static Fernet Open(string keyFile, TimeProvider clock)
     {
         using var key = SecretValue.FromUtf8(File.ReadAllBytes(keyFile));
-        return new Fernet(key);
+        return new Fernet(clock, key);
     }
 }
