@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Mallku.Secrets;
 
 /// <summary>
@@ -19,23 +21,29 @@ public class SecretsException : Exception
     /// <summary>What to do now; one line without a full stop.</summary>
     public string Remedy { get; }
 
-    /// <summary>A name as it may be shown: control characters replaced, cut to a readable length.</summary>
+    /// <summary>
+    /// A text as it may be shown: what steers a terminal or turns the direction of writing is replaced, and what is longer
+    /// than any name is cut.
+    /// </summary>
     internal static string Show(string name)
     {
-        var shown = name.Length <= 80 ? name : name[..77] + "...";
+        var shown = name.Length <= SecretName.MaxLength ? name : name[..(SecretName.MaxLength - 3)] + "...";
         return string.Create(shown.Length, shown, static (target, source) =>
         {
             for (var i = 0; i < source.Length; i++)
             {
-                target[i] = char.IsControl(source[i]) || char.IsSurrogate(source[i]) || source[i] is '\u2028' or '\u2029' ? '?' : source[i];
+                target[i] = Steers(source[i]) ? '?' : source[i];
             }
         });
+
+        static bool Steers(char c) => char.GetUnicodeCategory(c) is UnicodeCategory.Control or UnicodeCategory.Format
+            or UnicodeCategory.Surrogate or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
     }
 }
 
-/// <summary>A text is not the name of a secret.</summary>
+/// <summary>A text is not the name of a secret. It is not repeated: it may be a value in the wrong place.</summary>
 public sealed class SecretNameException(string text) : SecretsException(
-    text.Length == 0 ? "the name is empty" : $"'{Show(text)}' is no name for a secret",
+    text.Length == 0 ? "the name is empty" : $"a text of {text.Length} characters is no name for a secret",
     "use 1 to 255 ASCII letters, digits, '.', '_' and '-'");
 
 /// <summary>No source has the secret.</summary>
@@ -45,7 +53,12 @@ public sealed class SecretNotFoundException : SecretsException
     /// <param name="name">The name that was asked for.</param>
     /// <param name="asked">The sources that were asked, in words.</param>
     public SecretNotFoundException(string name, string asked)
-        : base($"no secret '{Show(name)}' in {asked}", $"set it with: mallku set {Show(name)}") => Name = name;
+        : this(name, asked, SecretName.TryParse(name, out _) ? $"set it with: mallku set {name}" : "see what there is: mallku list")
+    {
+    }
+
+    internal SecretNotFoundException(string name, string asked, string remedy)
+        : base($"no secret '{Show(name)}' in {asked}", remedy) => Name = name;
 
     /// <summary>The name that was asked for.</summary>
     public string Name { get; }

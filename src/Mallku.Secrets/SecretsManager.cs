@@ -23,8 +23,9 @@ public sealed class SecretsManager
     private Known _known = new([]);
 
     /// <summary>A manager over sources of the caller's choice, in their order; it can't set or remove.</summary>
+    /// <exception cref="ArgumentException">The list or one of its sources is null.</exception>
     public SecretsManager(IEnumerable<ISecretSource> sources)
-        : this(sources, vault: null, TimeProvider.System)
+        : this(Require(sources), vault: null, TimeProvider.System)
     {
     }
 
@@ -94,7 +95,10 @@ public sealed class SecretsManager
     /// <param name="cancellationToken">Ends the wait for another writer; a write that has begun is finished.</param>
     /// <exception cref="SecretNameException">The name breaks the rules.</exception>
     /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
-    /// <exception cref="SecretsException">The value is not allowed, or the vault can't be opened or written. Nothing changed.</exception>
+    /// <exception cref="SecretsException">
+    /// The value is not allowed, or the vault can't be opened or written. Nothing changed, unless the message says so.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">The manager was made over sources alone.</exception>
     public async ValueTask<SecretChange> SetAsync(
         string name, SecretValue value, SetOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -107,7 +111,8 @@ public sealed class SecretsManager
     /// <summary>Removes a secret from the vault: its values are dropped, its numbers are never used again.</summary>
     /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
     /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
-    /// <exception cref="SecretsException">The vault can't be opened or written. Nothing changed.</exception>
+    /// <exception cref="SecretsException">The vault can't be opened or written. Nothing changed, unless the message says so.</exception>
+    /// <exception cref="InvalidOperationException">The manager was made over sources alone.</exception>
     public ValueTask<SecretChange> RemoveAsync(string name, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -158,6 +163,19 @@ public sealed class SecretsManager
         return result;
     }
 
+    /// <summary>
+    /// The versions of a secret in the vault, without values, also of one that was removed; null where the vault never had
+    /// it. A name that matches loosely is taken for the secret's own.
+    /// </summary>
+    /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
+    /// <exception cref="VaultOpenException">The vault can't be opened.</exception>
+    /// <exception cref="InvalidOperationException">The manager was made over sources alone.</exception>
+    public ValueTask<SecretHistory?> GetHistoryAsync(string name, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return Vault.GetHistoryAsync(SecretName.Existing(name), cancellationToken);
+    }
+
     /// <summary>What every source says about a secret, and which one a lookup takes. A source that fails is in the answer.</summary>
     public async ValueTask<SecretExplanation> ExplainAsync(string name, CancellationToken cancellationToken = default)
     {
@@ -196,9 +214,20 @@ public sealed class SecretsManager
     /// <summary>How often each secret was handed out by this manager, and when last.</summary>
     public IReadOnlyList<SecretAccess> GetAccessCounts() => _counts.ToList();
 
-    private SecretNotFoundException NotFound(string name) => new(
-        name,
-        string.Join(" or ", _sources.Select(source => $"{source.Name} ({source.DescribeLookup(SecretName.Existing(name))})")));
+    private SecretNotFoundException NotFound(string name)
+    {
+        var asked = string.Join(" or ", _sources.Select(source => $"{source.Name} ({source.DescribeLookup(SecretName.Existing(name))})"));
+        return _vault is { IsMade: false }
+            ? new SecretNotFoundException(name, asked, $"make a vault, then set it: {_vault.Settings.InitCommand} && mallku set {name}")
+            : new SecretNotFoundException(name, asked);
+    }
+
+    private static ISecretSource[] Require(IEnumerable<ISecretSource> sources)
+    {
+        ArgumentNullException.ThrowIfNull(sources);
+        ISecretSource[] list = [.. sources];
+        return Array.TrueForAll(list, static source => source is not null) ? list : throw new ArgumentException("A source is null.", nameof(sources));
+    }
 
     private bool TryFindKnown(string name, CancellationToken cancellationToken, out FoundSecret? found)
     {

@@ -4,8 +4,8 @@ namespace Mallku.Secrets.Tests;
 
 public sealed class LookupTests : IDisposable
 {
-    private const string Variable = "MALLKU_TEST_LOOKUP";
-    private const string Name = "mallku_test_lookup";
+    private const string Variable = "TEST_LOOKUP_KEY";
+    private const string Name = "test_lookup_key";
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 

@@ -277,9 +277,10 @@ public sealed class Fernet : IDisposable
             return true;
         }
 
-        // a difference of two times that were both checked to be within the calendar can't overflow
+        // Whole seconds on both sides, as a token has them and as Python compares. A difference of two times that were
+        // both checked to be within the calendar can't overflow.
         return TryReadTime(payload, out var time)
-            && _clock.GetUtcNow() - time is var age
+            && DateTimeOffset.FromUnixTimeSeconds(_clock.GetUtcNow().ToUnixTimeSeconds()) - time is var age
             && age <= allowed
             && age >= -MaxClockSkew;
     }

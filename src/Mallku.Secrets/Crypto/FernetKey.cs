@@ -106,11 +106,14 @@ internal sealed class FernetKey : IDisposable
         return plaintext;
     }
 
+    ~FernetKey() => CryptographicOperations.ZeroMemory(_key);
+
     public void Dispose()
     {
         _wiped = true;
         CryptographicOperations.ZeroMemory(_key);
         Interlocked.Exchange(ref _idle, null)?.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     private Engine Borrow()

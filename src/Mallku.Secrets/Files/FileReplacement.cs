@@ -18,6 +18,7 @@ internal static class FileReplacement
     {
         var temporary = path + TemporarySuffix;
         var former = path + FormerSuffix;
+        var exchanged = false;
         try
         {
             WriteFlushed(temporary, content);
@@ -25,7 +26,7 @@ internal static class FileReplacement
             {
                 Posix.Rename(temporary, path);
             }
-            else if (Posix.TryExchange(temporary, path))
+            else if (exchanged = Posix.TryExchange(temporary, path))
             {
                 // The former file moves by name and never shares its inode with the current one: a Python writer
                 // truncates the current file in place, and would take the other name with it.
@@ -39,16 +40,20 @@ internal static class FileReplacement
         }
         catch (PosixException e)
         {
-            Discard(temporary);
+            if (!exchanged)
+            {
+                Discard(temporary);
+            }
+
             throw e.ToWriteError(path);
         }
 
         FlushFolder(path);
     }
 
-    /// <summary>Writes a file that does not exist yet, 0600, and waits until it is on the disk.</summary>
-    /// <exception cref="SecretsException">It could not be written.</exception>
-    internal static void Create(string path, ReadOnlySpan<byte> content)
+    /// <summary>Writes a file, 0600, over one that may exist and is not kept, and waits until it is on the disk.</summary>
+    /// <exception cref="SecretsException">It could not be written; a former file is in its place.</exception>
+    internal static void Overwrite(string path, ReadOnlySpan<byte> content)
     {
         var temporary = path + TemporarySuffix;
         try
@@ -104,7 +109,6 @@ internal static class FileReplacement
     internal static void RemoveTemporary(string path)
     {
         Remove(path + TemporarySuffix);
-        Remove(path + FormerSuffix + TemporarySuffix);
     }
 
     /// <summary>Makes a second, independent file of the same content under the name <paramref name="to"/>.</summary>
@@ -131,8 +135,9 @@ internal static class FileReplacement
         }
         catch (PosixException)
         {
-            // the temporary name now holds the former file, which the caller's clean-up would remove
+            // the temporary name holds the former file: only when that is back in its place may the name go
             Posix.TryExchange(temporary, path);
+            Discard(temporary);
             throw;
         }
     }
@@ -179,7 +184,9 @@ internal static class FileReplacement
         }
     }
 
-    private static void FlushFolder(string path)
+    /// <summary>Waits until the names in the folder of this path are on the disk.</summary>
+    /// <exception cref="SecretsException">The disk did not confirm it.</exception>
+    internal static void FlushFolder(string path)
     {
         var folder = Path.GetDirectoryName(path)!;
         try

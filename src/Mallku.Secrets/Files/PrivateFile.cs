@@ -48,6 +48,19 @@ internal static class PrivateFile
         }
     }
 
+    /// <summary>Reads a file that is no secret, whoever else may read it; null when there is none.</summary>
+    internal static byte[]? ReadAny(string path)
+    {
+        try
+        {
+            return File.Exists(path) ? File.ReadAllBytes(path) : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new VaultOpenException(e.Message.TrimEnd('.'), $"look at the mode of '{path}'", e);
+        }
+    }
+
     /// <summary>Refuses what others could read or change.</summary>
     /// <exception cref="VaultOpenException">Others can, or it is neither a file nor a folder.</exception>
     internal static void Require(in FileFacts facts, string path)

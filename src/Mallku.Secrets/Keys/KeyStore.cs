@@ -1,104 +1,165 @@
+using System.Security.Cryptography;
+using System.Text;
 using Mallku.Secrets.Files;
 
 namespace Mallku.Secrets.Keys;
 
 /// <summary>
-/// Where the data key of a vault lies: given by the caller, or in a file beside which a rotation keeps the next and the
-/// former key.
+/// Where the data key of a vault lies: given by the caller, or in a file beside which a rotation keeps the next key and
+/// the former ones.
 /// </summary>
 /// <remarks>
-/// A rotation writes <c>*.next</c>, re-encrypts the vault, copies the key to <c>*.previous</c>, and renames
-/// <c>*.next</c> to the key. So the vault opens with the key or with <c>*.next</c> after a kill at any instruction.
+/// A rotation writes the next key, re-encrypts the vault, adds the key to the former ones, and renames the next key to the
+/// key. So the vault opens with one of them after a kill at any instruction. Several vaults may share a key file that lies
+/// apart: each has a next key of its own, and finds the key that it is still under among the former ones.
 /// </remarks>
 internal sealed class KeyStore
 {
+    private const int MostFormerKeys = 10;
     private readonly SecretValue? _given;
     private readonly TimeProvider _clock;
+    private readonly bool _isShared;
 
-    /// <param name="path">The key's file, where no key is given.</param>
+    /// <param name="folder">The vault's folder.</param>
+    /// <param name="file">The key's file where it is not in the folder.</param>
     /// <param name="given">The key itself, or null.</param>
     /// <param name="clock">The clock of tokens.</param>
-    internal KeyStore(string path, SecretValue? given, TimeProvider clock)
+    internal KeyStore(string folder, string? file, SecretValue? given, TimeProvider clock)
     {
-        Path = path;
+        Path = file ?? System.IO.Path.Combine(folder, ".encryption.key");
         _given = given;
         _clock = clock;
+        _isShared = !IsBeside(folder);
+        NextPath = _isShared ? $"{Path}.{Fingerprint(folder)}.next" : Path + ".next";
     }
 
     internal string Path { get; }
 
-    internal string NextPath => Path + ".next";
+    internal string NextPath { get; }
 
     internal string FormerPath => Path + FileReplacement.FormerSuffix;
 
     /// <summary>Whether the key came from the caller, such as by MALLKU_ENCRYPTION_KEY, and so can't be replaced here.</summary>
     internal bool IsGiven => _given is not null;
 
+    /// <summary>Whether the file lies in that folder.</summary>
+    internal bool IsBeside(string folder) => System.IO.Path.GetDirectoryName(Path) == folder;
+
     /// <summary>The key, or null when there is no file.</summary>
     /// <exception cref="VaultOpenException">The file holds no key, or others can read it.</exception>
-    internal DataKey? ReadCurrent()
-    {
-        if (_given is null)
-        {
-            return Read(Path);
-        }
-
-        var key = DataKey.Parse(_given.Bytes, "MALLKU_ENCRYPTION_KEY", _clock);
-        GC.KeepAlive(_given);
-        return key;
-    }
+    internal DataKey? ReadCurrent() =>
+        _given is null ? Read(Path).FirstOrDefault() : DataKey.Parse(_given.Bytes, "MALLKU_ENCRYPTION_KEY", _clock);
 
     /// <summary>The key that an interrupted rotation was about to put in place, or null.</summary>
-    internal DataKey? ReadNext() => _given is null ? Read(NextPath) : null;
+    internal DataKey? ReadNext() => _given is null ? Read(NextPath).FirstOrDefault() : null;
 
-    /// <summary>The key before the last rotation, or null.</summary>
-    internal DataKey? ReadFormer() => _given is null ? Read(FormerPath) : null;
+    /// <summary>The keys from before the last rotations, the newest first.</summary>
+    internal IReadOnlyList<DataKey> ReadFormer() => _given is null ? Read(FormerPath, several: true) : [];
+
+    /// <summary>The right to write key files, where other vaults may use them too; else their folder's lock is enough.</summary>
+    internal async ValueTask<FolderLock?> LockAsync(TimeSpan patience, CancellationToken cancellationToken) =>
+        _isShared && !IsGiven ? await FolderLock.AcquireAsync(Path + ".lock", patience, TimeProvider.System, cancellationToken).ConfigureAwait(false) : null;
 
     /// <summary>Makes the first key.</summary>
     internal void Create()
     {
         var key = DataKey.Generate(_clock);
-        FileReplacement.Create(Path, key.Text.Bytes);
-
-        // or its text might be wiped while it is being written
+        FileReplacement.Overwrite(Path, key.Text.Bytes);
         GC.KeepAlive(key);
     }
 
     /// <summary>The first step of a rotation: a new key, durable, not yet in use.</summary>
     internal DataKey PrepareNext()
     {
+        if (new FileInfo(Path).LinkTarget is { } target)
+        {
+            throw new SecretsException(
+                $"'{Path}' is a symbolic link to '{target}', and a rotation would replace the link; nothing was changed",
+                "name the file that it points to by MALLKU_KEY_FILE, and rotate then");
+        }
+
         var key = DataKey.Generate(_clock);
         FileReplacement.Remove(NextPath);
-        FileReplacement.Create(NextPath, key.Text.Bytes);
+        FileReplacement.Overwrite(NextPath, key.Text.Bytes);
         GC.KeepAlive(key);
         return key;
     }
 
-    /// <summary>The last step, when the vault is encrypted under the next key.</summary>
+    /// <summary>The last steps, when the vault is encrypted under the next key.</summary>
     internal void PromoteNext()
     {
-        FileReplacement.Copy(Path, FormerPath);
+        var formerKeys = ReadFormer();
+        var content = SecretValue.Allocate((1 + MostFormerKeys) * (Crypto.Fernet.KeyLength + 1));
+        var length = 0;
+        foreach (var key in (DataKey[])[.. Read(Path), .. formerKeys.Take(MostFormerKeys)])
+        {
+            // a promotion that was cut off may have added it already
+            if (content.AsSpan(0, length).IndexOf(key.Text.Bytes) < 0)
+            {
+                length += key.Text.CopyUtf8To(content.AsSpan(length));
+                content[length++] = (byte)'\n';
+            }
+        }
+
+        FileReplacement.Overwrite(FormerPath, content.AsSpan(0, length));
+        CryptographicOperations.ZeroMemory(content);
         FileReplacement.Rename(NextPath, Path);
     }
 
-    /// <summary>Takes back the first step, when nothing is encrypted under the next key.</summary>
-    internal void DiscardNext() => FileReplacement.Remove(NextPath);
+    /// <summary>Whether a rotation or a write of a key was cut off.</summary>
+    internal bool HasLeftovers =>
+        !IsGiven && (IsRotating || File.Exists(NextPath + FileReplacement.TemporarySuffix) || File.Exists(FormerPath + FileReplacement.TemporarySuffix));
 
-    private DataKey? Read(string path)
+    /// <summary>Whether a rotation was begun and not finished.</summary>
+    internal bool IsRotating => !IsGiven && File.Exists(NextPath);
+
+    /// <summary>Whether former keys are kept.</summary>
+    internal bool HasFormer => !IsGiven && File.Exists(FormerPath);
+
+    /// <summary>Finishes a rotation that was cut off when the vault was under the next key already, and else takes it back.</summary>
+    internal void Settle(bool isUnderNextKey)
+    {
+        FileReplacement.RemoveTemporary(NextPath);
+        FileReplacement.RemoveTemporary(FormerPath);
+        FileReplacement.RemoveTemporary(Path);
+        if (isUnderNextKey)
+        {
+            PromoteNext();
+        }
+        else
+        {
+            FileReplacement.Remove(NextPath);
+        }
+    }
+
+    private DataKey[] Read(string path, bool several = false)
     {
         var bytes = PrivateFile.Read(path, out _);
         if (bytes is null)
         {
-            return null;
+            return [];
         }
 
         try
         {
-            return DataKey.Parse(bytes, $"'{path}'", _clock);
+            return several ? ParseLines(bytes, path) : [DataKey.Parse(bytes, $"'{path}'", _clock)];
         }
         finally
         {
-            System.Security.Cryptography.CryptographicOperations.ZeroMemory(bytes);
+            CryptographicOperations.ZeroMemory(bytes);
         }
     }
+
+    private DataKey[] ParseLines(byte[] bytes, string path)
+    {
+        var keys = new List<DataKey>();
+        foreach (var line in bytes.AsSpan().Trim(" \t\r\n"u8).Split((byte)'\n'))
+        {
+            keys.Add(DataKey.Parse(bytes.AsSpan().Trim(" \t\r\n"u8)[line], $"'{path}'", _clock));
+        }
+
+        return [.. keys];
+    }
+
+    private static string Fingerprint(string folder) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(folder)).AsSpan(0, 4));
 }

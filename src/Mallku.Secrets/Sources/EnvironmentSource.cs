@@ -6,7 +6,8 @@ namespace Mallku.Secrets.Sources;
 
 /// <summary>
 /// The process's environment variables: <c>openai_api_key</c> is <c>OPENAI_API_KEY</c>, with <c>.</c> and <c>-</c> as
-/// <c>_</c>. An empty variable counts as not set. Safe for concurrent use.
+/// <c>_</c>. An empty variable counts as not set, and so do those of <c>MALLKU_</c>, which are settings. Safe for
+/// concurrent use.
 /// </summary>
 /// <remarks>
 /// The runtime reads a variable in 100 to 400 ns, allocates for it, and never sees a native <c>setenv</c>; a native
@@ -16,6 +17,9 @@ namespace Mallku.Secrets.Sources;
 public sealed class EnvironmentSource : ISecretSource
 {
     internal const string SourceName = "environment";
+
+    // how the library itself is told where things are, the vault's key among them
+    private const string OwnPrefix = "MALLKU_";
     private const int MillisecondsBetweenLooks = 100;
     private const int MostTracked = 4096;
     private readonly Lock _changing = new();
@@ -44,7 +48,7 @@ public sealed class EnvironmentSource : ISecretSource
     /// <inheritdoc/>
     public ValueTask<FoundSecret?> FindAsync(SecretName name, CancellationToken cancellationToken)
     {
-        if (!name.IsValid)
+        if (!name.IsValid || name.ToEnvironmentVariable() is not { } variableName || variableName.StartsWith(OwnPrefix, StringComparison.Ordinal))
         {
             return new((FoundSecret?)null);
         }
@@ -52,7 +56,7 @@ public sealed class EnvironmentSource : ISecretSource
         SecretValue? value;
         lock (_changing)
         {
-            var variable = Track(name.ToEnvironmentVariable());
+            var variable = Track(variableName);
             if (variable.LookAgain())
             {
                 Interlocked.Increment(ref _stamp);
@@ -126,7 +130,7 @@ public sealed class EnvironmentSource : ISecretSource
             _nativeName = Posix.ToNative(name);
             _native = ReadNative();
             _managed = ReadManaged();
-            Value = _native == _managed ? _native : DecideByInitial();
+            Use(_managed == AsRuntimeReads(_native) ? _native : DecideByInitial());
         }
 
         internal string Name { get; }
@@ -144,18 +148,25 @@ public sealed class EnvironmentSource : ISecretSource
             if (!IsNativeUnchanged())
             {
                 _native = ReadNative();
-                Value = _native;
+                Use(_native);
             }
 
             var managed = ReadManaged();
             if (managed != _managed)
             {
                 _managed = managed;
-                Value = managed;
-                Fault = null;
+                Use(managed);
             }
 
             return before != Value || wasFaulty != (Fault is not null);
+        }
+
+        private void Use(SecretValue? value)
+        {
+            Fault = value is null || Utf8.IsValid(value.Bytes)
+                ? null
+                : new SecretsException($"the environment variable {Name} is not valid UTF-8", $"set it again, or unset {Name}");
+            Value = Fault is null ? value : null;
         }
 
         private bool IsNativeUnchanged()
@@ -169,22 +180,22 @@ public sealed class EnvironmentSource : ISecretSource
             return exists ? _native is not null && now.SequenceEqual(_native.Bytes) : _native is null;
         }
 
+        /// <summary>The bytes as they are, which may be no UTF-8.</summary>
         private SecretValue? ReadNative()
         {
-            Fault = null;
             if (OperatingSystem.IsWindows() || !Posix.TryGetVariable(_nativeName, out var value) || value.Length == 0)
             {
                 return null;
             }
 
-            if (!Utf8.IsValid(value))
-            {
-                Fault = new SecretsException($"the environment variable {Name} is not valid UTF-8", $"set it again, or unset {Name}");
-                return null;
-            }
-
-            return SecretValue.Borrowed(value);
+            var bytes = SecretValue.Allocate(value.Length);
+            value.CopyTo(bytes);
+            return SecretValue.Adopt(bytes, borrowed: true);
         }
+
+        // what is no UTF-8 has become other characters there
+        private static SecretValue? AsRuntimeReads(SecretValue? native) =>
+            native is null || Utf8.IsValid(native.Bytes) ? native : SecretValue.Borrowed(Encoding.UTF8.GetBytes(native.RevealString()));
 
         private SecretValue? ReadManaged() =>
             Environment.GetEnvironmentVariable(Name) is { Length: > 0 } text ? SecretValue.Borrowed(Encoding.UTF8.GetBytes(text)) : null;

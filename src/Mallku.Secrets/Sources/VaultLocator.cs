@@ -9,12 +9,18 @@ internal static class VaultLocator
     internal const string KeyVariable = "MALLKU_ENCRYPTION_KEY";
     internal const string KeyFileVariable = "MALLKU_KEY_FILE";
 
-    /// <exception cref="ArgumentException">The number of versions to keep is out of range.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    /// <exception cref="SecretsException">A path can't be told: the current folder is gone, or one is no UTF-8.</exception>
     internal static VaultSettings Locate(SecretsOptions options)
     {
         if (options.KeepVersions is < VaultFormat.FewestKept or > VaultFormat.MostKept)
         {
             throw new ArgumentException($"KeepVersions must be from {VaultFormat.FewestKept} to {VaultFormat.MostKept}.", nameof(options));
+        }
+
+        if (options.Directory is "")
+        {
+            throw new ArgumentException("Directory must not be empty.", nameof(options));
         }
 
         var named = options.Directory ?? Read(DirectoryVariable);
@@ -23,14 +29,33 @@ internal static class VaultLocator
         var keyFile = options.KeyFile ?? Read(KeyFileVariable);
         return new VaultSettings
         {
-            Directory = named is null ? VaultSettings.Discover(Environment.CurrentDirectory, Read("HOME") ?? "/") : Path.TrimEndingDirectorySeparator(Path.GetFullPath(named)),
+            Directory = RequireText(named is null
+                ? VaultSettings.Discover(Here(), Read("HOME") ?? "/")
+                : Path.TrimEndingDirectorySeparator(Path.GetFullPath(named, Path.IsPathRooted(named) ? "/" : Here()))),
             IsDirectoryNamed = named is not null,
             Key = key,
-            KeyFile = keyFile is null ? null : Path.GetFullPath(keyFile),
+            KeyFile = keyFile is null ? null : RequireText(Path.GetFullPath(keyFile, Path.IsPathRooted(keyFile) ? "/" : Here())),
             KeepVersions = options.KeepVersions,
             Clock = options.TimeProvider,
         };
     }
+
+    private static string Here()
+    {
+        try
+        {
+            return Environment.CurrentDirectory;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SecretsException("the current folder is gone", "change into one that is there, or name the vault's by MALLKU_SECRETS_DIR or --dir", e);
+        }
+    }
+
+    // the runtime writes this character for bytes that are no UTF-8, and would go to another folder
+    private static string RequireText(string path) => path.Contains('\uFFFD', StringComparison.Ordinal)
+        ? throw new SecretsException($"the path '{path}' is not valid UTF-8", "keep the vault in a folder whose path is, by MALLKU_SECRETS_DIR or --dir")
+        : path;
 
     private static string? Read(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
 }

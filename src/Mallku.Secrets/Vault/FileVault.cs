@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.ExceptionServices;
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Keys;
 
@@ -18,6 +19,7 @@ internal sealed class FileVault(VaultSettings settings)
     private readonly VaultFolder _folder = new(settings);
     private readonly SemaphoreSlim _opening = new(1, 1);
     private Look? _opened;
+    private Failure? _failed;
     private long _stamp;
     private long _lastLook = Environment.TickCount64;
 
@@ -32,6 +34,7 @@ internal sealed class FileVault(VaultSettings settings)
             return opened;
         }
 
+        var asked = Environment.TickCount64;
         await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
@@ -40,11 +43,26 @@ internal sealed class FileVault(VaultSettings settings)
                 return byAnother;
             }
 
+            if (_failed is { } failed && failed.Began >= asked)
+            {
+                // whoever waited for that look has its answer: a broken vault takes its time to be called so
+                ExceptionDispatchInfo.Throw(failed.Error);
+            }
+
             var stamp = Volatile.Read(ref _stamp);
-            var fresh = await _folder.OpenAsync(cancellationToken).ConfigureAwait(false);
-            Volatile.Write(ref _lastLook, Environment.TickCount64);
-            Volatile.Write(ref _opened, new Look(fresh, stamp));
-            return fresh;
+            var began = Environment.TickCount64;
+            try
+            {
+                var fresh = await _folder.OpenAsync(isBeginning: false, cancellationToken).ConfigureAwait(false);
+                Volatile.Write(ref _lastLook, Environment.TickCount64);
+                Volatile.Write(ref _opened, new Look(fresh, stamp));
+                return fresh;
+            }
+            catch (SecretsException e)
+            {
+                _failed = new Failure(e, began);
+                throw;
+            }
         }
         finally
         {
@@ -82,24 +100,44 @@ internal sealed class FileVault(VaultSettings settings)
         using var folderLock = await LockAsync(cancellationToken).ConfigureAwait(false);
         if (Posix.TryStat(settings.VaultFile, out _) || Posix.TryStat(settings.FormerVaultFile, out _))
         {
-            throw new SecretsException($"there is a vault in '{settings.Directory}' already; nothing was changed", "add a secret to it: mallku set NAME");
+            throw new SecretsException($"there is a vault in '{settings.Directory}' already; nothing was changed", "look at it: mallku doctor");
         }
 
-        if (!Posix.TryStat(settings.GitIgnoreFile, out _))
+        IgnoreInGit();
+        await CreateKeyAsync(cancellationToken).ConfigureAwait(false);
+        try
         {
-            FileReplacement.Create(settings.GitIgnoreFile, "*\n"u8);
+            var opened = await _folder.OpenAsync(isBeginning: true, cancellationToken).ConfigureAwait(false);
+            Replace(opened.Document, opened.Key!);
+            RemoveAbsorbed(opened);
         }
+        finally
+        {
+            Forget();
+        }
+    }
 
+    private void IgnoreInGit()
+    {
+        var lines = PrivateFile.ReadAny(settings.GitIgnoreFile) ?? [];
+        if (!VaultSettings.IgnoresAll(lines))
+        {
+            var separator = lines.Length == 0 || lines[^1] == (byte)'\n' ? ""u8 : "\n"u8;
+            FileReplacement.Overwrite(settings.GitIgnoreFile, [.. lines, .. separator, .. "*\n"u8]);
+        }
+    }
+
+    private async ValueTask CreateKeyAsync(CancellationToken cancellationToken)
+    {
         var keys = settings.Keys;
         if (keys.ReadCurrent() is null)
         {
-            keys.Create();
+            using var keyLock = await keys.LockAsync(settings.Patience, cancellationToken).ConfigureAwait(false);
+            if (keys.ReadCurrent() is null)
+            {
+                keys.Create();
+            }
         }
-
-        var opened = await _folder.OpenAsync(cancellationToken).ConfigureAwait(false);
-        Replace(opened.Document, opened.Key!);
-        RemoveAbsorbed(opened);
-        Forget();
     }
 
     /// <summary>Adds a new version to each of the secrets, all in one write.</summary>
@@ -160,23 +198,38 @@ internal sealed class FileVault(VaultSettings settings)
         return new SecretHistory(stored, record.Removed, versions);
     }
 
+    /// <summary>Whether there is a vault.</summary>
+    internal bool IsMade => File.Exists(settings.VaultFile);
+
     /// <summary>The vault in words, for an error.</summary>
     internal string Describe() => $"the vault '{settings.Directory}'";
 
     /// <summary>Takes the folder's lock and opens what is there under it.</summary>
     internal async ValueTask<(FolderLock Lock, OpenedVault Opened)> BeginWriteAsync(CancellationToken cancellationToken)
     {
+        // the first writer here makes the lock's file
+        var isBeginning = !File.Exists(settings.LockFile);
         var folderLock = await LockAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var opened = await _folder.OpenAsync(cancellationToken).ConfigureAwait(false);
+            var opened = await _folder.OpenAsync(isBeginning, cancellationToken).ConfigureAwait(false);
             if (opened.Key is null)
             {
                 throw NoVault();
             }
 
-            SettleInterrupted(opened);
+            if (_folder.IsOlderThanFormer(opened.Document))
+            {
+                throw VaultFolder.WrittenOver(settings);
+            }
+
+            await SettleInterruptedAsync(opened, cancellationToken).ConfigureAwait(false);
             return (folderLock, opened);
+        }
+        catch (PosixException e)
+        {
+            folderLock.Dispose();
+            throw e.ToWriteError(settings.VaultFile);
         }
         catch
         {
@@ -197,6 +250,17 @@ internal sealed class FileVault(VaultSettings settings)
     {
         using var plaintext = Compose(document);
         Replace(plaintext, key);
+    }
+
+    /// <summary>
+    /// The same, and as the former file too: what another program wrote in place is not kept there, and what the former
+    /// file held is in its place until the new one is.
+    /// </summary>
+    internal void ReplaceBoth(VaultDocument document, DataKey key)
+    {
+        using var plaintext = Compose(document);
+        FileReplacement.Overwrite(settings.VaultFile, key.Fernet.Encrypt(plaintext.Written));
+        FileReplacement.Copy(settings.VaultFile, settings.FormerVaultFile);
     }
 
     /// <summary>Writes a plaintext that was composed, under a key; durable when it returns.</summary>
@@ -222,6 +286,14 @@ internal sealed class FileVault(VaultSettings settings)
         }
 
         var plaintext = VaultFormat.Write(document, capacity: 4096);
+        if (Crypto.Fernet.GetTokenLength(plaintext.Written.Length) > PrivateFile.MaxLength)
+        {
+            plaintext.Dispose();
+            throw new SecretsException(
+                $"{Describe()} would be larger than {PrivateFile.MaxLength >> 20} MiB; nothing was changed",
+                "keep fewer versions (mallku set NAME --keep N), or remove secrets that are not needed");
+        }
+
         if (VaultReader.IsOneValue(plaintext.Written))
         {
             return plaintext;
@@ -278,7 +350,17 @@ internal sealed class FileVault(VaultSettings settings)
         }
     }
 
-    private static bool IsAsRead(SecretFile file) => Posix.TryStat(file.Path, out var now) && now == file.Facts;
+    private static bool IsAsRead(SecretFile file)
+    {
+        try
+        {
+            return Posix.TryStat(file.Path, out var now) && now == file.Facts;
+        }
+        catch (PosixException)
+        {
+            return false;
+        }
+    }
 
     // null when somebody changed the folder, or asked for a fresh look, since that look began
     private OpenedVault? FindOpened() =>
@@ -291,9 +373,17 @@ internal sealed class FileVault(VaultSettings settings)
         using (opened.Document)
         {
             var result = change(opened);
-            Replace(opened.Document, opened.Key!);
-            RemoveAbsorbed(opened);
-            Forget();
+            try
+            {
+                Replace(opened.Document, opened.Key!);
+                RemoveAbsorbed(opened);
+            }
+            finally
+            {
+                // also where an error leaves open whether the change is on the disk
+                Forget();
+            }
+
             return result;
         }
     }
@@ -318,23 +408,16 @@ internal sealed class FileVault(VaultSettings settings)
     }
 
     // what a kill in the middle of a write or of a rotation left to do
-    private void SettleInterrupted(OpenedVault opened)
+    private async ValueTask SettleInterruptedAsync(OpenedVault opened, CancellationToken cancellationToken)
     {
-        var keys = settings.Keys;
         FileReplacement.RemoveTemporary(settings.VaultFile);
-        if (!keys.IsGiven)
+        FileReplacement.RemoveTemporary(settings.FormerVaultFile);
+        FileReplacement.RemoveTemporary(settings.GitIgnoreFile);
+        var keys = settings.Keys;
+        if (keys.HasLeftovers)
         {
-            FileReplacement.RemoveTemporary(keys.NextPath);
-            FileReplacement.RemoveTemporary(keys.FormerPath);
-        }
-
-        if (opened.IsUnderNextKey)
-        {
-            keys.PromoteNext();
-        }
-        else if (!keys.IsGiven && Posix.TryStat(keys.NextPath, out _))
-        {
-            keys.DiscardNext();
+            using var keyLock = await keys.LockAsync(settings.Patience, cancellationToken).ConfigureAwait(false);
+            keys.Settle(isUnderNextKey: opened.IsUnderNextKey);
         }
 
         foreach (var file in opened.SecretFiles)
@@ -365,8 +448,15 @@ internal sealed class FileVault(VaultSettings settings)
         {
             if (!Posix.TryStat(settings.Directory, out var facts))
             {
-                Directory.CreateDirectory(Path.GetDirectoryName(settings.Directory)!);
+                CreateParents(Path.GetDirectoryName(settings.Directory)!);
                 Posix.CreateFolder(settings.Directory);
+                FileReplacement.FlushFolder(settings.Directory);
+            }
+            else if (facts.IsFolder && !settings.HasTraces && Directory.EnumerateFileSystemEntries(settings.Directory).Any())
+            {
+                throw new SecretsException(
+                    $"'{settings.Directory}' holds other things, and a vault needs a folder of its own; nothing was changed",
+                    $"mallku init --dir {PrivateFile.ShellQuote(Path.Combine(settings.Directory, VaultSettings.FolderName))}");
             }
             else
             {
@@ -383,17 +473,37 @@ internal sealed class FileVault(VaultSettings settings)
         }
     }
 
-    private void RequireFolder()
+    // a folder is acknowledged with what is in it, so that its own name must be on the disk too
+    private static void CreateParents(string folder)
     {
-        if (!Posix.TryStat(settings.Directory, out var facts))
+        if (!Directory.Exists(folder))
         {
-            throw NoVault();
+            CreateParents(Path.GetDirectoryName(folder)!);
+            Directory.CreateDirectory(folder);
+            FileReplacement.FlushFolder(folder);
         }
-
-        VaultFolder.RequireFolder(facts, settings.Directory);
     }
 
-    private VaultOpenException NoVault() => new($"there is no vault in '{settings.Directory}'", "make one: mallku init");
+    private void RequireFolder()
+    {
+        try
+        {
+            if (!Posix.TryStat(settings.Directory, out var facts))
+            {
+                throw NoVault();
+            }
+
+            _folder.RequireVaultFolder(facts);
+        }
+        catch (PosixException e)
+        {
+            throw new VaultOpenException(e.Message, $"look at the modes of '{settings.Directory}' and of what leads to it", e);
+        }
+    }
+
+    private VaultOpenException NoVault() => new($"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
 
     private sealed record Look(OpenedVault Vault, long Stamp);
+
+    private sealed record Failure(SecretsException Error, long Began);
 }

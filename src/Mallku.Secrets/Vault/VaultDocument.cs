@@ -38,6 +38,9 @@ internal sealed class SecretRecord(string name)
 
     internal DateTimeOffset? Removed { get; set; }
 
+    /// <summary>Whether the current value is not the one that the file records: another program wrote it.</summary>
+    internal bool IsChangedOutside { get; set; }
+
     internal List<VersionRecord> Versions { get; } = [];
 
     internal List<RawMember> Others { get; } = [];

@@ -16,12 +16,14 @@ internal sealed class VaultFolder(VaultSettings settings)
 
     /// <summary>Opens the folder as it is now; a folder that nobody named and that is not there is an empty vault.</summary>
     /// <exception cref="VaultOpenException">It can't be opened; the message says why and what to do.</exception>
-    internal async ValueTask<OpenedVault> OpenAsync(CancellationToken cancellationToken)
+    /// <param name="isBeginning">Whether it is a writer's business to begin a vault here.</param>
+    /// <param name="cancellationToken">Ends the wait for a second look.</param>
+    internal async ValueTask<OpenedVault> OpenAsync(bool isBeginning, CancellationToken cancellationToken)
     {
         var start = TimeProvider.System.GetTimestamp();
         while (true)
         {
-            var (opened, failure) = TryOpen();
+            var (opened, failure) = TryOpen(isBeginning);
             if (opened is not null && failure is null)
             {
                 return opened;
@@ -49,74 +51,80 @@ internal sealed class VaultFolder(VaultSettings settings)
     }
 
     /// <summary>Opens another file as a vault, with whichever of the keys fits; null where none does or there is none.</summary>
-    internal (VaultDocument Document, DataKey Key)? TryOpenWithAnyKey(string path)
+    internal VaultDocument? TryOpenWithAnyKey(string path) =>
+        PrivateFile.Read(path, out _) is { } token ? TryOpen(token, AllKeys(), path) : null;
+
+    /// <summary>Whether the file holds a state before the one that it replaced: somebody wrote what he remembered.</summary>
+    internal bool IsOlderThanFormer(VaultDocument document)
     {
-        if (PrivateFile.Read(path, out _) is not { } token)
+        if (PrivateFile.Read(settings.FormerVaultFile, out _) is not { } token)
         {
-            return null;
+            return false;
         }
 
-        foreach (var key in new[] { _keys.ReadCurrent(), _keys.ReadNext(), _keys.ReadFormer() })
+        using var former = TryOpen(token, AllKeys(), settings.FormerVaultFile);
+
+        // to put the former file back is a person's way to take back a write
+        return former is { HasHistory: true } && document.Generation <= former.Generation
+            && !(PrivateFile.Read(settings.VaultFile, out _) is { } current && current.AsSpan().SequenceEqual(token));
+    }
+
+    /// <summary>Whether the file from before the last write opens with a former key alone.</summary>
+    internal bool FormerFileNeedsFormerKey()
+    {
+        if (PrivateFile.Read(settings.FormerVaultFile, out _) is not { } token || _keys.ReadCurrent() is not { } current)
         {
-            if (key is not null && TryDecrypt(token, key, out var plaintext, out var written))
-            {
-                return (VaultReader.Read(plaintext, written, key, path), key);
-            }
+            return false;
         }
 
-        return null;
+        return !TryDecrypt(token, current, out _, out _) && _keys.ReadFormer().Any(key => TryDecrypt(token, key, out _, out _));
     }
 
     // what opens with a failure beside it is worth a second look, and is used as it is after that
-    private (OpenedVault? Opened, VaultOpenException? Failure) TryOpen()
+    private (OpenedVault? Opened, VaultOpenException? Failure) TryOpen(bool isBeginning)
+    {
+        try
+        {
+            return TryOpenFolder(isBeginning);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new VaultOpenException(e.Message.TrimEnd('.'), $"look at the modes of '{settings.Directory}' and of what leads to it", e);
+        }
+    }
+
+    private (OpenedVault? Opened, VaultOpenException? Failure) TryOpenFolder(bool isBeginning)
     {
         var watch = new VaultWatch();
         var now = TimeProvider.System.GetUtcNow();
         if (watch.Note(settings.Directory, now) is not { } folder)
         {
-            return settings.IsDirectoryNamed
-                ? throw new VaultOpenException($"there is no folder '{settings.Directory}'", "make a vault there: mallku init")
-                : (Empty(watch, key: null), null);
+            return (OpenAbsent(watch), null);
         }
 
-        RequireFolder(folder, settings.Directory);
-
+        RequireVaultFolder(folder);
         watch.Note(settings.VaultFile, now);
         var token = PrivateFile.Read(settings.VaultFile, out _);
         var key = _keys.ReadCurrent();
-        OpenedVault opened;
         if (token is null)
         {
-            if (Posix.TryStat(settings.FormerVaultFile, out _))
+            if (RequireNoneBefore(key, isBeginning) is { } gone)
             {
-                return (null, new VaultOpenException(
-                    $"'{settings.VaultFile}' is gone, and its former state is there",
-                    $"put it back: cp -p {PrivateFile.ShellQuote(settings.FormerVaultFile)} {PrivateFile.ShellQuote(settings.VaultFile)}"));
+                return (null, gone);
             }
 
-            opened = Empty(watch, key);
+            return AddSecretFiles(new OpenedVault { Document = new VaultDocument(default), Key = key, Watch = watch }, now);
         }
-        else if (key is null)
+
+        if (key is null)
         {
             return (null, new VaultOpenException(
                 $"the key '{_keys.Path}' is gone, and the vault is there",
                 "put the key file back, or name it by MALLKU_KEY_FILE, or give the key by MALLKU_ENCRYPTION_KEY"));
         }
-        else if (TryDecrypt(token, key, out var plaintext, out var written))
-        {
-            opened = new OpenedVault { Document = VaultReader.Read(plaintext, written, key, settings.VaultFile), Key = key, Watch = watch };
-        }
-        else if (_keys.ReadNext() is { } next && TryDecrypt(token, next, out plaintext, out written))
-        {
-            opened = new OpenedVault
-            {
-                Document = VaultReader.Read(plaintext, written, next, settings.VaultFile),
-                Key = next,
-                IsUnderNextKey = true,
-                Watch = watch,
-            };
-        }
-        else
+
+        var opened = TryOpen(token, key, watch);
+        if (opened is null)
         {
             return (null, ExplainFailure(token));
         }
@@ -125,10 +133,95 @@ internal sealed class VaultFolder(VaultSettings settings)
         return AddSecretFiles(opened, now);
     }
 
+    private OpenedVault? TryOpen(ReadOnlySpan<byte> token, DataKey key, VaultWatch watch)
+    {
+        if (TryOpen(token, [key], settings.VaultFile) is { } document)
+        {
+            return new OpenedVault { Document = document, Key = key, Watch = watch };
+        }
+
+        if (_keys.ReadNext() is { } next && TryOpen(token, [next], settings.VaultFile) is { } rotated)
+        {
+            return new OpenedVault { Document = rotated, Key = next, IsUnderNextKey = true, Watch = watch };
+        }
+
+        // Another vault that shares the key file has rotated it. What is newer than the former file is whole, and the next
+        // write brings it under the new key; anything older was written by somebody who still holds the former key.
+        return TryOpen(token, _keys.ReadFormer(), settings.VaultFile) is { HasHistory: true } shared && !IsOlderThanFormer(shared)
+            ? new OpenedVault { Document = shared, Key = key, Watch = watch }
+            : null;
+    }
+
+    private OpenedVault OpenAbsent(VaultWatch watch)
+    {
+        if (new FileInfo(settings.Directory).LinkTarget is { } target)
+        {
+            throw new VaultOpenException($"'{settings.Directory}' is a link to '{target}', which is not there", "mount or make what it points to, or remove the link");
+        }
+
+        return settings.IsDirectoryNamed
+            ? throw new VaultOpenException($"there is no folder '{settings.Directory}'", $"make a vault there: {settings.InitCommand}")
+            : new OpenedVault { Document = new VaultDocument(default), Key = null, Watch = watch };
+    }
+
+    /// <summary>Refuses a folder that others could read or change, or that is none.</summary>
+    /// <exception cref="VaultOpenException">It is.</exception>
+    internal void RequireVaultFolder(in FileFacts folder)
+    {
+        try
+        {
+            RequireFolder(folder, settings.Directory);
+        }
+        catch (VaultOpenException) when (folder.IsFolder && !settings.HasTraces)
+        {
+            // it is not ours to say how other people's folders should be
+            throw new VaultOpenException($"'{settings.Directory}' is a folder without a vault", $"name another by MALLKU_SECRETS_DIR or --dir, or make one: {settings.InitCommand}");
+        }
+    }
+
+    // an empty mount point, or a vault that somebody removed, is no empty vault
+    private VaultOpenException? RequireNoneBefore(DataKey? key, bool isBeginning)
+    {
+        if (Posix.TryStat(settings.FormerVaultFile, out _))
+        {
+            return new VaultOpenException(
+                $"'{settings.VaultFile}' is gone, and its former state is there",
+                $"put it back: cp -p {PrivateFile.ShellQuote(settings.FormerVaultFile)} {PrivateFile.ShellQuote(settings.VaultFile)}");
+        }
+
+        if (isBeginning || HasSecretFiles())
+        {
+            return null;
+        }
+
+        if (key is null)
+        {
+            return settings.IsDirectoryNamed
+                ? new VaultOpenException($"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}")
+                : null;
+        }
+
+        // whoever writes here makes the lock first
+        return Posix.TryStat(settings.LockFile, out _)
+            ? new VaultOpenException($"'{settings.VaultFile}' is gone", $"put a backup in its place, or begin anew: {settings.InitCommand}")
+            : null;
+    }
+
+    private bool HasSecretFiles() => Directory.EnumerateFiles(settings.Directory, "*" + SecretFileSuffix).Any();
+
+    private List<DataKey> AllKeys()
+    {
+        var keys = new List<DataKey>();
+        keys.AddRange(_keys.ReadCurrent() is { } current ? [current] : []);
+        keys.AddRange(_keys.ReadNext() is { } next ? [next] : []);
+        keys.AddRange(_keys.ReadFormer());
+        return keys;
+    }
+
     // Python starts afresh when it can't decrypt; what it then writes opens, and everything else would seem to be gone
     private void RequireHistory(OpenedVault opened)
     {
-        if (!opened.Document.HasHistory && TryOpenWithAnyKey(settings.FormerVaultFile) is { Document.HasHistory: true })
+        if (!opened.Document.HasHistory && TryOpenWithAnyKey(settings.FormerVaultFile) is { HasHistory: true })
         {
             throw StartedAfresh($"another program has started '{settings.VaultFile}' afresh");
         }
@@ -138,22 +231,26 @@ internal sealed class VaultFolder(VaultSettings settings)
     {
         if (token.Trim(" \t\r\n"u8).IsEmpty)
         {
-            return new VaultOpenException(
-                $"the vault '{settings.VaultFile}' is empty", $"put the former file, '{settings.FormerVaultFile}', or a backup in its place");
+            return new VaultOpenException($"the vault '{settings.VaultFile}' is empty", $"put {settings.DescribeBackup()} in its place");
         }
 
-        if (_keys.ReadFormer() is { } former && TryDecrypt(token, former, out _, out _))
+        using var byFormerKey = TryOpen(token, _keys.ReadFormer(), settings.VaultFile);
+        if (byFormerKey is not null)
         {
             return StartedAfresh($"another program has written '{settings.VaultFile}' with the key from before the last rotation");
         }
 
         return new VaultOpenException(
             $"the vault '{settings.VaultFile}' does not open: the key from {DescribeKey()} is another one, or the file is damaged",
-            $"check the key; if it is right, put the former file, '{settings.FormerVaultFile}', or a backup in its place");
+            $"check the key; if it is right, put {settings.DescribeBackup()} in its place");
     }
 
-    private static VaultOpenException StartedAfresh(string what) => new(
+    internal static VaultOpenException StartedAfresh(string what) => new(
         what, "end that program, then merge what it wrote with the former file: mallku key recover");
+
+    internal static VaultOpenException WrittenOver(VaultSettings settings) => new(
+        $"another program has written an older state over '{settings.VaultFile}'",
+        $"end that program, then merge it: mallku key recover (or, where you put it there yourself: rm {PrivateFile.ShellQuote(settings.FormerVaultFile)})");
 
     private string DescribeKey() => _keys.IsGiven ? "MALLKU_ENCRYPTION_KEY" : $"'{_keys.Path}'";
 
@@ -190,6 +287,11 @@ internal sealed class VaultFolder(VaultSettings settings)
         try
         {
             var token = PrivateFile.Read(path, out _) ?? [];
+            if (name == VaultFormat.ReservedMember)
+            {
+                return new VaultOpenException($"'{path}' has a name that no secret can have", "give the file the name of the secret, or move it away");
+            }
+
             if (opened.Key is not { } key || !TryDecrypt(token, key, out var value, out var written))
             {
                 isTakenIn = IsTakenIn(opened, name, token);
@@ -228,9 +330,9 @@ internal sealed class VaultFolder(VaultSettings settings)
             return false;
         }
 
-        foreach (var key in new[] { _keys.ReadCurrent(), _keys.ReadFormer() })
+        foreach (var key in AllKeys())
         {
-            if (key is not null && TryDecrypt(token, key, out var value, out _))
+            if (TryDecrypt(token, key, out var value, out _))
             {
                 return JsonToken.AreSame(current, opened.Document.Own(ToToken(value.Span)));
             }
@@ -248,7 +350,18 @@ internal sealed class VaultFolder(VaultSettings settings)
         return token;
     }
 
-    private static OpenedVault Empty(VaultWatch watch, DataKey? key) => new() { Document = new VaultDocument(default), Key = key, Watch = watch };
+    private static VaultDocument? TryOpen(ReadOnlySpan<byte> token, IReadOnlyList<DataKey> keys, string path)
+    {
+        foreach (var key in keys)
+        {
+            if (TryDecrypt(token, key, out var plaintext, out var written))
+            {
+                return VaultReader.Read(plaintext, written, key, path);
+            }
+        }
+
+        return null;
+    }
 
     private static bool TryDecrypt(ReadOnlySpan<byte> token, DataKey key, out Memory<byte> plaintext, out DateTimeOffset written)
     {

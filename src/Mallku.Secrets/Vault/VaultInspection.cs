@@ -26,18 +26,30 @@ internal sealed record Finding(FindingLevel Level, string Check, string What, st
 internal sealed class VaultInspection(VaultSettings settings)
 {
     private readonly List<Finding> _findings = [];
+    private readonly VaultFolder _folder = new(settings);
 
     /// <summary>Everything that was looked at, in the order in which to mend it.</summary>
     internal static async ValueTask<IReadOnlyList<Finding>> InspectAsync(FileVault vault, CancellationToken cancellationToken)
     {
         var inspection = new VaultInspection(vault.Settings);
-        if (inspection.InspectFolder())
+        try
         {
-            inspection.InspectModes();
-            inspection.InspectGitIgnore();
-            inspection.InspectLeftovers();
-            inspection.InspectKeyPlace();
-            await inspection.InspectContentAsync(vault, cancellationToken).ConfigureAwait(false);
+            if (inspection.InspectFolder())
+            {
+                inspection.InspectModes();
+                inspection.InspectGitIgnore();
+                inspection.InspectLeftovers();
+                inspection.InspectKeyPlace();
+                await inspection.InspectContentAsync(vault, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (SecretsException e)
+        {
+            inspection.Add(FindingLevel.Error, "vault", e.Problem, e.Remedy);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            inspection.Add(FindingLevel.Error, "folder", e.Message.TrimEnd('.'), $"look at the modes of '{vault.Settings.Directory}' and of what leads to it");
         }
 
         return inspection._findings;
@@ -47,25 +59,32 @@ internal sealed class VaultInspection(VaultSettings settings)
     {
         if (!Posix.TryStat(settings.Directory, out var facts))
         {
-            Add(FindingLevel.Error, "folder", $"there is no vault in '{settings.Directory}'", "make one: mallku init");
+            Add(FindingLevel.Error, "folder", $"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
             return false;
         }
 
+        _folder.RequireVaultFolder(facts);
         Add(FindingLevel.Ok, "folder", settings.Directory, null);
-        Require(facts, settings.Directory, "folder-mode");
-        return facts.IsFolder;
+        Add(FindingLevel.Ok, "folder-mode", "only this user can read the folder", null);
+        const int ownerAll = 0b111_000_000;
+        if ((facts.Permissions & ownerAll) != ownerAll)
+        {
+            Add(FindingLevel.Warning, "folder-mode", "the folder can't be written", $"chmod 700 {PrivateFile.ShellQuote(settings.Directory)}");
+        }
+
+        return true;
     }
 
     private void InspectModes()
     {
         var keys = settings.Keys;
         var found = _findings.Count;
-        foreach (var path in Directory.EnumerateFiles(settings.Directory)
+        foreach (var path in Directory.EnumerateFiles(settings.Directory).Where(IsOfVault)
             .Append(keys.Path).Append(keys.NextPath).Append(keys.FormerPath).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
         {
-            if (path != settings.GitIgnoreFile && Posix.TryStat(path, out var facts))
+            if (Posix.TryStat(path, out var facts))
             {
-                Require(facts, path, "file-mode", silentWhenRight: true);
+                Require(facts, path);
             }
         }
 
@@ -75,15 +94,19 @@ internal sealed class VaultInspection(VaultSettings settings)
         }
     }
 
+    // the folder may hold other files, whose modes are not ours to judge
+    private bool IsOfVault(string path) =>
+        path == settings.LockFile || path.StartsWith(settings.VaultFile, StringComparison.Ordinal)
+        || path.EndsWith(VaultFolder.SecretFileSuffix, StringComparison.Ordinal) || path.EndsWith(FileReplacement.TemporarySuffix, StringComparison.Ordinal);
+
     private void InspectGitIgnore()
     {
-        var ignores = File.Exists(settings.GitIgnoreFile)
-            && File.ReadLines(settings.GitIgnoreFile).Any(static line => line.Trim() == "*");
+        var ignores = VaultSettings.IgnoresAll(PrivateFile.ReadAny(settings.GitIgnoreFile) ?? []);
         Add(
             ignores ? FindingLevel.Ok : FindingLevel.Warning,
             "gitignore",
             ignores ? "git ignores the folder" : $"git does not ignore all of '{settings.Directory}'",
-            ignores ? null : $"echo '*' > {PrivateFile.ShellQuote(settings.GitIgnoreFile)}");
+            ignores ? null : $"echo '*' >> {PrivateFile.ShellQuote(settings.GitIgnoreFile)}");
     }
 
     private void InspectLeftovers()
@@ -94,18 +117,23 @@ internal sealed class VaultInspection(VaultSettings settings)
         }
 
         var keys = settings.Keys;
-        if (!keys.IsGiven && Posix.TryStat(keys.NextPath, out _))
+        if (keys.IsRotating)
         {
             Add(FindingLevel.Warning, "leftover", "a rotation of the key was cut off; the vault opens", "the next write settles it: mallku key rotate");
         }
 
-        if (!keys.IsGiven && Posix.TryStat(keys.FormerPath, out _))
+        if (keys.HasFormer)
         {
+            var isNeeded = _folder.FormerFileNeedsFormerKey();
             Add(
                 FindingLevel.Ok,
                 "former-key",
-                $"the key from before the last rotation is kept in '{keys.FormerPath}'",
-                $"when no program uses it any more: rm {PrivateFile.ShellQuote(keys.FormerPath)}");
+                isNeeded
+                    ? $"the former vault file is still under the former key, which is kept in '{keys.FormerPath}'"
+                    : $"the key from before the last rotation is kept in '{keys.FormerPath}'",
+                isNeeded
+                    ? "keep it; the next write of the vault makes it unnecessary"
+                    : $"when no program uses it any more: rm {PrivateFile.ShellQuote(keys.FormerPath)}");
         }
     }
 
@@ -116,7 +144,7 @@ internal sealed class VaultInspection(VaultSettings settings)
         {
             Add(FindingLevel.Ok, "key-place", "the key comes from MALLKU_ENCRYPTION_KEY", null);
         }
-        else if (Path.GetDirectoryName(keys.Path) == settings.Directory)
+        else if (keys.IsBeside(settings.Directory))
         {
             Add(
                 FindingLevel.Warning,
@@ -145,7 +173,14 @@ internal sealed class VaultInspection(VaultSettings settings)
 
         if (opened.Key is null)
         {
-            Add(FindingLevel.Error, "vault", $"there is no vault in '{settings.Directory}'", "make one: mallku init");
+            Add(FindingLevel.Error, "vault", $"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
+            return;
+        }
+
+        if (_folder.IsOlderThanFormer(opened.Document))
+        {
+            var error = VaultFolder.WrittenOver(settings);
+            Add(FindingLevel.Error, "vault", error.Problem, error.Remedy);
             return;
         }
 
@@ -188,19 +223,15 @@ internal sealed class VaultInspection(VaultSettings settings)
             newest <= now + TimeSpan.FromMinutes(1) ? null : "set the clock right, here or where it was written");
     }
 
-    private void Require(FileFacts facts, string path, string check, bool silentWhenRight = false)
+    private void Require(FileFacts facts, string path)
     {
         try
         {
             PrivateFile.Require(facts, path);
-            if (!silentWhenRight)
-            {
-                Add(FindingLevel.Ok, check, "only this user can read the folder", null);
-            }
         }
         catch (VaultOpenException e)
         {
-            Add(FindingLevel.Error, check, e.Problem, e.Remedy);
+            Add(FindingLevel.Error, "file-mode", e.Problem, e.Remedy);
         }
     }
 

@@ -1,4 +1,3 @@
-using Mallku.Secrets.Files;
 using Mallku.Secrets.Keys;
 
 namespace Mallku.Secrets.Vault;
@@ -59,13 +58,21 @@ internal static class VaultKeys
                 }
             }
 
+            using var keyLock = await keys.LockAsync(vault.Settings.Patience, cancellationToken).ConfigureAwait(false);
             using var plaintext = vault.Compose(opened.Document);
             var next = keys.PrepareNext();
-            // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
-            vault.Replace(plaintext, next);
-            Promote(keys);
-            FileVault.RemoveAbsorbed(opened);
-            vault.Forget();
+            try
+            {
+                // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
+                vault.Replace(plaintext, next);
+                Promote(keys);
+                FileVault.RemoveAbsorbed(opened);
+            }
+            finally
+            {
+                vault.Forget();
+            }
+
             return new KeyRotation(keys.Path, keys.FormerPath, opened.Document.Existing.Count(), FileVault.Absorbed(opened));
         }
     }
@@ -87,8 +94,8 @@ internal static class VaultKeys
     }
 
     /// <summary>
-    /// Merges what another program wrote, with a former key or starting afresh, into the former vault file: its values
-    /// count as outside changes, and what it does not have is kept.
+    /// Merges what another program wrote, with a former key, starting afresh or over a newer state, into the former vault
+    /// file: its values count as outside changes, and what it does not have is kept.
     /// </summary>
     /// <returns>The names whose values came from the other program.</returns>
     /// <exception cref="SecretsException">There is nothing to merge, or no key opens one of the files.</exception>
@@ -97,52 +104,69 @@ internal static class VaultKeys
         var settings = vault.Settings;
         using var folderLock = await vault.LockAsync(cancellationToken).ConfigureAwait(false);
         var folder = new VaultFolder(settings);
-        if (await OpensAsync(folder, cancellationToken).ConfigureAwait(false))
+        if (!await NeedsRecoveryAsync(folder, cancellationToken).ConfigureAwait(false))
         {
             throw new SecretsException("there is nothing to merge: the vault opens", "go on as usual");
         }
 
-        var foreign = folder.TryOpenWithAnyKey(settings.VaultFile)
-            ?? throw new VaultOpenException($"no key that is there opens '{settings.VaultFile}'", $"put the former file, '{settings.FormerVaultFile}', or a backup in its place");
         var current = settings.Keys.ReadCurrent()
             ?? throw new VaultOpenException($"the key '{settings.Keys.Path}' is gone", "put the key file back");
-        var whole = folder.TryOpenWithAnyKey(settings.FormerVaultFile) is { Document.HasHistory: true } former
-            ? former
-            : throw new VaultOpenException(
+        using var outside = folder.TryOpenWithAnyKey(settings.VaultFile)
+            ?? throw new VaultOpenException($"no key that is there opens '{settings.VaultFile}'", $"put {settings.DescribeBackup()} in its place");
+        using var whole = folder.TryOpenWithAnyKey(settings.FormerVaultFile);
+        if (whole is not { HasHistory: true })
+        {
+            throw new VaultOpenException(
                 $"the former file '{settings.FormerVaultFile}' does not open, so there is nothing to merge with",
                 "put a backup of it in its place");
+        }
 
-        // both stay until the write: the values that are merged lie in the other document
-        using var foreignDocument = foreign.Document;
-        using var wholeDocument = whole.Document;
-        var merged = new List<string>();
-        foreach (var record in foreign.Document.Existing)
+        try
         {
-            var value = record.Current!.Value!.Value;
-            var target = whole.Document.GetOrAdd(record.Name);
-            // a value that is known from before is what that program still remembered, not what it wrote
-            if (target.Current is null || !target.Versions.Exists(version => version.Value is { } known && JsonToken.AreSame(known, value)))
+            var merged = Merge(outside, whole, current);
+            whole.Generation = Math.Max(whole.Generation, outside.Generation);
+            vault.ReplaceBoth(whole, current);
+            return merged;
+        }
+        finally
+        {
+            vault.Forget();
+        }
+    }
+
+    private static List<string> Merge(VaultDocument outside, VaultDocument whole, DataKey key)
+    {
+        var merged = new List<string>();
+        foreach (var record in outside.Existing)
+        {
+            // what that program only remembered is not what it wrote
+            if (outside.HasHistory && !record.IsChangedOutside)
             {
-                VaultReader.AddExternal(target, value, record.Current.Created, current);
+                continue;
+            }
+
+            var value = record.Current!.Value!.Value;
+            var target = whole.GetOrAdd(record.Name);
+            if (target.Current?.Value is not { } known || !JsonToken.AreSame(known, value))
+            {
+                VaultReader.AddExternal(target, value, record.Current.Created, key);
                 merged.Add(record.Name);
             }
         }
 
-        vault.Replace(whole.Document, current);
-        vault.Forget();
         return merged;
     }
 
-    private static async ValueTask<bool> OpensAsync(VaultFolder folder, CancellationToken cancellationToken)
+    private static async ValueTask<bool> NeedsRecoveryAsync(VaultFolder folder, CancellationToken cancellationToken)
     {
         try
         {
-            await folder.OpenAsync(cancellationToken).ConfigureAwait(false);
-            return true;
+            var opened = await folder.OpenAsync(isBeginning: false, cancellationToken).ConfigureAwait(false);
+            return folder.IsOlderThanFormer(opened.Document);
         }
         catch (VaultOpenException)
         {
-            return false;
+            return true;
         }
     }
 
@@ -156,22 +180,22 @@ internal static class VaultKeys
         try
         {
             opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
-            problem = opened.Key is null ? new VaultOpenException($"there is no vault in '{settings.Directory}'", "make one: mallku init") : null;
+            problem = opened.Key is null ? new VaultOpenException($"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}") : null;
         }
         catch (VaultOpenException e)
         {
             problem = e;
         }
 
-        var exists = Posix.TryStat(keys.Path, out var facts) && !keys.IsGiven;
+        DateTimeOffset? created = keys.IsGiven || !File.Exists(keys.Path) ? null : new DateTimeOffset(File.GetLastWriteTimeUtc(keys.Path));
         return new KeyStatus(
             keys.IsGiven ? "environment" : "file",
             keys.IsGiven ? null : keys.Path,
-            !keys.IsGiven && Path.GetDirectoryName(keys.Path) == settings.Directory,
+            !keys.IsGiven && keys.IsBeside(settings.Directory),
             problem is null,
-            exists ? facts.Modified : null,
-            !keys.IsGiven && Posix.TryStat(keys.FormerPath, out _),
-            !keys.IsGiven && (Posix.TryStat(keys.NextPath, out _) || opened is { IsUnderNextKey: true }),
+            created,
+            keys.HasFormer,
+            keys.IsRotating || opened is { IsUnderNextKey: true },
             problem);
     }
 }

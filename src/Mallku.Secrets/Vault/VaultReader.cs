@@ -104,6 +104,7 @@ internal sealed class VaultReader
             if (record.Current is not { Value: { } known } current || !JsonToken.AreSame(known, value))
             {
                 AddExternal(record, value, written, key);
+                record.IsChangedOutside = true;
             }
             else
             {

@@ -35,7 +35,31 @@ internal sealed record VaultSettings
 
     internal string GitIgnoreFile => Path.Combine(Directory, ".gitignore");
 
-    internal KeyStore Keys => new(KeyFile ?? Path.Combine(Directory, ".encryption.key"), Key, Clock);
+    internal KeyStore Keys => new(Directory, KeyFile, Key, Clock);
+
+    /// <summary>The command that makes a vault in this folder.</summary>
+    internal string InitCommand => IsDirectoryNamed ? $"mallku init --dir {PrivateFile.ShellQuote(Directory)}" : "mallku init";
+
+    /// <summary>Whether a vault lies or lay in the folder.</summary>
+    internal bool HasTraces => File.Exists(VaultFile) || File.Exists(FormerVaultFile) || File.Exists(LockFile) || File.Exists(Path.Combine(Directory, ".encryption.key"))
+        || Path.GetFileName(Directory) == FolderName;
+
+    /// <summary>Whether git ignores everything in a folder whose <c>.gitignore</c> this is.</summary>
+    internal static bool IgnoresAll(ReadOnlySpan<byte> gitIgnore)
+    {
+        foreach (var line in gitIgnore.Split((byte)'\n'))
+        {
+            if (gitIgnore[line].Trim(" \t\r"u8).SequenceEqual("*"u8))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>What to put in the place of a vault that is damaged.</summary>
+    internal string DescribeBackup() => File.Exists(FormerVaultFile) ? $"the former file, '{FormerVaultFile}', or a backup" : "a backup";
 
     /// <summary>
     /// The folder for a process that names none: <c>.secrets</c> here, else the nearest one upwards within the
@@ -45,7 +69,7 @@ internal sealed record VaultSettings
     {
         var here = Path.Combine(start, FolderName);
         var root = FindRepositoryRoot(start);
-        if (System.IO.Directory.Exists(here) || root is null)
+        if (IsThere(here) || root is null)
         {
             return here;
         }
@@ -53,7 +77,7 @@ internal sealed record VaultSettings
         for (var folder = start; folder is not null; folder = Path.GetDirectoryName(folder))
         {
             var candidate = Path.Combine(folder, FolderName);
-            if (System.IO.Directory.Exists(candidate))
+            if (IsThere(candidate))
             {
                 return candidate;
             }
@@ -66,6 +90,9 @@ internal sealed record VaultSettings
 
         return here;
     }
+
+    // a link to what is not mounted is no reason to take another vault
+    private static bool IsThere(string path) => System.IO.Directory.Exists(path) || new FileInfo(path).LinkTarget is not null;
 
     private static string? FindRepositoryRoot(string start)
     {

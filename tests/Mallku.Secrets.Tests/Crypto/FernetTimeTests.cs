@@ -8,21 +8,25 @@ public sealed class FernetTimeTests
 {
     private static readonly DateTimeOffset Made = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
     private static readonly TimeSpan Tick = new(1);
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
     // made in the first second of the year 10000, at the end of Int64, just beyond it, and at the end of what eight bytes hold
     public static TheoryData<ulong> BeyondTheCalendar => [253_402_300_800, long.MaxValue, 1UL << 63, ulong.MaxValue];
 
     [Fact]
-    public void A_token_is_good_for_its_time_to_live_and_a_minute_before_it_was_made()
+    public void A_token_is_good_for_its_time_to_live_in_whole_seconds_and_a_minute_before_it_was_made()
     {
         Assert.All(
             new (TimeSpan Age, TimeSpan TimeToLive, bool IsGood)[]
             {
                 (TimeSpan.Zero, TimeSpan.Zero, true),
-                (Tick, TimeSpan.Zero, false),
+                (Tick, TimeSpan.Zero, true),
+                (Second - Tick, TimeSpan.Zero, true),
+                (Second, TimeSpan.Zero, false),
                 (Minute, Minute, true),
-                (Minute + Tick, Minute, false),
+                (Minute + Second - Tick, Minute, true),
+                (Minute + Second, Minute, false),
                 (Minute - Tick, Minute, true),
                 (-Minute, TimeSpan.Zero, true),
                 (-Minute - Tick, TimeSpan.Zero, false),

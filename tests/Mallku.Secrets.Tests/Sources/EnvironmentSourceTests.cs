@@ -7,7 +7,7 @@ namespace Mallku.Secrets.Tests.Sources;
 /// <summary>The environment as the runtime sees it and as native code does.</summary>
 public sealed partial class EnvironmentSourceTests : IDisposable
 {
-    private const string Variable = "MALLKU_TEST_NATIVE";
+    private const string Variable = "TEST_NATIVE_KEY";
     private readonly SecretsManager _manager = new([new EnvironmentSource()]);
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -74,9 +74,9 @@ public sealed partial class EnvironmentSourceTests : IDisposable
     }
 
     [Theory]
-    [InlineData("mallku_test_native")]
-    [InlineData("Mallku-Test.Native")]
-    [InlineData("MALLKU_TEST_NATIVE")]
+    [InlineData("test_native_key")]
+    [InlineData("Test-Native.Key")]
+    [InlineData("TEST_NATIVE_KEY")]
     public async Task Every_spelling_of_a_name_is_the_same_variable(string name)
     {
         Assert.Equal(0, setenv(Variable, "value", 1));

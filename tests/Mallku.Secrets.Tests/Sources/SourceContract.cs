@@ -20,23 +20,23 @@ public abstract class SourceContract : IAsyncLifetime
     [Fact]
     public async Task Finds_what_is_there_under_its_name()
     {
-        await PutAsync("mallku_test_one", "value");
-        var found = await FindAsync("mallku_test_one");
-        Assert.Equal(("mallku_test_one", "value", Source.Name), (found!.Name, found.Value.RevealString(), found.Source));
+        await PutAsync("test_secret_one", "value");
+        var found = await FindAsync("test_secret_one");
+        Assert.Equal(("test_secret_one", "value", Source.Name), (found!.Name, found.Value.RevealString(), found.Source));
     }
 
     [Fact]
     public async Task Says_that_it_does_not_have_what_is_not_there()
     {
-        Assert.Null(await FindAsync("mallku_test_absent"));
-        Assert.Empty(await Source.FindLooseMatchesAsync(SecretName.Parse("mallku_test_absent"), Cancel));
+        Assert.Null(await FindAsync("test_secret_absent"));
+        Assert.Empty(await Source.FindLooseMatchesAsync(SecretName.Parse("test_secret_absent"), Cancel));
     }
 
     [Fact]
     public async Task Hands_out_values_that_a_borrower_can_not_wipe()
     {
-        await PutAsync("mallku_test_one", "value");
-        var found = await FindAsync("mallku_test_one");
+        await PutAsync("test_secret_one", "value");
+        var found = await FindAsync("test_secret_one");
         found!.Value.Dispose();
         Assert.Equal("value", found.Value.RevealString());
     }
@@ -44,44 +44,44 @@ public abstract class SourceContract : IAsyncLifetime
     [Fact]
     public async Task Gives_another_stamp_after_a_refresh_that_finds_a_change_and_then_the_new_value()
     {
-        await PutAsync("mallku_test_one", "before");
-        await FindAsync("mallku_test_one");
+        await PutAsync("test_secret_one", "before");
+        await FindAsync("test_secret_one");
         var stamp = Source.GetChangeStamp(Environment.TickCount64);
-        await PutAsync("mallku_test_one", "after");
+        await PutAsync("test_secret_one", "after");
         await Source.RefreshAsync(Cancel);
         Assert.NotEqual(stamp, Source.GetChangeStamp(Environment.TickCount64));
-        Assert.Equal("after", (await FindAsync("mallku_test_one"))!.Value.RevealString());
+        Assert.Equal("after", (await FindAsync("test_secret_one"))!.Value.RevealString());
     }
 
     [Fact]
     public async Task Gives_another_stamp_within_a_second_of_a_change_without_a_refresh()
     {
-        await PutAsync("mallku_test_one", "before");
-        await FindAsync("mallku_test_one");
+        await PutAsync("test_secret_one", "before");
+        await FindAsync("test_secret_one");
         var stamp = Source.GetChangeStamp(Environment.TickCount64);
-        await PutAsync("mallku_test_one", "after");
+        await PutAsync("test_secret_one", "after");
         Assert.NotEqual(stamp, Source.GetChangeStamp(Environment.TickCount64 + 1000));
     }
 
     [Fact]
     public async Task Sees_a_removal()
     {
-        await PutAsync("mallku_test_one", "value");
-        await FindAsync("mallku_test_one");
-        await PutAsync("mallku_test_one", null);
+        await PutAsync("test_secret_one", "value");
+        await FindAsync("test_secret_one");
+        await PutAsync("test_secret_one", null);
         await Source.RefreshAsync(Cancel);
-        Assert.Null(await FindAsync("mallku_test_one"));
+        Assert.Null(await FindAsync("test_secret_one"));
     }
 
     [Fact]
     public async Task Keeps_its_stamp_while_nothing_changes()
     {
-        await PutAsync("mallku_test_one", "value");
-        await FindAsync("mallku_test_one");
+        await PutAsync("test_secret_one", "value");
+        await FindAsync("test_secret_one");
         // what was read just after a change is looked at once more
         var now = Environment.TickCount64;
         Source.GetChangeStamp(now + 1000);
-        await FindAsync("mallku_test_one");
+        await FindAsync("test_secret_one");
         var stamp = Source.GetChangeStamp(now + 2000);
         Assert.Equal(stamp, Source.GetChangeStamp(now + 3000));
         Assert.Equal(stamp, Source.GetChangeStamp(now + 4000));
@@ -90,7 +90,7 @@ public abstract class SourceContract : IAsyncLifetime
     [Fact]
     public async Task Lists_only_what_it_also_finds()
     {
-        await PutAsync("mallku_test_one", "value");
+        await PutAsync("test_secret_one", "value");
         foreach (var facts in await Source.ListAsync(Cancel))
         {
             Assert.NotNull(await FindAsync(facts.Name));
@@ -112,7 +112,7 @@ public sealed class EnvironmentSourceContract : SourceContract
 
     public override ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
-    public override async ValueTask DisposeAsync() => await PutAsync("mallku_test_one", null);
+    public override async ValueTask DisposeAsync() => await PutAsync("test_secret_one", null);
 }
 
 public sealed class VaultSourceContract : SourceContract
