@@ -19,7 +19,8 @@ internal static partial class Posix
 
     private const int OwnerReadWrite = 0b110_000_000, OwnerAll = 0b111_000_000;
     private static readonly int CreateNewFlags = Mac ? 0x0001 | 0x0200 | 0x0800 | 0x0100_0000 : 0x0001 | 0x0040 | 0x0080 | 0x0008_0000;
-    private static readonly int LockFileFlags = Mac ? 0x0002 | 0x0200 | 0x0100 | 0x0100_0000 : 0x0002 | 0x0040 | 0x0002_0000 | 0x0008_0000;
+    private static readonly int DoNotFollow = Mac ? 0x0100 : RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x0002_0000;
+    private static readonly int LockFileFlags = (Mac ? 0x0002 | 0x0200 | 0x0100_0000 : 0x0002 | 0x0040 | 0x0008_0000) | DoNotFollow;
     private static readonly int OpenReadFlags = Mac ? 0x0100_0000 | 0x0004 : 0x0008_0000 | 0x0800; // and O_NONBLOCK: a fifo can't hang us
 
     /// <summary>The user that this process acts as.</summary>
@@ -67,8 +68,14 @@ internal static partial class Posix
     internal static int CreateNew(string path)
     {
         var descriptor = Open(path, CreateNewFlags, OwnerReadWrite);
-        // whatever the umask took away
-        Check(fchmod(descriptor, OwnerReadWrite), "change the mode of", path);
+        if (fchmod(descriptor, OwnerReadWrite) != 0)
+        {
+            // whatever the umask took away stays away
+            var error = Marshal.GetLastPInvokeError();
+            Close(descriptor);
+            throw new PosixException("change the mode of", path, error);
+        }
+
         return descriptor;
     }
 

@@ -55,6 +55,28 @@ public sealed partial class EnvironmentSourceTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_no_text_is_a_fault_until_the_runtime_or_native_code_sets_it_right()
+    {
+        Assert.Equal(0, setenv(Variable, [0xff, 0], 1));
+        await _manager.RefreshAsync(Cancel);
+        await Assert.ThrowsAsync<SecretsException>(GetAsync);
+        Environment.SetEnvironmentVariable(Variable, "good");
+        await _manager.RefreshAsync(Cancel);
+        Assert.Equal("good", await GetAsync());
+        Assert.Equal(0, setenv(Variable, "native", 1));
+        await _manager.RefreshAsync(Cancel);
+        Assert.Equal("native", await GetAsync());
+    }
+
+    [Fact]
+    public async Task The_library_s_own_settings_are_no_secrets()
+    {
+        Environment.SetEnvironmentVariable("MALLKU_TEST_SETTING", "key");
+        Assert.Null(await _manager.GetAsync("mallku_test_setting", Cancel));
+        Environment.SetEnvironmentVariable("MALLKU_TEST_SETTING", null);
+    }
+
+    [Fact]
     public async Task An_empty_variable_counts_as_not_set()
     {
         Assert.Equal(0, setenv(Variable, "", 1));

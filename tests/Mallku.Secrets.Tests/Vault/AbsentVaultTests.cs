@@ -1,0 +1,115 @@
+using System.Diagnostics;
+
+namespace Mallku.Secrets.Tests.Vault;
+
+/// <summary>Folders with no vault in them, or none any more: a fault is never taken for an empty vault.</summary>
+public sealed class AbsentVaultTests : IDisposable
+{
+    private const UnixFileMode OwnerAll = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private readonly TemporaryFolder _folder = new();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task A_named_folder_that_is_empty_is_no_empty_vault()
+    {
+        // such as a mount point without its mount
+        Directory.CreateDirectory(_folder.Vault, OwnerAll);
+
+        var error = await Assert.ThrowsAsync<VaultOpenException>(() => _folder.GetAsync("a"));
+        Assert.Contains("mallku init --dir", error.Remedy, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<VaultOpenException>(() => _folder.SetAsync("a", "v"));
+    }
+
+    [Fact]
+    public async Task A_vault_file_that_somebody_removed_is_missed()
+    {
+        await _folder.Open().Vault.CreateAsync(Cancel);
+        File.Delete(_folder.VaultFile);
+
+        var error = await Assert.ThrowsAsync<VaultOpenException>(() => _folder.GetAsync("a"));
+        Assert.Contains("is gone", error.Problem, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<VaultOpenException>(() => _folder.SetAsync("a", "v"));
+
+        await _folder.Open().Vault.CreateAsync(Cancel);
+        await _folder.SetAsync("a", "v");
+        Assert.Equal("v", await _folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_folder_with_a_key_alone_as_Python_begins_it_takes_the_first_secret()
+    {
+        PythonProgram.Write(_folder.Vault, "{}");
+        File.Delete(_folder.VaultFile);
+
+        Assert.Null(await _folder.GetAsync("a"));
+        await _folder.SetAsync("a", "v");
+        Assert.Equal("v", await _folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_link_to_what_is_not_there_is_no_empty_vault()
+    {
+        Directory.CreateSymbolicLink(_folder.Vault, Path.Combine(_folder.Path, "unmounted"));
+
+        var error = await Assert.ThrowsAsync<VaultOpenException>(() => _folder.GetAsync("a"));
+        Assert.Contains("unmounted", error.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_folder_of_other_things_does_not_become_a_vault_nor_get_advice_on_its_mode()
+    {
+        var project = Path.Combine(_folder.Path, "project");
+        Directory.CreateDirectory(project);
+        await File.WriteAllTextAsync(Path.Combine(project, ".gitignore"), "node_modules\n", Cancel);
+        var before = _folder.Photograph();
+        var manager = SecretsManager.Open(new SecretsOptions { Directory = project });
+
+        Assert.DoesNotContain("chmod", (await Assert.ThrowsAsync<VaultOpenException>(async () => await manager.GetAsync("a", Cancel))).Remedy, StringComparison.Ordinal);
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await manager.Vault.CreateAsync(Cancel));
+
+        Assert.Contains("project/.secrets", error.Remedy, StringComparison.Ordinal);
+        Assert.Equal(before, _folder.Photograph());
+    }
+
+    [Fact]
+    public async Task A_gitignore_that_is_there_is_added_to()
+    {
+        Directory.CreateDirectory(_folder.Vault, OwnerAll);
+        await File.WriteAllTextAsync(Path.Combine(_folder.Vault, ".gitignore"), "mine", Cancel);
+
+        await _folder.Open().Vault.CreateAsync(Cancel);
+
+        Assert.Equal("mine\n*\n", await File.ReadAllTextAsync(Path.Combine(_folder.Vault, ".gitignore"), Cancel));
+    }
+
+    [Fact]
+    public async Task A_secret_file_of_the_reserved_name_harms_nothing()
+    {
+        await _folder.Open().Vault.CreateAsync(Cancel);
+        await _folder.SetAsync("a", "v");
+        Plaintext.WriteSecretFile(_folder, "$mallku", "\"x\"");
+
+        await _folder.SetAsync("b", "w");
+
+        Assert.Equal("v", await _folder.GetAsync("a"));
+        Assert.Equal("w", await _folder.GetAsync("b"));
+    }
+
+    [Fact]
+    public async Task Those_who_ask_a_broken_vault_at_once_are_answered_at_once()
+    {
+        await _folder.Open().Vault.CreateAsync(Cancel);
+        await File.WriteAllTextAsync(_folder.VaultFile, "damaged", Cancel);
+        var manager = _folder.Open();
+        var began = Stopwatch.GetTimestamp();
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(i => Task.Run(
+            async () => await Assert.ThrowsAsync<VaultOpenException>(async () => await manager.GetAsync("a" + i, Cancel)))));
+
+        Assert.Equal(40, answers.Length);
+        Assert.True(Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(5), "each waited for its own look");
+    }
+}

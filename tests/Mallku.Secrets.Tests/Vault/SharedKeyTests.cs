@@ -1,0 +1,101 @@
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Secrets.Tests.Vault;
+
+/// <summary>Several vaults under one key file that lies apart, as <c>MALLKU_KEY_FILE</c> in a profile makes them.</summary>
+public sealed class SharedKeyTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task A_rotation_for_one_vault_leaves_the_others_open_and_their_next_write_follows()
+    {
+        var (one, other) = (await CreateAsync("one"), await CreateAsync("other"));
+        await SetAsync(one, "a", "of one");
+        await SetAsync(other, "a", "of the other");
+        await SetAsync(other, "a", "of the other again");
+
+        await VaultKeys.RotateAsync(one.Vault, Cancel);
+        await VaultKeys.RotateAsync(one.Vault, Cancel);
+
+        Assert.Equal("of the other again", await GetAsync("other"));
+        await SetAsync(Open("other"), "b", "more");
+        File.Delete(KeyFile + ".previous");
+        Assert.Equal("of one", await GetAsync("one"));
+        Assert.Equal("of the other again", await GetAsync("other"));
+    }
+
+    [Fact]
+    public async Task A_write_to_one_vault_leaves_the_interrupted_rotation_of_another_alone()
+    {
+        var (one, other) = (await CreateAsync("one"), await CreateAsync("other"));
+        await SetAsync(one, "a", "of one");
+
+        // as a kill leaves it after the vault was encrypted under the next key
+        var keys = one.Vault.Settings.Keys;
+        var (folderLock, opened) = await one.Vault.BeginWriteAsync(Cancel);
+        one.Vault.Replace(opened.Document, keys.PrepareNext());
+        folderLock.Dispose();
+
+        await SetAsync(other, "a", "of the other");
+        await VaultKeys.RotateAsync(other.Vault, Cancel);
+
+        Assert.Equal("of one", await GetAsync("one"));
+        await SetAsync(Open("one"), "b", "more");
+        Assert.Equal("of one", await GetAsync("one"));
+        Assert.Equal("of the other", await GetAsync("other"));
+        Assert.False(File.Exists(keys.NextPath));
+    }
+
+    [Fact]
+    public async Task Vaults_that_are_made_at_once_agree_on_the_key()
+    {
+        var names = Enumerable.Range(0, 8).Select(i => "vault" + i).ToList();
+        await Task.WhenAll(names.Select(name => Task.Run(() => CreateAsync(name))));
+        foreach (var name in names)
+        {
+            await SetAsync(Open(name), "a", name);
+            Assert.Equal(name, await GetAsync(name));
+        }
+    }
+
+    [Fact]
+    public async Task A_key_that_is_a_link_is_not_replaced_by_a_file()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        File.Move(folder.KeyFile, KeyFile);
+        File.CreateSymbolicLink(folder.KeyFile, KeyFile);
+        var before = folder.Photograph();
+
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await VaultKeys.RotateAsync(folder.Open().Vault, Cancel));
+
+        Assert.Contains("MALLKU_KEY_FILE", error.Remedy, StringComparison.Ordinal);
+        Assert.Equal(before, folder.Photograph());
+        Assert.Equal("a1", await folder.GetAsync("a"));
+    }
+
+    private string KeyFile => Path.Combine(_folder.Path, "shared.key");
+
+    private SecretsManager Open(string name) =>
+        SecretsManager.Open(new SecretsOptions { Directory = Path.Combine(_folder.Path, name), KeyFile = KeyFile });
+
+    private async Task<SecretsManager> CreateAsync(string name)
+    {
+        var manager = Open(name);
+        await manager.Vault.CreateAsync(Cancel);
+        return manager;
+    }
+
+    private static async Task SetAsync(SecretsManager manager, string name, string value)
+    {
+        using var secret = SecretValue.FromString(value);
+        await manager.SetAsync(name, secret, cancellationToken: Cancel);
+    }
+
+    private async Task<string?> GetAsync(string name) => (await Open(name).GetAsync("a", Cancel))?.RevealString();
+}
