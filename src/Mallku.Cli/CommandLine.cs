@@ -31,7 +31,7 @@ internal static class CommandLine
                     start++;
                     break;
                 case "--dir":
-                    throw new UsageException("--dir needs a folder", "write it as: mallku --dir DIR VERB");
+                    throw UsageErrors.NoFolder();
                 default:
                     throw new UsageException(
                         "there is no such option before the verb",
@@ -55,6 +55,11 @@ internal static class CommandLine
 
         UsageErrors.ThrowIfAny(entry, parsed);
         var options = new SecretsOptions { Directory = parsed.GetValue(verb.Directory) ?? directory };
+        if (options.Directory is "")
+        {
+            throw UsageErrors.NoFolder();
+        }
+
         var invocation = new Invocation(parsed, options, arguments);
 
         // the one place that waits: a command has nothing else to do

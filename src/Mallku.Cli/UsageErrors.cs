@@ -44,6 +44,15 @@ internal static class UsageErrors
             : otherwise;
     }
 
+    internal static UsageException NoFolder() => new("--dir needs a folder", "write it as: mallku --dir DIR VERB");
+
+    /// <summary>What is asked for is neither a name nor one of those that an old vault holds against the rules.</summary>
+    internal static UsageException NoName() => new("that is no name for a secret", "use 1 to 255 ASCII letters, digits, '.', '_' and '-'");
+
+    /// <summary>What to say of a name that is not in <paramref name="asked"/>; a text that is no name is not repeated.</summary>
+    internal static SecretsException NotFound(string name, string asked) =>
+        SecretName.TryParse(name, out _) ? new SecretNotFoundException(name, asked) : NoName();
+
     private static UsageException UnknownOption(VerbEntry entry, string typed, List<string> options, string remedy)
     {
         var hint = Suggest(typed, options, remedy);

@@ -43,6 +43,8 @@ public sealed class CanaryTests : IDisposable
         Prepare();
         Check(2, "mallku set openai_api_key $CANARY", "mallku set openai_api_key --value $CANARY", "mallku set openai_api_key=$CANARY");
         Check(2, "mallku $CANARY", "mallku get openai_api_key $CANARY", "mallku get --$CANARY", "mallku list $CANARY", "mallku rm openai_api_key $CANARY");
+        Check(2, "mallku rm -y $CANARY/+=", "mallku history $CANARY/+=", "mallku explain $CANARY/+=", "mallku explain --json $CANARY/+=");
+        Check(2, "mallku run --only $CANARY/+= -- true", "mallku run --except $CANARY/+= -- true");
         Check(2, "mallku export --format $CANARY", "mallku run --env $CANARY -- true", "mallku completion $CANARY", "mallku help $CANARY");
         Check(1, "mallku import $OUTSIDE/absent");
     }

@@ -67,4 +67,17 @@ public sealed class CompletionTests : IDisposable
             "zsh");
         Assert.Equal((expected, ""), (outcome.Output.TrimEnd('\n'), outcome.Error));
     }
+
+    [Theory]
+    [InlineData("eval \"$(mallku completion zsh)\"")]
+    [InlineData("eval \"$(mallku completion zsh)\"; autoload -Uz compinit && compinit -i")]
+    [InlineData("autoload -Uz compinit && compinit -i; eval \"$(mallku completion zsh)\"")]
+    public void Zsh_knows_it_at_the_first_prompt_wherever_the_start_file_has_compinit(string startFile)
+    {
+        Needs.Program("zsh");
+        File.WriteAllText(_scratch[".zshrc"], startFile + "\n");
+        var outcome = _scratch.Run("echo 'echo \"<$_comps[mallku]>\" $#precmd_functions' | zsh -di");
+        Assert.Contains("<_mallku> 0\n", outcome.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("not found", outcome.Error, StringComparison.Ordinal);
+    }
 }

@@ -4,6 +4,7 @@ namespace Mallku.Cli.Tests;
 public sealed class TerminalTests : IDisposable
 {
     private const string Backspace = "\x7f", Interrupt = "\x03", EndOfInput = "\x04", EraseLine = "\x15", Suspend = "\x1a", Enter = "\r";
+    private const string Left = "\e[D", Home = "\eOH", F1OfLinux = "\e[[A", F5 = "\e[15~", ControlRight = "\e[1;5C", Escape = "\e";
     private readonly Scratch _scratch = new();
 
     public TerminalTests() => _scratch.Run("mallku init");
@@ -17,6 +18,10 @@ public sealed class TerminalTests : IDisposable
     [InlineData("wrong" + EraseLine + "right" + Enter, "right")]
     [InlineData("ended" + EndOfInput, "ended")]
     [InlineData("on" + Suspend + "wards" + Enter, "onwards")]
+    [InlineData(Left + "ar" + Left + Home + "rows" + ControlRight + Enter, "arrows")]
+    [InlineData("func" + F5 + "tion" + F1OfLinux + Enter, "function")]
+    [InlineData("é" + Left + Escape + Left + "-[15~" + Enter, "é-[15~")]
+    [InlineData("cut" + Escape + "[1;" + Enter, "cut")]
     public async Task Asks_once_and_shows_nothing(string keys, string value)
     {
         using var pty = new Pty(_scratch, "mallku set name");
@@ -107,6 +112,38 @@ public sealed class TerminalTests : IDisposable
         await pty.Type(answer + Enter);
         Assert.Equal(exitCode, await pty.End());
         Assert.Equal(exitCodeOfGet, _scratch.Run("mallku get name").ExitCode);
+    }
+
+    [Fact]
+    public async Task Keeps_what_follows_the_key_Escape()
+    {
+        using var pty = new Pty(_scratch, "mallku set name");
+        await pty.Await("(not shown): ");
+        await pty.Type(Escape);
+        await Task.Delay(500, TestContext.Current.CancellationToken);
+        await pty.Type("[OK]" + Enter);
+        Assert.Equal(0, await pty.End());
+        Assert.Equal("[OK]\n", _scratch.Run("mallku get name").Output);
+    }
+
+    [Fact]
+    public async Task Asks_for_the_secret_that_another_spelling_means()
+    {
+        _scratch.Run("echo v | mallku set openai_api_key");
+        using var pty = new Pty(_scratch, "mallku rm OPENAI-API-KEY");
+        await pty.Await("remove openai_api_key from the vault? [y/N] ");
+        await pty.Type("y" + Enter);
+        Assert.Equal(0, await pty.End());
+        Assert.StartsWith("mallku: note: 'OPENAI-API-KEY' is stored as 'openai_api_key'\n", pty.Screen, StringComparison.Ordinal);
+        Assert.Contains("removed openai_api_key", pty.Screen, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Does_not_ask_about_a_secret_that_is_not_there()
+    {
+        using var pty = new Pty(_scratch, "mallku rm name");
+        Assert.Equal(3, await pty.End());
+        Assert.StartsWith("mallku: no secret 'name'", pty.Screen, StringComparison.Ordinal);
     }
 
     [Fact]

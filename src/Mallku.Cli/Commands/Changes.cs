@@ -1,4 +1,5 @@
 using Mallku.Cli.Terminal;
+using Mallku.Secrets.Sources;
 
 namespace Mallku.Cli.Commands;
 
@@ -7,16 +8,35 @@ internal static class Changes
 {
     internal static void Say(string asked, SecretChange change)
     {
-        SayLooseMatch(asked, change);
+        SayLooseMatch(asked, change.Name);
         Notice.Done($"set {change.Name}, version {change.Version}{(change.Created ? ", new" : "")}");
         SayAbsorbed(change.Absorbed);
     }
 
-    internal static void SayLooseMatch(string asked, SecretChange change)
+    internal static void SayLooseMatch(string asked, string stored)
     {
-        if (!string.Equals(asked, change.Name, StringComparison.Ordinal))
+        if (!string.Equals(asked, stored, StringComparison.Ordinal))
         {
-            Notice.Warn($"'{asked}' is stored as '{change.Name}'");
+            Notice.Warn($"'{SecretsException.Show(asked)}' is stored as '{SecretsException.Show(stored)}'");
+        }
+    }
+
+    /// <summary>Says that a lookup takes the environment's value, whatever the vault has now.</summary>
+    internal static async ValueTask SayEnvironmentAsync(string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var environment = new EnvironmentSource();
+            var existing = SecretName.Existing(name);
+            if (await environment.FindAsync(existing, cancellationToken) is not null)
+            {
+                Notice.Warn($"{environment.DescribeLookup(existing)} in the environment wins over the vault: a lookup finds that value");
+            }
+        }
+        catch (SecretsException e)
+        {
+            // the change is made; what fails is the next lookup
+            Notice.Warn($"{e.Problem}: {e.Remedy}");
         }
     }
 

@@ -73,7 +73,7 @@ internal sealed class CompleteVerb : Verb
         return before[^1] switch
         {
             "--format" => ExportVerb.Formats,
-            "--only" => await ListNamesAsync(options, cancellationToken),
+            "--only" or "--except" => await ListNamesAsync(options, cancellationToken),
             _ when entry.Name is "completion" => CompletionVerb.Shells,
             _ when entry.Name is "help" => VerbTable.All.Where(known => !known.IsHidden).Select(known => known.Name.Split(' ')[0]).Distinct(StringComparer.Ordinal),
             _ when TakeNames.Contains(entry.Name) && !before.Skip(words).Any(word => !word.StartsWith('-')) => await ListNamesAsync(options, cancellationToken),
@@ -95,7 +95,7 @@ internal sealed class CompleteVerb : Verb
     }
 
     private static (string[] Before, SecretsOptions Options) TakeDirectory(string[] before, SecretsOptions options) =>
-        Array.IndexOf(before, "--dir") is var at and >= 0 && at + 1 < before.Length
+        Array.IndexOf(before, "--dir") is var at and >= 0 && at + 1 < before.Length && before[at + 1].Length > 0
             ? ([.. before[..at], .. before[(at + 2)..]], options with { Directory = before[at + 1] })
             : (before, options);
 }

@@ -58,8 +58,16 @@ internal sealed class CompletionVerb : Verb
         }
         if [ "$funcstack[1]" = "_mallku" ]; then
             _mallku "$@"
-        else
+        elif (( $+functions[compdef] )); then
             compdef _mallku mallku
+        else
+            # a compinit later in ~/.zshrc would forget what is registered now
+            _mallku_register() {
+                add-zsh-hook -d precmd _mallku_register
+                (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i; }
+                compdef _mallku mallku
+            }
+            autoload -Uz add-zsh-hook && add-zsh-hook precmd _mallku_register
         fi
 
         """;

@@ -19,6 +19,12 @@ internal sealed class ExplainVerb : Verb
     {
         var name = invocation.Parsed.GetRequiredValue(_name);
         var explanation = await invocation.OpenManager().ExplainAsync(name, cancellationToken);
+        if (explanation.Winner is null && !SecretName.TryParse(name, out _))
+        {
+            // the answers repeat what was asked for
+            throw explanation.Error is null or SecretNameException ? UsageErrors.NoName() : explanation.Error;
+        }
+
         if (invocation.Parsed.GetValue(_json))
         {
             WriteJson(explanation);

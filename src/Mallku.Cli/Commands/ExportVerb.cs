@@ -20,7 +20,7 @@ internal sealed class ExportVerb : Verb
 
     internal override string? Notes =>
         "Prints every value, in the clear, as a lookup finds it: an environment variable that is set wins. env and shell name "
-        + "variables (OPENAI_API_KEY), json names secrets. What is exported can be imported again.";
+        + "variables (OPENAI_API_KEY), json names secrets. json can be imported again under the same names, env in lower case.";
 
     internal override string[] Examples =>
     [
@@ -88,7 +88,13 @@ internal sealed class ExportVerb : Verb
                     $"'{taken[variable]}' and '{secret.Name}' would both be the variable {variable}", "use --format json, or rename one of them");
             }
 
-            text.Write(Encoding.UTF8.GetBytes(format(variable, secret.Value.RevealString())));
+            var value = secret.Value.RevealString();
+            if (value.Contains('\0', StringComparison.Ordinal))
+            {
+                throw new SecretsException($"the value of '{secret.Name}' has a zero byte, which no variable can hold", "use --format json");
+            }
+
+            text.Write(Encoding.UTF8.GetBytes(format(variable, value)));
         }
     }
 

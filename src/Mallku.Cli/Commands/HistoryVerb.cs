@@ -21,7 +21,7 @@ internal sealed class HistoryVerb : Verb
         var given = invocation.Parsed.GetRequiredValue(_name);
         var vault = invocation.OpenVault();
         var history = await vault.GetHistoryAsync(SecretName.Existing(given), cancellationToken)
-            ?? throw new SecretNotFoundException(given, vault.Describe());
+            ?? throw UsageErrors.NotFound(given, vault.Describe());
         if (invocation.Parsed.GetValue(_json))
         {
             WriteJson(history);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Mallku.Cli.Running;
 using Mallku.Cli.Terminal;
 using Mallku.Cli.Transfer;
 using Mallku.Secrets.Vault;
@@ -15,7 +16,7 @@ internal sealed class ImportVerb : Verb
 
     internal override string? Notes =>
         "Reads .env, the api_keys.json of the Python system, and the secrets.json of dotnet user-secrets. In names ':' and '__' become '_', "
-        + "and OPENAI_API_KEY becomes openai_api_key. Shows what it does with each entry, without values. All of it is one write; "
+        + "and in .env OPENAI_API_KEY becomes openai_api_key. Shows what it does with each entry, without values. All of it is one write; "
         + "a file that can't be read stores nothing. What has no value is skipped. Ends with 1 if an entry was refused.";
 
     internal override string[] Examples =>
@@ -28,6 +29,7 @@ internal sealed class ImportVerb : Verb
     {
         var file = invocation.Parsed.GetRequiredValue(_file);
         var vault = invocation.OpenVault();
+        await Invocation.RequireAsync(vault, cancellationToken);
         var entries = ImportFile.Read(file);
         try
         {
@@ -44,6 +46,8 @@ internal sealed class ImportVerb : Verb
                 Notice.Done($"stored {Count(writes.Count)} in {vault.Describe()}");
                 SayWhatIsLeft(file, plan);
             }
+
+            SayWhatRunRefuses(writes);
 
             return plan.Exists(planned => planned.Step == ImportStep.Refused) ? ExitCode.Failed : ExitCode.Done;
         }
@@ -92,6 +96,17 @@ internal sealed class ImportVerb : Verb
         if (file is not ImportFile.StandardInput)
         {
             Notice.Warn($"the values are still readable in {SecretsException.Show(file)}: remove it when you need it no more");
+        }
+    }
+
+    private static void SayWhatRunRefuses(List<PlannedEntry> writes)
+    {
+        foreach (var planned in writes)
+        {
+            if (SecretName.Parse(planned.Target).ToEnvironmentVariable() is var variable && VariableNames.Steers(variable))
+            {
+                Notice.Warn($"'{planned.Target}' would set {variable}, which steers programs: run refuses it unless --env asks for it");
+            }
         }
     }
 

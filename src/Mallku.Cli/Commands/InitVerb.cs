@@ -1,4 +1,5 @@
 using Mallku.Cli.Terminal;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -13,9 +14,17 @@ internal sealed class InitVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var vault = invocation.OpenVault();
+        var found = invocation.OpenVault();
+        var here = Path.Combine(Environment.CurrentDirectory, VaultSettings.FolderName);
+        var isAbove = !found.Settings.IsDirectoryNamed && found.Settings.Directory != here;
+        var vault = isAbove ? (invocation with { Options = invocation.Options with { Directory = here } }).OpenVault() : found;
         await vault.CreateAsync(cancellationToken);
         Notice.Done($"created the vault {vault.Settings.Directory}");
+        if (isAbove)
+        {
+            Notice.Warn($"from this folder on down it is used instead of {found.Settings.Directory}");
+        }
+
         Notice.Done("next: mallku set NAME");
         return ExitCode.Done;
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -17,23 +18,26 @@ internal sealed class RemoveVerb : Verb
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var given = invocation.Parsed.GetRequiredValue(_name);
-        if (!invocation.Parsed.GetValue(_yes))
+        var asks = !invocation.Parsed.GetValue(_yes);
+        if (asks && !Prompt.IsPossible)
         {
-            if (!Prompt.IsPossible)
-            {
-                throw new UsageException("removing a secret asks first, and nobody is there to answer", "say it in so many words: mallku rm NAME --yes");
-            }
-
-            if (!Prompt.Confirm($"remove {SecretsException.Show(given)} from the vault?"))
-            {
-                Notice.Done("nothing was removed");
-                return ExitCode.Failed;
-            }
+            throw new UsageException("removing a secret asks first, and nobody is there to answer", "say it in so many words: mallku rm NAME --yes");
         }
 
-        var change = await invocation.OpenManager().RemoveAsync(given, cancellationToken);
+        var vault = invocation.OpenVault();
+        var stored = VaultMatch.FindStored(await Invocation.RequireAsync(vault, cancellationToken), SecretName.Existing(given))
+            ?? throw UsageErrors.NotFound(given, vault.Describe());
+        Changes.SayLooseMatch(given, stored);
+        if (asks && !Prompt.Confirm($"remove {SecretsException.Show(stored)} from the vault?"))
+        {
+            Notice.Done("nothing was removed");
+            return ExitCode.Failed;
+        }
+
+        var change = await vault.RemoveAsync(SecretName.Existing(stored), cancellationToken);
         Notice.Done($"removed {SecretsException.Show(change.Name)}, which was at version {change.Version}");
         Changes.SayAbsorbed(change.Absorbed);
+        await Changes.SayEnvironmentAsync(change.Name, cancellationToken);
         return ExitCode.Done;
     }
 }

@@ -54,6 +54,7 @@ internal sealed class SetVerb : Verb
         using var value = generate ? Generate() : Read(name);
         var change = await manager.SetAsync(given, value, setting, cancellationToken);
         Changes.Say(given, change);
+        await Changes.SayEnvironmentAsync(change.Name, cancellationToken);
         return ExitCode.Done;
     }
 

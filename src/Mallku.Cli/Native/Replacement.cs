@@ -33,10 +33,12 @@ internal static unsafe class Replacement
                 new SecretsException($"there is no command '{shown}'", "check its spelling, and that its folder is in PATH"),
             Libc.NoEntry or Libc.NotDirectory =>
                 new SecretsException($"there is no program '{shown}'", "check the path, and the interpreter in the script's first line"),
+            Libc.AccessDenied when Directory.Exists(program) =>
+                new SecretsException($"'{shown}' is a folder", "name a program: mallku run -- COMMAND"),
             Libc.AccessDenied =>
                 new SecretsException($"'{shown}' may not be executed", $"make it executable: chmod +x {shown}"),
             Libc.TooBig =>
-                new SecretsException("the arguments and the environment are too long together", "pass fewer secrets: mallku run --only NAMES"),
+                new SecretsException("the arguments and the environment are too long together", "pass fewer secrets, with --only or --except"),
             _ => new SecretsException($"'{shown}' can't be started: {Libc.Describe(error)}", "run it without mallku to see whether it works"),
         };
     }

@@ -1,6 +1,8 @@
 /* What the caller gave this process and the runtime is about to change: `mallku run` hands it on to the command.
    The constructor runs before the runtime starts; nothing in managed code could be early enough. */
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #ifdef __linux__
@@ -13,8 +15,22 @@ static sigset_t mask;
 static unsigned char ignored[NSIG];
 static struct rlimit core;
 
+/* The next file that is opened would get the number of a closed standard stream, be it a source of random bytes or the
+   vault, and would be read and written as that stream. What stands there instead is at its end, can't be written, and
+   is closed again by execve. */
+static void occupy_closed_streams(void)
+{
+    for (int number = 0; number <= 2; number++) {
+        if (fcntl(number, F_GETFD) == -1 && errno == EBADF) {
+            /* the lowest number that is free */
+            (void)!open("/dev/null", O_RDONLY | O_CLOEXEC);
+        }
+    }
+}
+
 __attribute__((constructor)) static void remember(void)
 {
+    occupy_closed_streams();
     sigprocmask(SIG_SETMASK, 0, &mask);
     for (int number = 1; number < NSIG; number++) {
         struct sigaction action;

@@ -33,11 +33,11 @@ internal static class ChildEnvironment
         {
             throw new SecretsException(
                 $"the value of '{secret.Found.Name}' has a zero byte, which no environment can hold",
-                $"leave it out with --only, and read it with: mallku get {secret.Found.Name}");
+                $"{secret.WayOut}, and read it with: mallku get {secret.Found.Name}");
         }
 
         return entry.Length < LongestEntry ? entry : throw new SecretsException(
             $"the value of '{secret.Found.Name}' is too long for an environment ({secret.Found.Value.Length} bytes)",
-            $"leave it out with --only, and read it with: mallku get {secret.Found.Name}");
+            $"{secret.WayOut}, and read it with: mallku get {secret.Found.Name}");
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Security.Cryptography;
 using System.Text;
 using Mallku.Cli.Native;
@@ -7,7 +8,7 @@ namespace Mallku.Cli.Terminal;
 /// <summary>Asks the person at the terminal. Questions go to the terminal itself, wherever the output goes.</summary>
 internal static class Prompt
 {
-    private const byte EndOfInput = 4, Backspace = 8, LineFeed = 10, Return = 13, EraseLine = 21, Suspend = 26, Delete = 127;
+    private const byte EndOfInput = 4, Backspace = 8, LineFeed = 10, Return = 13, EraseLine = 21, Suspend = 26, Escape = 27, Delete = 127;
     private const int ReadAndWrite = 2, NoControlling = 0x100, CloseOnExecute = 0x80000;
 
     /// <summary>Whether somebody is there to answer.</summary>
@@ -45,7 +46,7 @@ internal static class Prompt
         {
             using var typing = new HiddenTyping(Reader(terminal));
             Descriptor.Write(Writer(terminal), Encoding.UTF8.GetBytes($"{question}: "));
-            var length = ReadLine(terminal, typed);
+            var length = ReadLine(terminal, typing, typed);
             if (typing.HasMore())
             {
                 throw new SecretsException("more than one line was pasted, and nothing is stored", "pipe a value of several lines: mallku set NAME < FILE");
@@ -63,11 +64,12 @@ internal static class Prompt
     }
 
     // the terminal's own line editing would cut a line at 4095 bytes without a word
-    private static int ReadLine(int terminal, byte[] typed)
+    [UnsupportedOSPlatform("windows")]
+    private static int ReadLine(int terminal, HiddenTyping typing, byte[] typed)
     {
         try
         {
-            return ReadKeys(Reader(terminal), typed);
+            return ReadKeys(Reader(terminal), typing, typed);
         }
         finally
         {
@@ -76,14 +78,26 @@ internal static class Prompt
         }
     }
 
-    private static int ReadKeys(int descriptor, byte[] typed)
+    [UnsupportedOSPlatform("windows")]
+    private static int ReadKeys(int descriptor, HiddenTyping typing, byte[] typed)
     {
         var length = 0;
+        var sequence = KeySequence.None;
         Span<byte> key = stackalloc byte[1];
         while (Descriptor.Read(descriptor, key) == 1)
         {
+            (var isPart, sequence) = Follow(sequence, key[0]);
+            if (isPart)
+            {
+                continue;
+            }
+
             switch (key[0])
             {
+                case Escape:
+                    // the key Escape sends this byte and no more
+                    sequence = typing.HasMore() ? KeySequence.Begun : KeySequence.None;
+                    break;
                 case LineFeed or Return:
                 case EndOfInput when length > 0:
                     return length;
@@ -105,6 +119,19 @@ internal static class Prompt
 
         throw new SecretsException("the terminal was closed, and nothing is stored", "run it again at a terminal, or pipe the value");
     }
+
+    /// <summary>Whether the byte is part of what an arrow or a function key sends after Escape, and how that goes on.</summary>
+    private static (bool IsPart, KeySequence Next) Follow(KeySequence sequence, byte key) => (sequence, key) switch
+    {
+        (KeySequence.Begun, (byte)'[') => (true, KeySequence.Control),
+        (KeySequence.Begun, (byte)'O') => (true, KeySequence.Last),
+        // F1 to F5 of the Linux console
+        (KeySequence.Control, (byte)'[') => (true, KeySequence.Last),
+        (KeySequence.Control or KeySequence.Parameters, >= 0x20 and < 0x40) => (true, KeySequence.Parameters),
+        (KeySequence.Control or KeySequence.Parameters, >= 0x40 and < Delete) => (true, KeySequence.None),
+        (KeySequence.Last, >= 0x20 and < Delete) => (true, KeySequence.None),
+        _ => (false, KeySequence.None),
+    };
 
     private static int WithoutLastCharacter(byte[] typed, int length)
     {
@@ -130,5 +157,15 @@ internal static class Prompt
         {
             _ = Libc.Close(terminal);
         }
+    }
+
+    /// <summary>What of a key's escape sequence has come.</summary>
+    private enum KeySequence
+    {
+        None,
+        Begun,
+        Control,
+        Parameters,
+        Last,
     }
 }

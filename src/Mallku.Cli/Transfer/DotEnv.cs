@@ -18,7 +18,7 @@ internal static class DotEnv
         while (reader.NextAssignment())
         {
             var name = reader.ReadName();
-            entries.Add(new Entry(name, SecretValue.FromString(reader.ReadValue())));
+            entries.Add(new Entry(name, SecretValue.FromString(reader.ReadValue()), IsVariable: true));
         }
 
         return entries;

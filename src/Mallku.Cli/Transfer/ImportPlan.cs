@@ -63,18 +63,18 @@ internal static class ImportPlan
     }
 
     /// <summary>The secret's name for a name in a file: the section separators of .NET and of variables become <c>_</c>.</summary>
-    internal static string ToSecretName(string name)
+    internal static string ToSecretName(Entry entry)
     {
-        var flat = name.Replace("__", "_", StringComparison.Ordinal).Replace(':', '_');
+        var flat = entry.Name.Replace("__", "_", StringComparison.Ordinal).Replace(':', '_');
 
         // by convention a variable is upper case, and the secret that becomes this variable is not
-        return flat.Any(char.IsAsciiLetterLower) ? flat : flat.ToLowerInvariant();
+        return entry.IsVariable && !flat.Any(char.IsAsciiLetterLower) ? flat.ToLowerInvariant() : flat;
     }
 
     private static async ValueTask<PlannedEntry> MakeAsync(
         Entry entry, SecretsManager stored, bool overwrite, CancellationToken cancellationToken)
     {
-        var target = ToSecretName(entry.Name);
+        var target = ToSecretName(entry);
         var refusal = entry switch
         {
             { Value: null } => entry.Refusal,
