@@ -48,11 +48,27 @@ internal static unsafe class Descriptor
             {
                 bytes = bytes[(int)written..];
             }
-            else if (Libc.Error is var error && error != Libc.Interrupted)
+            else if (Libc.Error is var error && !GoesOn(error, descriptor, Libc.Writable))
             {
                 throw error == Libc.BrokenPipe ? new ClosedPipeException() : new IOException($"the output can't be written: {Libc.Describe(error)}");
             }
         }
+    }
+
+    // another program may have set a shared stream not to wait
+    private static bool GoesOn(int error, int descriptor, short what)
+    {
+        const int forever = -1;
+        if (error == Libc.WouldBlock)
+        {
+            Span<int> waited = [descriptor, what];
+            fixed (int* start = waited)
+            {
+                _ = Libc.Poll(start, 1, forever);
+            }
+        }
+
+        return error == Libc.WouldBlock || error == Libc.Interrupted;
     }
 
     /// <summary>Reads what is there, at least one byte; 0 at the end.</summary>
@@ -77,7 +93,7 @@ internal static unsafe class Descriptor
                 return (int)count;
             }
 
-            if (Libc.Error is var error && error != Libc.Interrupted)
+            if (Libc.Error is var error && !GoesOn(error, descriptor, Libc.Readable))
             {
                 throw new IOException($"the input can't be read: {Libc.Describe(error)}");
             }

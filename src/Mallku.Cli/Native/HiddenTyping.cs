@@ -54,8 +54,8 @@ internal sealed unsafe class HiddenTyping : IDisposable
     /// <summary>Whether more was typed or pasted already.</summary>
     internal bool HasMore()
     {
-        const int readable = 1, afterPaste = 50;
-        var descriptor = stackalloc int[2] { _descriptor, readable };
+        const int afterPaste = 50;
+        var descriptor = stackalloc int[2] { _descriptor, Libc.Readable };
         return Libc.Poll(descriptor, 1, afterPaste) > 0;
     }
 
@@ -71,7 +71,8 @@ internal sealed unsafe class HiddenTyping : IDisposable
     }
 
     // struct termios: four flag words, of which the fourth (c_lflag) loses ECHO and ICANON, then, on Linux after one
-    // byte, the control characters, of which VSUSP is switched off: while it is stopped the echo would stay off
+    // byte, the control characters, of which VSUSP is switched off: while it is stopped the echo would stay off, and VMIN
+    // and VTIME wait for a key, whatever another program has left there
     private static void Hide(byte[] settings)
     {
         const int suspend = 10;
@@ -80,12 +81,16 @@ internal sealed unsafe class HiddenTyping : IDisposable
             var flags = MemoryMarshal.Cast<byte, ulong>(settings.AsSpan());
             flags[3] &= ~(0x8ul | 0x100ul);
             settings[32 + suspend] = 0xFF;
+            settings[32 + 16] = 1;
+            settings[32 + 17] = 0;
         }
         else
         {
             var flags = MemoryMarshal.Cast<byte, uint>(settings.AsSpan());
             flags[3] &= ~(0x8u | 0x2u);
             settings[17 + suspend] = 0;
+            settings[17 + 6] = 1;
+            settings[17 + 5] = 0;
         }
     }
 }

@@ -7,6 +7,10 @@ internal static unsafe partial class Libc
 {
     internal const int Interrupted = 4, TooBig = 7, AccessDenied = 13, NoEntry = 2, NotDirectory = 20, BrokenPipe = 32;
 
+    internal const short Readable = 1, Writable = 4;
+
+    internal static readonly int WouldBlock = OperatingSystem.IsMacOS() ? 35 : 11;
+
     internal static int Error => Marshal.GetLastPInvokeError();
 
     internal static string Describe(int error) => Marshal.GetPInvokeErrorMessage(error);

@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
+using Mallku.Cli.Native;
+using Mallku.Cli.Terminal;
 
 namespace Mallku.Cli.Transfer;
 
@@ -47,22 +49,20 @@ internal static class ImportFile
     {
         try
         {
-            using var file = File.OpenRead(path is StandardInput ? "/dev/stdin" : path);
-            using var content = new MemoryStream();
-            var buffer = new byte[64 * 1024];
-            while (file.Read(buffer) is var count and > 0)
+            byte[] bytes;
+            if (path is StandardInput)
             {
-                content.Write(buffer, 0, count);
-                if (content.Length > LongestFile)
-                {
-                    throw new SecretsException("the file is longer than 64 MiB", "import a .env or a JSON file of secrets");
-                }
+                bytes = WipedInput.ReadToEnd(static buffer => Descriptor.Read(Descriptor.Input, buffer.Span), LongestFile);
+            }
+            else
+            {
+                using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+                bytes = WipedInput.ReadToEnd(buffer => file.Read(buffer.Span), LongestFile);
             }
 
-            CryptographicOperations.ZeroMemory(buffer);
-            var bytes = content.ToArray();
-            CryptographicOperations.ZeroMemory(content.GetBuffer());
-            return bytes;
+            return bytes.Length <= LongestFile
+                ? bytes
+                : throw new SecretsException("the file is longer than 64 MiB", "import a .env or a JSON file of secrets");
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
