@@ -96,8 +96,12 @@ internal sealed class KeyStore
             // a promotion that was cut off may have added it already
             if (content.AsSpan(0, length).IndexOf(key.Text.Bytes) < 0)
             {
+                if (length > 0)
+                {
+                    content[length++] = (byte)'\n';
+                }
+
                 length += key.Text.CopyUtf8To(content.AsSpan(length));
-                content[length++] = (byte)'\n';
             }
         }
 
