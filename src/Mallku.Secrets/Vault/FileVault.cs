@@ -403,6 +403,7 @@ internal sealed class FileVault(VaultSettings settings)
 
         var record = opened.Document.GetOrAdd(stored);
         var created = record.Current is null;
+        VaultMatch.Add(opened.LooseNames, stored);
         var version = record.Add(opened.Document.Own(JsonToken.Encode(value)), VaultDocument.NewVersionId(), settings.Clock.GetUtcNow(), options.Source);
         return new SecretChange(stored, version.Number, "vault", created, Absorbed(opened));
     }

@@ -14,6 +14,8 @@ internal sealed record SecretFile(string Name, string Path, FileFacts Facts, boo
 /// <summary>What a vault's folder held at one moment. Never changed once readers have it.</summary>
 internal sealed class OpenedVault
 {
+    private Dictionary<string, List<string>>? _looseNames;
+
     internal required VaultDocument Document { get; init; }
 
     /// <summary>Null where the folder has no key yet.</summary>
@@ -25,6 +27,9 @@ internal sealed class OpenedVault
     internal IReadOnlyList<SecretFile> SecretFiles { get; init; } = [];
 
     internal required VaultWatch Watch { get; init; }
+
+    /// <summary>The names by what loose matching compares; made when it is first asked for.</summary>
+    internal Dictionary<string, List<string>> LooseNames => LazyInitializer.EnsureInitialized(ref _looseNames, () => VaultMatch.Index(Document, SecretFiles))!;
 
     internal VaultOpenException? FindFileError(string name)
     {

@@ -22,25 +22,39 @@ internal static class VaultMatch
     }
 
     /// <summary>The names that match when case is ignored and <c>-</c> is read as <c>_</c>.</summary>
-    internal static List<string> FindLoosely(OpenedVault opened, SecretName name)
+    internal static IReadOnlyList<string> FindLoosely(OpenedVault opened, SecretName name) => opened.LooseNames.GetValueOrDefault(name.Fold()) ?? [];
+
+    /// <summary>The names of a vault by what loose matching compares.</summary>
+    internal static Dictionary<string, List<string>> Index(VaultDocument document, IEnumerable<SecretFile> files)
     {
-        var matches = new List<string>();
-        foreach (var record in opened.Document.Existing)
+        var index = new Dictionary<string, List<string>>(StringComparer.Ordinal);
+        foreach (var record in document.Existing)
         {
-            if (name.MatchesLoosely(SecretName.Existing(record.Name)))
+            Add(index, record.Name);
+        }
+
+        foreach (var file in files)
+        {
+            if (file.Error is not null)
             {
-                matches.Add(record.Name);
+                Add(index, file.Name);
             }
         }
 
-        foreach (var file in opened.SecretFiles)
+        return index;
+    }
+
+    internal static void Add(Dictionary<string, List<string>> index, string name)
+    {
+        var folded = SecretName.Existing(name).Fold();
+        if (!index.TryGetValue(folded, out var names))
         {
-            if (file.Error is not null && name.MatchesLoosely(SecretName.Existing(file.Name)) && !matches.Contains(file.Name))
-            {
-                matches.Add(file.Name);
-            }
+            index.Add(folded, names = []);
         }
 
-        return matches;
+        if (!names.Contains(name))
+        {
+            names.Add(name);
+        }
     }
 }
