@@ -35,8 +35,8 @@ internal sealed class Scratch : IDisposable
 
     internal Process Start(IReadOnlyList<string> command)
     {
-        // the runtime ignores SIGPIPE, and a shell would inherit that
-        var start = new ProcessStartInfo("env", ["--default-signal=PIPE", .. command])
+        // the runtime ignores SIGPIPE, and a shell in the background the other two: what is started would inherit that
+        var start = new ProcessStartInfo("env", ["--default-signal=PIPE,INT,QUIT", .. command])
         {
             WorkingDirectory = Folder,
             UseShellExecute = false,

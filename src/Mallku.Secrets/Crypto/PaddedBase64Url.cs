@@ -9,9 +9,6 @@ namespace Mallku.Secrets.Crypto;
 /// </summary>
 internal static class PaddedBase64Url
 {
-    private static readonly SearchValues<byte> Alphabet =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"u8);
-
     internal static long GetEncodedLength(long byteCount) => (byteCount + 2) / 3 * 4;
 
     /// <summary>Encodes into a buffer that is long enough.</summary>
@@ -33,8 +30,10 @@ internal static class PaddedBase64Url
 
         var padding = text[^1] != (byte)'=' ? 0 : text[^2] != (byte)'=' ? 1 : 2;
         var digits = text[..^padding];
-        return !digits.ContainsAnyExcept(Alphabet)
-            && Base64Url.DecodeFromUtf8(digits, bytes, out _, out length) == OperationStatus.Done
+
+        // what the decoder passes over, white space and padding of its own, brings no byte, so that some are missing then
+        return Base64Url.DecodeFromUtf8(digits, bytes, out _, out length) == OperationStatus.Done
+            && length == (int)((long)digits.Length * 3 / 4)
             && (padding == 0 || IsCanonicalEnd(text[^4..], bytes[(length - 3 + padding)..length]));
     }
 
