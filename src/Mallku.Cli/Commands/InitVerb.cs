@@ -15,12 +15,16 @@ internal sealed class InitVerb : Verb
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var found = invocation.OpenVault();
-        var here = Path.Combine(Environment.CurrentDirectory, VaultSettings.FolderName);
-        var isAbove = !found.Settings.IsDirectoryNamed && found.Settings.Directory != here;
-        var vault = isAbove ? (invocation with { Options = invocation.Options with { Directory = here } }).OpenVault() : found;
+        var vault = found;
+        if (!found.Settings.IsDirectoryNamed)
+        {
+            var here = Path.Combine(Environment.CurrentDirectory, VaultSettings.FolderName);
+            vault = found.Settings.Directory == here ? found : (invocation with { Options = invocation.Options with { Directory = here } }).OpenVault();
+        }
+
         await vault.CreateAsync(cancellationToken);
         Notice.Done($"created the vault {vault.Settings.Directory}");
-        if (isAbove)
+        if (vault != found)
         {
             Notice.Warn($"from this folder on down it is used instead of {found.Settings.Directory}");
         }

@@ -23,8 +23,6 @@ internal static class Notice
         VaultOpenException e => Fail(e, ExitCode.NotOpened),
         SecretsException e => Fail(e, ExitCode.Failed),
         ClosedPipeException => ExitCode.Failed,
-        // the one file that is asked for without a name
-        FileNotFoundException { FileName: null } => Fail("the current folder is gone", "change into one that is there"),
         IOException or UnauthorizedAccessException => Fail(OneLine(error.Message), "check the disk, the path and its permissions"),
         // the message of an error that nobody foresaw may quote anything, also a value
         _ => Fail($"unexpected {error.GetType().Name}", "this is a mistake in mallku: please report it with the command that led here"),

@@ -112,7 +112,7 @@ internal sealed class KeyStore
 
     /// <summary>Whether a rotation or a write of a key was cut off.</summary>
     internal bool HasLeftovers =>
-        !IsGiven && (IsRotating || File.Exists(NextPath + FileReplacement.TemporarySuffix) || File.Exists(FormerPath + FileReplacement.TemporarySuffix));
+        !IsGiven && (IsRotating || Array.Exists([Path, NextPath, FormerPath], static path => File.Exists(path + FileReplacement.TemporarySuffix)));
 
     /// <summary>Whether a rotation was begun and not finished.</summary>
     internal bool IsRotating => !IsGiven && File.Exists(NextPath);
