@@ -1,3 +1,4 @@
+using Mallku.Secrets.Vault;
 using Mallku.Secrets;
 
 namespace Mallku.Bench;
@@ -11,7 +12,7 @@ internal sealed class TemporaryVault : IDisposable
     {
         Options = new SecretsOptions { Directory = Path.Combine(_folder, ".secrets") };
         var manager = SecretsManager.Open(Options);
-        manager.Vault.CreateAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        VaultCreation.CreateAsync(manager.Vault, CancellationToken.None).AsTask().GetAwaiter().GetResult();
         var values = Enumerable.Range(0, secrets).Select(i =>
             KeyValuePair.Create(SecretName.Parse($"provider_{i}_api_key"), SecretValue.FromString($"sk-{i:D4}-0123456789abcdefghijklmnopqrstuvwxyz")));
         manager.Vault.SetAsync([.. values], new SetOptions(), CancellationToken.None).AsTask().GetAwaiter().GetResult();

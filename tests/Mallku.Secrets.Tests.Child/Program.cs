@@ -44,7 +44,7 @@ switch (args[0])
     case "create":
         await Answer(async () =>
         {
-            await manager.Vault.CreateAsync(CancellationToken.None);
+            await VaultCreation.CreateAsync(manager.Vault, CancellationToken.None);
             return "created";
         });
         return 0;

@@ -21,7 +21,7 @@ internal sealed class TemporaryFolder : IDisposable
     internal static async Task<TemporaryFolder> WithVaultAsync()
     {
         var folder = new TemporaryFolder();
-        await folder.Open().Vault.CreateAsync(TestContext.Current.CancellationToken);
+        await VaultCreation.CreateAsync(folder.Open().Vault, TestContext.Current.CancellationToken);
         return folder;
     }
 

@@ -22,7 +22,7 @@ internal sealed class InitVerb : Verb
             vault = found.Settings.Directory == here ? found : (invocation with { Options = invocation.Options with { Directory = here } }).OpenVault();
         }
 
-        await vault.CreateAsync(cancellationToken);
+        await VaultCreation.CreateAsync(vault, cancellationToken);
         Notice.Done($"created the vault {vault.Settings.Directory}");
         if (vault != found)
         {

@@ -92,54 +92,6 @@ internal sealed class FileVault(VaultSettings settings)
         Interlocked.Increment(ref _stamp);
     }
 
-    /// <summary>Makes the folder with a new key and an empty vault, or adds what is missing of them.</summary>
-    /// <exception cref="SecretsException">There is a vault already, or the folder can't be written.</exception>
-    internal async ValueTask CreateAsync(CancellationToken cancellationToken)
-    {
-        CreateFolder();
-        using var folderLock = await LockAsync(cancellationToken).ConfigureAwait(false);
-        if (Posix.TryStat(settings.VaultFile, out _) || Posix.TryStat(settings.FormerVaultFile, out _))
-        {
-            throw new SecretsException($"there is a vault in '{settings.Directory}' already; nothing was changed", "look at it: mallku doctor");
-        }
-
-        IgnoreInGit();
-        await CreateKeyAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            var opened = await _folder.OpenAsync(isBeginning: true, cancellationToken).ConfigureAwait(false);
-            Replace(opened.Document, opened.Key!);
-            RemoveAbsorbed(opened);
-        }
-        finally
-        {
-            Forget();
-        }
-    }
-
-    private void IgnoreInGit()
-    {
-        var lines = PrivateFile.ReadAny(settings.GitIgnoreFile) ?? [];
-        if (!VaultSettings.IgnoresAll(lines))
-        {
-            var separator = lines.Length == 0 || lines[^1] == (byte)'\n' ? ""u8 : "\n"u8;
-            FileReplacement.Overwrite(settings.GitIgnoreFile, [.. lines, .. separator, .. "*\n"u8]);
-        }
-    }
-
-    private async ValueTask CreateKeyAsync(CancellationToken cancellationToken)
-    {
-        var keys = settings.Keys;
-        if (keys.ReadCurrent() is null)
-        {
-            using var keyLock = await keys.LockAsync(settings.Patience, cancellationToken).ConfigureAwait(false);
-            if (keys.ReadCurrent() is null)
-            {
-                keys.Create();
-            }
-        }
-    }
-
     /// <summary>Adds a new version to each of the secrets, all in one write.</summary>
     /// <exception cref="SecretsException">A value is not allowed, or the vault can't be opened or written; nothing changed.</exception>
     internal async ValueTask<IReadOnlyList<SecretChange>> SetAsync(
@@ -177,7 +129,7 @@ internal sealed class FileVault(VaultSettings settings)
                 }
 
                 var record = opened.Document.Find(stored)!;
-                var change = new SecretChange(stored, record.Current!.Number, "vault", Created: false, Absorbed(opened));
+                var change = new SecretChange(stored, record.Current!.Number, "vault", Created: false, opened.Absorbed);
                 record.Remove(settings.Clock.GetUtcNow());
                 return change;
             },
@@ -294,7 +246,7 @@ internal sealed class FileVault(VaultSettings settings)
                 "keep fewer versions (mallku set NAME --keep N), or remove secrets that are not needed");
         }
 
-        if (VaultReader.IsOneValue(plaintext.Written))
+        if (PythonJson.IsOneValue(plaintext.Written))
         {
             return plaintext;
         }
@@ -304,62 +256,6 @@ internal sealed class FileVault(VaultSettings settings)
         throw new SecretsException(
             $"a value in {Describe()} is nested too deep to be kept with its versions; nothing was changed",
             "remove it, or write it with fewer levels by the program that wrote it");
-    }
-
-    /// <summary>Removes the <c>.secret</c> files that the vault now holds, unless somebody changed one meanwhile.</summary>
-    internal static void RemoveAbsorbed(OpenedVault opened)
-    {
-        foreach (var file in opened.SecretFiles)
-        {
-            RemoveAbsorbed(file);
-        }
-    }
-
-    internal static IReadOnlyList<string> Absorbed(OpenedVault opened)
-    {
-        var names = new List<string>();
-        foreach (var file in opened.SecretFiles)
-        {
-            if (file.Error is null)
-            {
-                names.Add(Path.GetFileName(file.Path));
-            }
-        }
-
-        return names;
-    }
-
-    private static void RemoveAbsorbed(SecretFile file)
-    {
-        if (file.Error is not null || !IsAsRead(file))
-        {
-            return;
-        }
-
-        try
-        {
-            FileReplacement.Remove(file.Path);
-        }
-        catch (SecretsException e)
-        {
-            // its own text says that nothing was changed
-            throw new SecretsException(
-                $"the change is in the vault, and '{file.Path}', which wins over it, could not be removed ({(e.InnerException ?? e).Message})",
-                $"rm {PrivateFile.ShellQuote(file.Path)}",
-                e);
-        }
-    }
-
-    private static bool IsAsRead(SecretFile file)
-    {
-        try
-        {
-            return Posix.TryStat(file.Path, out var now) && now == file.Facts;
-        }
-        catch (PosixException)
-        {
-            return false;
-        }
     }
 
     // null when somebody changed the folder, or asked for a fresh look, since that look began
@@ -376,7 +272,7 @@ internal sealed class FileVault(VaultSettings settings)
             try
             {
                 Replace(opened.Document, opened.Key!);
-                RemoveAbsorbed(opened);
+                opened.RemoveAbsorbed();
             }
             finally
             {
@@ -405,7 +301,7 @@ internal sealed class FileVault(VaultSettings settings)
         var created = record.Current is null;
         VaultMatch.Add(opened.LooseNames, stored);
         var version = record.Add(opened.Document.Own(JsonToken.Encode(value)), VaultDocument.NewVersionId(), settings.Clock.GetUtcNow(), options.Source);
-        return new SecretChange(stored, version.Number, "vault", created, Absorbed(opened));
+        return new SecretChange(stored, version.Number, "vault", created, opened.Absorbed);
     }
 
     // what a kill in the middle of a write or of a rotation left to do
@@ -423,9 +319,9 @@ internal sealed class FileVault(VaultSettings settings)
 
         foreach (var file in opened.SecretFiles)
         {
-            if (file.IsTakenIn && IsAsRead(file))
+            if (file.IsTakenIn)
             {
-                FileReplacement.Remove(file.Path);
+                file.Remove();
             }
         }
     }
@@ -440,48 +336,6 @@ internal sealed class FileVault(VaultSettings settings)
         if (value.Length > MaxValueLength)
         {
             throw new SecretsException($"the value for '{name}' is longer than 1 MiB; nothing was changed", "keep only the key itself as a secret");
-        }
-    }
-
-    private void CreateFolder()
-    {
-        try
-        {
-            if (!Posix.TryStat(settings.Directory, out var facts))
-            {
-                CreateParents(Path.GetDirectoryName(settings.Directory)!);
-                Posix.CreateFolder(settings.Directory);
-                FileReplacement.FlushFolder(settings.Directory);
-            }
-            else if (facts.IsFolder && !settings.HasTraces && Directory.EnumerateFileSystemEntries(settings.Directory).Any())
-            {
-                throw new SecretsException(
-                    $"'{settings.Directory}' holds other things, and a vault needs a folder of its own; nothing was changed",
-                    $"mallku init --dir {PrivateFile.ShellQuote(Path.Combine(settings.Directory, VaultSettings.FolderName))}");
-            }
-            else
-            {
-                VaultFolder.RequireFolder(facts, settings.Directory);
-            }
-        }
-        catch (PosixException e)
-        {
-            throw e.ToWriteError(settings.Directory);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new SecretsException($"can't create '{settings.Directory}': {e.Message}", "name another folder by MALLKU_SECRETS_DIR or --dir", e);
-        }
-    }
-
-    // a folder is acknowledged with what is in it, so that its own name must be on the disk too
-    private static void CreateParents(string folder)
-    {
-        if (!Directory.Exists(folder))
-        {
-            CreateParents(Path.GetDirectoryName(folder)!);
-            Directory.CreateDirectory(folder);
-            FileReplacement.FlushFolder(folder);
         }
     }
 

@@ -3,14 +3,6 @@ using Mallku.Secrets.Keys;
 
 namespace Mallku.Secrets.Vault;
 
-/// <summary>A <c>NAME.secret</c> file, which wins over the vault; with the error where it does not open.</summary>
-/// <param name="Name">The secret's name.</param>
-/// <param name="Path">The file.</param>
-/// <param name="Facts">What the file was when it was read.</param>
-/// <param name="IsTakenIn">Whether a rotation that was cut off has taken it into the vault and not removed it yet.</param>
-/// <param name="Error">Why it does not open.</param>
-internal sealed record SecretFile(string Name, string Path, FileFacts Facts, bool IsTakenIn, VaultOpenException? Error);
-
 /// <summary>What a vault's folder held at one moment. Never changed once readers have it.</summary>
 internal sealed class OpenedVault
 {
@@ -30,6 +22,22 @@ internal sealed class OpenedVault
 
     /// <summary>The names by what loose matching compares; made when it is first asked for.</summary>
     internal Dictionary<string, List<string>> LooseNames => LazyInitializer.EnsureInitialized(ref _looseNames, () => VaultMatch.Index(Document, SecretFiles))!;
+
+    /// <summary>The names of the <c>.secret</c> files that a write takes in.</summary>
+    internal IReadOnlyList<string> Absorbed => [.. SecretFiles.Where(file => file.Error is null).Select(file => Path.GetFileName(file.Path))];
+
+    /// <summary>Removes the <c>.secret</c> files that the vault now holds, unless somebody changed one meanwhile.</summary>
+    /// <exception cref="SecretsException">One could not be removed; the change is in the vault.</exception>
+    internal void RemoveAbsorbed()
+    {
+        foreach (var file in SecretFiles)
+        {
+            if (file.Error is null)
+            {
+                file.RemoveAbsorbed();
+            }
+        }
+    }
 
     internal VaultOpenException? FindFileError(string name)
     {

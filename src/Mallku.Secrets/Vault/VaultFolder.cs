@@ -302,7 +302,7 @@ internal sealed class VaultFolder(VaultSettings settings)
             }
 
             var trimmed = opened.Document.Own(ToToken(value.Span));
-            if (!VaultReader.IsOneValue(trimmed))
+            if (!PythonJson.IsOneValue(trimmed))
             {
                 return new VaultOpenException($"'{path}' opens and holds no JSON value", "put the right file there, or move it away");
             }

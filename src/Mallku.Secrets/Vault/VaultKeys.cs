@@ -66,14 +66,14 @@ internal static class VaultKeys
                 // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
                 vault.Replace(plaintext, next);
                 Promote(keys);
-                FileVault.RemoveAbsorbed(opened);
+                opened.RemoveAbsorbed();
             }
             finally
             {
                 vault.Forget();
             }
 
-            return new KeyRotation(keys.Path, keys.FormerPath, opened.Document.Existing.Count(), FileVault.Absorbed(opened));
+            return new KeyRotation(keys.Path, keys.FormerPath, opened.Document.Existing.Count(), opened.Absorbed);
         }
     }
 

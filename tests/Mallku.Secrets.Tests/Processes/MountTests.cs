@@ -1,3 +1,4 @@
+using Mallku.Secrets.Vault;
 namespace Mallku.Secrets.Tests.Processes;
 
 /// <summary>A disk that is full, and one that is read-only: real ones.</summary>
@@ -8,7 +9,7 @@ public sealed class MountTests
     {
         using var folder = new TemporaryFolder();
         using var mount = new Mount(folder, "size=64k");
-        await folder.Open().Vault.CreateAsync(TestContext.Current.CancellationToken);
+        await VaultCreation.CreateAsync(folder.Open().Vault, TestContext.Current.CancellationToken);
         await folder.SetAsync("kept", "the kept value");
         var filler = Path.Combine(folder.Vault, "filler");
         Fill(filler);
@@ -37,7 +38,7 @@ public sealed class MountTests
     {
         using var folder = new TemporaryFolder();
         using var mount = new Mount(folder, "size=1m");
-        await folder.Open().Vault.CreateAsync(TestContext.Current.CancellationToken);
+        await VaultCreation.CreateAsync(folder.Open().Vault, TestContext.Current.CancellationToken);
         await folder.SetAsync("kept", "the kept value");
         mount.MakeReadOnly();
         var before = folder.Photograph();

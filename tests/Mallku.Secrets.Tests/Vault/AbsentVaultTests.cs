@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Tests.Vault;
 
@@ -26,14 +27,14 @@ public sealed class AbsentVaultTests : IDisposable
     [Fact]
     public async Task A_vault_file_that_somebody_removed_is_missed()
     {
-        await _folder.Open().Vault.CreateAsync(Cancel);
+        await VaultCreation.CreateAsync(_folder.Open().Vault, Cancel);
         File.Delete(_folder.VaultFile);
 
         var error = await Assert.ThrowsAsync<VaultOpenException>(() => _folder.GetAsync("a"));
         Assert.Contains("is gone", error.Problem, StringComparison.Ordinal);
         await Assert.ThrowsAsync<VaultOpenException>(() => _folder.SetAsync("a", "v"));
 
-        await _folder.Open().Vault.CreateAsync(Cancel);
+        await VaultCreation.CreateAsync(_folder.Open().Vault, Cancel);
         await _folder.SetAsync("a", "v");
         Assert.Equal("v", await _folder.GetAsync("a"));
     }
@@ -68,7 +69,7 @@ public sealed class AbsentVaultTests : IDisposable
         var manager = SecretsManager.Open(new SecretsOptions { Directory = project });
 
         Assert.DoesNotContain("chmod", (await Assert.ThrowsAsync<VaultOpenException>(async () => await manager.GetAsync("a", Cancel))).Remedy, StringComparison.Ordinal);
-        var error = await Assert.ThrowsAsync<SecretsException>(async () => await manager.Vault.CreateAsync(Cancel));
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await VaultCreation.CreateAsync(manager.Vault, Cancel));
 
         Assert.Contains("project/.secrets", error.Remedy, StringComparison.Ordinal);
         Assert.Equal(before, _folder.Photograph());
@@ -80,7 +81,7 @@ public sealed class AbsentVaultTests : IDisposable
         Directory.CreateDirectory(_folder.Vault, OwnerAll);
         await File.WriteAllTextAsync(Path.Combine(_folder.Vault, ".gitignore"), "mine", Cancel);
 
-        await _folder.Open().Vault.CreateAsync(Cancel);
+        await VaultCreation.CreateAsync(_folder.Open().Vault, Cancel);
 
         Assert.Equal("mine\n*\n", await File.ReadAllTextAsync(Path.Combine(_folder.Vault, ".gitignore"), Cancel));
     }
@@ -88,7 +89,7 @@ public sealed class AbsentVaultTests : IDisposable
     [Fact]
     public async Task A_secret_file_of_the_reserved_name_harms_nothing()
     {
-        await _folder.Open().Vault.CreateAsync(Cancel);
+        await VaultCreation.CreateAsync(_folder.Open().Vault, Cancel);
         await _folder.SetAsync("a", "v");
         Plaintext.WriteSecretFile(_folder, "$mallku", "\"x\"");
 
@@ -101,7 +102,7 @@ public sealed class AbsentVaultTests : IDisposable
     [Fact]
     public async Task Those_who_ask_a_broken_vault_at_once_are_answered_at_once()
     {
-        await _folder.Open().Vault.CreateAsync(Cancel);
+        await VaultCreation.CreateAsync(_folder.Open().Vault, Cancel);
         await File.WriteAllTextAsync(_folder.VaultFile, "damaged", Cancel);
         var manager = _folder.Open();
         var began = Stopwatch.GetTimestamp();

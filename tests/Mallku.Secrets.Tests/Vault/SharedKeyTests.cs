@@ -87,7 +87,7 @@ public sealed class SharedKeyTests : IDisposable
     private async Task<SecretsManager> CreateAsync(string name)
     {
         var manager = Open(name);
-        await manager.Vault.CreateAsync(Cancel);
+        await VaultCreation.CreateAsync(manager.Vault, Cancel);
         return manager;
     }
 

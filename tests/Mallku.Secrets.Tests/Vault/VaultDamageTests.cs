@@ -1,4 +1,5 @@
 using Mallku.Secrets.Crypto;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Tests.Vault;
 
@@ -97,7 +98,7 @@ public sealed class VaultDamageTests
         using var folder = await SmallVaultAsync();
         File.Delete(folder.KeyFile);
         Assert.Contains($"'{folder.KeyFile}' is gone", await Refusal.RequireAsync(folder), StringComparison.Ordinal);
-        var error = await Assert.ThrowsAsync<SecretsException>(async () => await folder.Open().Vault.CreateAsync(Cancel));
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await VaultCreation.CreateAsync(folder.Open().Vault, Cancel));
         Assert.Contains("already", error.Problem, StringComparison.Ordinal);
         Assert.False(File.Exists(folder.KeyFile));
     }
@@ -110,7 +111,7 @@ public sealed class VaultDamageTests
         await folder.SetAsync("b", "other");
         File.Delete(folder.VaultFile);
         Assert.Contains($"cp -p {folder.VaultFile}.previous {folder.VaultFile}", await Refusal.RequireAsync(folder), StringComparison.Ordinal);
-        await Assert.ThrowsAsync<SecretsException>(async () => await folder.Open().Vault.CreateAsync(Cancel));
+        await Assert.ThrowsAsync<SecretsException>(async () => await VaultCreation.CreateAsync(folder.Open().Vault, Cancel));
 
         File.Copy(folder.VaultFile + ".previous", folder.VaultFile);
         Assert.Equal(Refusal.Canary, await folder.GetAsync("a"));
