@@ -96,16 +96,22 @@ internal sealed class KeyRecoverVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var merged = await VaultKeys.RecoverAsync(invocation.OpenVault(), cancellationToken);
-        foreach (var name in merged)
+        var recovery = await VaultKeys.RecoverAsync(invocation.OpenVault(), cancellationToken);
+        foreach (var name in recovery.Names)
         {
             Notice.Done($"merged {SecretsException.Show(name)}");
         }
 
-        if (merged.Count == 0)
+        if (recovery.Names.Count == 0)
         {
             Notice.Done("nothing differed; the history is back");
         }
+
+        if (recovery.IsFromFormerFile)
+        {
+            Notice.Warn("what the last write before it changed may be missing: the former file is from before that; see mallku list");
+        }
+
 
         return ExitCode.Done;
     }

@@ -15,10 +15,9 @@ namespace Mallku.Secrets.Keys;
 /// </remarks>
 internal sealed class KeyStore
 {
-    private const int MostFormerKeys = 10;
+    private const int MostFormerKeys = 1000;
     private readonly SecretValue? _given;
     private readonly TimeProvider _clock;
-    private readonly bool _isShared;
 
     /// <param name="folder">The vault's folder.</param>
     /// <param name="file">The key's file where it is not in the folder.</param>
@@ -29,8 +28,8 @@ internal sealed class KeyStore
         Path = file ?? System.IO.Path.Combine(folder, ".encryption.key");
         _given = given;
         _clock = clock;
-        _isShared = !IsBeside(folder);
-        NextPath = _isShared ? $"{Path}.{Fingerprint(folder)}.next" : Path + ".next";
+        IsShared = !IsBeside(folder);
+        NextPath = IsShared ? $"{Path}.{Fingerprint(folder)}.next" : Path + ".next";
     }
 
     internal string Path { get; }
@@ -42,6 +41,9 @@ internal sealed class KeyStore
     /// <summary>Whether the key came from the caller, such as by MALLKU_ENCRYPTION_KEY, and so can't be replaced here.</summary>
     internal bool IsGiven => _given is not null;
 
+    /// <summary>Whether other vaults may use the file too, because it lies apart.</summary>
+    internal bool IsShared { get; }
+
     /// <summary>Whether the file lies in that folder.</summary>
     internal bool IsBeside(string folder) => System.IO.Path.GetDirectoryName(Path) == folder;
 
@@ -50,15 +52,27 @@ internal sealed class KeyStore
     internal DataKey? ReadCurrent() =>
         _given is null ? Read(Path).FirstOrDefault() : DataKey.Parse(_given.Bytes, "MALLKU_ENCRYPTION_KEY", _clock);
 
-    /// <summary>The key that an interrupted rotation was about to put in place, or null.</summary>
-    internal DataKey? ReadNext() => _given is null ? Read(NextPath).FirstOrDefault() : null;
+    /// <summary>
+    /// The keys that interrupted rotations were about to put in place, with their files: this vault's, and of a shared key
+    /// file those of other vaults, or of this one under another path.
+    /// </summary>
+    internal IEnumerable<(string Path, DataKey Key)> ReadNext()
+    {
+        foreach (var path in FindNextFiles())
+        {
+            if (Read(path).FirstOrDefault() is { } key)
+            {
+                yield return (path, key);
+            }
+        }
+    }
 
     /// <summary>The keys from before the last rotations, the newest first.</summary>
     internal IReadOnlyList<DataKey> ReadFormer() => _given is null ? Read(FormerPath, several: true) : [];
 
     /// <summary>The right to write key files, where other vaults may use them too; else their folder's lock is enough.</summary>
     internal async ValueTask<FolderLock?> LockAsync(TimeSpan patience, CancellationToken cancellationToken) =>
-        _isShared && !IsGiven ? await FolderLock.AcquireAsync(Path + ".lock", patience, TimeProvider.System, cancellationToken).ConfigureAwait(false) : null;
+        IsShared && !IsGiven ? await FolderLock.AcquireAsync(Path + ".lock", patience, TimeProvider.System, cancellationToken).ConfigureAwait(false) : null;
 
     /// <summary>Makes the first key.</summary>
     internal void Create()
@@ -86,7 +100,9 @@ internal sealed class KeyStore
     }
 
     /// <summary>The last steps, when the vault is encrypted under the next key.</summary>
-    internal void PromoteNext()
+    internal void PromoteNext() => Promote(NextPath);
+
+    private void Promote(string nextPath)
     {
         var formerKeys = ReadFormer();
         var content = SecretValue.Allocate((1 + MostFormerKeys) * (Crypto.Fernet.KeyLength + 1));
@@ -107,7 +123,7 @@ internal sealed class KeyStore
 
         FileReplacement.Overwrite(FormerPath, content.AsSpan(0, length));
         CryptographicOperations.ZeroMemory(content);
-        FileReplacement.Rename(NextPath, Path);
+        FileReplacement.Rename(nextPath, Path);
     }
 
     /// <summary>Whether a rotation or a write of a key was cut off.</summary>
@@ -121,19 +137,31 @@ internal sealed class KeyStore
     internal bool HasFormer => !IsGiven && File.Exists(FormerPath);
 
     /// <summary>Finishes a rotation that was cut off when the vault was under the next key already, and else takes it back.</summary>
-    internal void Settle(bool isUnderNextKey)
+    /// <param name="nextPath">The file of the next key that the vault is under, or null.</param>
+    internal void Settle(string? nextPath)
     {
         FileReplacement.RemoveTemporary(NextPath);
         FileReplacement.RemoveTemporary(FormerPath);
         FileReplacement.RemoveTemporary(Path);
-        if (isUnderNextKey)
+        if (nextPath is not null)
         {
-            PromoteNext();
+            Promote(nextPath);
         }
         else
         {
             FileReplacement.Remove(NextPath);
         }
+    }
+
+    private IEnumerable<string> FindNextFiles()
+    {
+        if (IsGiven)
+        {
+            return [];
+        }
+
+        var folder = System.IO.Path.GetDirectoryName(Path)!;
+        return IsShared && Directory.Exists(folder) ? Directory.EnumerateFiles(folder, System.IO.Path.GetFileName(Path) + ".*.next") : [NextPath];
     }
 
     private DataKey[] Read(string path, bool several = false)
@@ -157,9 +185,13 @@ internal sealed class KeyStore
     private DataKey[] ParseLines(byte[] bytes, string path)
     {
         var keys = new List<DataKey>();
-        foreach (var line in bytes.AsSpan().Trim(" \t\r\n"u8).Split((byte)'\n'))
+        ReadOnlySpan<byte> text = bytes;
+        foreach (var line in text.Split((byte)'\n'))
         {
-            keys.Add(DataKey.Parse(bytes.AsSpan().Trim(" \t\r\n"u8)[line], $"'{path}'", _clock));
+            if (!text[line].Trim(" \t\r"u8).IsEmpty)
+            {
+                keys.Add(DataKey.Parse(text[line], $"'{path}'", _clock));
+            }
         }
 
         return [.. keys];

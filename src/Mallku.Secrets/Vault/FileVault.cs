@@ -170,11 +170,6 @@ internal sealed class FileVault(VaultSettings settings)
                 throw NoVault();
             }
 
-            if (_folder.IsOlderThanFormer(opened.Document))
-            {
-                throw VaultFolder.WrittenOver(settings);
-            }
-
             await SettleInterruptedAsync(opened, cancellationToken).ConfigureAwait(false);
             return (folderLock, opened);
         }
@@ -205,14 +200,41 @@ internal sealed class FileVault(VaultSettings settings)
     }
 
     /// <summary>
-    /// The same, and as the former file too: what another program wrote in place is not kept there, and what the former
-    /// file held is in its place until the new one is.
+    /// What another program began, with the reserved member; null where the file has that. It is written before the first
+    /// change, so that the former file too tells what that program may later write over.
+    /// </summary>
+    internal PlaintextWriter? ComposeUnrecorded(OpenedVault opened)
+    {
+        try
+        {
+            return opened.Document.HasHistory ? null : Compose(opened.Document);
+        }
+        catch (SecretsException)
+        {
+            // a value is too deep or the vault too large: the change itself may be what mends it, or fails for it
+            return null;
+        }
+    }
+
+    /// <summary>Writes what <see cref="ComposeUnrecorded"/> has made; durable when it returns.</summary>
+    internal void Record(PlaintextWriter? unrecorded, DataKey key)
+    {
+        if (unrecorded is not null)
+        {
+            Replace(unrecorded, key);
+        }
+    }
+
+    /// <summary>
+    /// Writes the document as the vault and as its former file. What another program wrote in place is not kept, and what
+    /// the former file held is in its place until the new vault is.
     /// </summary>
     internal void ReplaceBoth(VaultDocument document, DataKey key)
     {
-        using var plaintext = Compose(document);
-        FileReplacement.Overwrite(settings.VaultFile, key.Fernet.Encrypt(plaintext.Written));
-        FileReplacement.Copy(settings.VaultFile, settings.FormerVaultFile);
+        using var former = Compose(document);
+        using var current = Compose(document);
+        FileReplacement.Overwrite(settings.VaultFile, key.Fernet.Encrypt(current.Written));
+        FileReplacement.Overwrite(settings.FormerVaultFile, key.Fernet.Encrypt(former.Written));
     }
 
     /// <summary>Writes a plaintext that was composed, under a key; durable when it returns.</summary>
@@ -268,10 +290,13 @@ internal sealed class FileVault(VaultSettings settings)
         using (folderLock)
         using (opened.Document)
         {
+            using var unchanged = ComposeUnrecorded(opened);
             var result = change(opened);
+            using var changed = Compose(opened.Document);
             try
             {
-                Replace(opened.Document, opened.Key!);
+                Record(unchanged, opened.Key!);
+                Replace(changed, opened.Key!);
                 opened.RemoveAbsorbed();
             }
             finally
@@ -314,7 +339,7 @@ internal sealed class FileVault(VaultSettings settings)
         if (keys.HasLeftovers)
         {
             using var keyLock = await keys.LockAsync(settings.Patience, cancellationToken).ConfigureAwait(false);
-            keys.Settle(isUnderNextKey: opened.IsUnderNextKey);
+            keys.Settle(opened.NextKeyPath);
         }
 
         foreach (var file in opened.SecretFiles)

@@ -13,8 +13,8 @@ internal sealed class OpenedVault
     /// <summary>Null where the folder has no key yet.</summary>
     internal required DataKey? Key { get; init; }
 
-    /// <summary>Whether the vault is encrypted under the key that an interrupted rotation did not put in place.</summary>
-    internal bool IsUnderNextKey { get; init; }
+    /// <summary>The file of the key that an interrupted rotation did not put in place, where the vault is under that.</summary>
+    internal string? NextKeyPath { get; init; }
 
     internal IReadOnlyList<SecretFile> SecretFiles { get; init; } = [];
 

@@ -65,7 +65,7 @@ internal sealed class VaultFolder(VaultSettings settings)
         using var former = TryOpen(token, AllKeys(), settings.FormerVaultFile);
 
         // to put the former file back is a person's way to take back a write
-        return former is { HasHistory: true } && document.Generation <= former.Generation
+        return document.HasHistory && former is { HasHistory: true } && document.Generation <= former.Generation
             && !(PrivateFile.Read(settings.VaultFile, out _) is { } current && current.AsSpan().SequenceEqual(token));
     }
 
@@ -129,7 +129,16 @@ internal sealed class VaultFolder(VaultSettings settings)
             return (null, ExplainFailure(token));
         }
 
-        RequireHistory(opened);
+        if (IsBegunAfresh(opened.Document, token))
+        {
+            return (null, StartedAfresh($"another program has started '{settings.VaultFile}' afresh"));
+        }
+
+        if (IsOlderThanFormer(opened.Document))
+        {
+            return (null, WrittenOver(settings));
+        }
+
         return AddSecretFiles(opened, now);
     }
 
@@ -140,14 +149,17 @@ internal sealed class VaultFolder(VaultSettings settings)
             return new OpenedVault { Document = document, Key = key, Watch = watch };
         }
 
-        if (_keys.ReadNext() is { } next && TryOpen(token, [next], settings.VaultFile) is { } rotated)
+        foreach (var (path, next) in _keys.ReadNext())
         {
-            return new OpenedVault { Document = rotated, Key = next, IsUnderNextKey = true, Watch = watch };
+            if (TryOpen(token, [next], settings.VaultFile) is { } rotated)
+            {
+                return new OpenedVault { Document = rotated, Key = next, NextKeyPath = path, Watch = watch };
+            }
         }
 
         // Another vault that shares the key file has rotated it. What is newer than the former file is whole, and the next
         // write brings it under the new key; anything older was written by somebody who still holds the former key.
-        return TryOpen(token, _keys.ReadFormer(), settings.VaultFile) is { HasHistory: true } shared && !IsOlderThanFormer(shared)
+        return _keys.IsShared && TryOpen(token, _keys.ReadFormer(), settings.VaultFile) is { } shared && IsWhole(shared, token)
             ? new OpenedVault { Document = shared, Key = key, Watch = watch }
             : null;
     }
@@ -194,16 +206,14 @@ internal sealed class VaultFolder(VaultSettings settings)
             return null;
         }
 
-        if (key is null)
+        // whoever writes here makes the lock first
+        if (Posix.TryStat(settings.LockFile, out _))
         {
-            return settings.IsDirectoryNamed
-                ? new VaultOpenException($"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}")
-                : null;
+            return new VaultOpenException($"'{settings.VaultFile}' is gone", $"put a backup in its place, or begin anew: {settings.InitCommand}");
         }
 
-        // whoever writes here makes the lock first
-        return Posix.TryStat(settings.LockFile, out _)
-            ? new VaultOpenException($"'{settings.VaultFile}' is gone", $"put a backup in its place, or begin anew: {settings.InitCommand}")
+        return key is null && settings.IsDirectoryNamed
+            ? new VaultOpenException($"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}")
             : null;
     }
 
@@ -213,19 +223,18 @@ internal sealed class VaultFolder(VaultSettings settings)
     {
         var keys = new List<DataKey>();
         keys.AddRange(_keys.ReadCurrent() is { } current ? [current] : []);
-        keys.AddRange(_keys.ReadNext() is { } next ? [next] : []);
+        keys.AddRange(_keys.ReadNext().Select(next => next.Key));
         keys.AddRange(_keys.ReadFormer());
         return keys;
     }
 
-    // Python starts afresh when it can't decrypt; what it then writes opens, and everything else would seem to be gone
-    private void RequireHistory(OpenedVault opened)
-    {
-        if (!opened.Document.HasHistory && TryOpenWithAnyKey(settings.FormerVaultFile) is { HasHistory: true })
-        {
-            throw StartedAfresh($"another program has started '{settings.VaultFile}' afresh");
-        }
-    }
+    private bool IsWhole(VaultDocument document, ReadOnlySpan<byte> token) =>
+        document.HasHistory ? !IsOlderThanFormer(document) : !IsBegunAfresh(document, token);
+
+    // Only our writes make a former file, and they leave the reserved member in the vault. Python starts afresh when it
+    // can't decrypt; what it then writes opens, and everything else would seem to be gone.
+    private bool IsBegunAfresh(VaultDocument document, ReadOnlySpan<byte> token) =>
+        !document.HasHistory && PrivateFile.Read(settings.FormerVaultFile, out _) is { } former && !token.SequenceEqual(former);
 
     private VaultOpenException ExplainFailure(ReadOnlySpan<byte> token)
     {
@@ -275,7 +284,7 @@ internal sealed class VaultFolder(VaultSettings settings)
             {
                 Document = opened.Document,
                 Key = opened.Key,
-                IsUnderNextKey = opened.IsUnderNextKey,
+                NextKeyPath = opened.NextKeyPath,
                 Watch = opened.Watch,
                 SecretFiles = files,
             }, failure);
@@ -294,11 +303,13 @@ internal sealed class VaultFolder(VaultSettings settings)
 
             if (opened.Key is not { } key || !TryDecrypt(token, key, out var value, out var written))
             {
-                isTakenIn = IsTakenIn(opened, name, token);
+                isTakenIn = IsTakenIn(opened, name, token, out var isUnderFormerKey);
                 return isTakenIn
                     ? null
-                    : new VaultOpenException(
-                        $"'{path}' does not open: it was written with another key, or is damaged", "put the right file there, or move it away");
+                    : isUnderFormerKey
+                        ? new VaultOpenException($"'{path}' was written with the key from before a rotation", "end the program that writes it, then take it over: mallku key recover")
+                        : new VaultOpenException(
+                            $"'{path}' does not open: it was written with another key, or is damaged", "put the right file there, or move it away");
             }
 
             var trimmed = opened.Document.Own(ToToken(value.Span));
@@ -323,22 +334,47 @@ internal sealed class VaultFolder(VaultSettings settings)
 
     // A rotation that was cut off before it removed the file left it under the key from before. A value that the vault
     // has as the current one can be believed whatever key it is under; any other is not.
-    private bool IsTakenIn(OpenedVault opened, string name, ReadOnlySpan<byte> token)
+    private bool IsTakenIn(OpenedVault opened, string name, ReadOnlySpan<byte> token, out bool isUnderFormerKey)
     {
-        if (opened.Document.Find(name)?.Current?.Value is not { } current)
+        isUnderFormerKey = false;
+        if (DecryptWithAnyKey(token) is not { } value)
         {
             return false;
         }
 
+        isUnderFormerKey = true;
+        return opened.Document.Find(name)?.Current?.Value is { } current && JsonToken.AreSame(current, opened.Document.Own(ToToken(value.Span)));
+    }
+
+    /// <summary>Brings <c>.secret</c> files that a former key alone opens under the current one, and returns their names.</summary>
+    /// <exception cref="SecretsException">One could not be written.</exception>
+    internal IReadOnlyList<string> TakeOverSecretFiles(OpenedVault opened)
+    {
+        var names = new List<string>();
+        foreach (var file in opened.SecretFiles)
+        {
+            if (file.Error is not null && PrivateFile.Read(file.Path, out _) is { } token && DecryptWithAnyKey(token) is { } value)
+            {
+                FileReplacement.Overwrite(file.Path, opened.Key!.Fernet.Encrypt(value.Span));
+                CryptographicOperations.ZeroMemory(value.Span);
+                names.Add(file.Name);
+            }
+        }
+
+        return names;
+    }
+
+    private Memory<byte>? DecryptWithAnyKey(ReadOnlySpan<byte> token)
+    {
         foreach (var key in AllKeys())
         {
             if (TryDecrypt(token, key, out var value, out _))
             {
-                return JsonToken.AreSame(current, opened.Document.Own(ToToken(value.Span)));
+                return value;
             }
         }
 
-        return false;
+        return null;
     }
 
     private static byte[] ToToken(Span<byte> plaintext)

@@ -133,7 +133,7 @@ internal sealed class VaultInspection(VaultSettings settings)
                     : $"the key from before the last rotation is kept in '{keys.FormerPath}'",
                 isNeeded
                     ? "keep it; the next write of the vault makes it unnecessary"
-                    : $"when no program uses it any more: rm {PrivateFile.ShellQuote(keys.FormerPath)}");
+                    : $"when no program{(keys.IsShared ? ", and no other vault with this key file," : "")} uses it any more: rm {PrivateFile.ShellQuote(keys.FormerPath)}");
         }
     }
 
@@ -150,7 +150,7 @@ internal sealed class VaultInspection(VaultSettings settings)
                 FindingLevel.Warning,
                 "key-place",
                 "the key lies beside the data: who copies the folder has both",
-                "move it and name its place by MALLKU_KEY_FILE");
+                "move it, and what lies beside it under its name, and name its place by MALLKU_KEY_FILE");
         }
         else
         {
@@ -174,13 +174,6 @@ internal sealed class VaultInspection(VaultSettings settings)
         if (opened.Key is null)
         {
             Add(FindingLevel.Error, "vault", $"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
-            return;
-        }
-
-        if (_folder.IsOlderThanFormer(opened.Document))
-        {
-            var error = VaultFolder.WrittenOver(settings);
-            Add(FindingLevel.Error, "vault", error.Problem, error.Remedy);
             return;
         }
 

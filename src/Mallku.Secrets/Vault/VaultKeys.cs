@@ -9,6 +9,11 @@ namespace Mallku.Secrets.Vault;
 /// <param name="Absorbed">Names of the <c>.secret</c> files that were taken into the vault and then removed.</param>
 internal sealed record KeyRotation(string KeyFile, string FormerKeyFile, int Secrets, IReadOnlyList<string> Absorbed);
 
+/// <summary>What a recovery took over from another program.</summary>
+/// <param name="Names">The secrets whose values came from it.</param>
+/// <param name="IsFromFormerFile">Whether the rest came from the former file, which is from before the last write.</param>
+internal sealed record KeyRecovery(IReadOnlyList<string> Names, bool IsFromFormerFile);
+
 /// <summary>Where the data key is and whether it fits.</summary>
 /// <param name="Origin"><c>file</c> or <c>environment</c>.</param>
 /// <param name="Path">The file, or null.</param>
@@ -59,11 +64,13 @@ internal static class VaultKeys
             }
 
             using var keyLock = await keys.LockAsync(vault.Settings.Patience, cancellationToken).ConfigureAwait(false);
+            using var unchanged = vault.ComposeUnrecorded(opened);
             using var plaintext = vault.Compose(opened.Document);
             var next = keys.PrepareNext();
             try
             {
                 // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
+                vault.Record(unchanged, opened.Key!);
                 vault.Replace(plaintext, next);
                 Promote(keys);
                 opened.RemoveAbsorbed();
@@ -97,16 +104,17 @@ internal static class VaultKeys
     /// Merges what another program wrote, with a former key, starting afresh or over a newer state, into the former vault
     /// file: its values count as outside changes, and what it does not have is kept.
     /// </summary>
-    /// <returns>The names whose values came from the other program.</returns>
     /// <exception cref="SecretsException">There is nothing to merge, or no key opens one of the files.</exception>
-    internal static async ValueTask<IReadOnlyList<string>> RecoverAsync(FileVault vault, CancellationToken cancellationToken)
+    internal static async ValueTask<KeyRecovery> RecoverAsync(FileVault vault, CancellationToken cancellationToken)
     {
         var settings = vault.Settings;
         using var folderLock = await vault.LockAsync(cancellationToken).ConfigureAwait(false);
         var folder = new VaultFolder(settings);
-        if (!await NeedsRecoveryAsync(folder, cancellationToken).ConfigureAwait(false))
+        if (await TryOpenAsync(folder, cancellationToken).ConfigureAwait(false) is { } opened)
         {
-            throw new SecretsException("there is nothing to merge: the vault opens", "go on as usual");
+            var names = folder.TakeOverSecretFiles(opened);
+            vault.Forget();
+            return names.Count > 0 ? new KeyRecovery(names, IsFromFormerFile: false) : throw new SecretsException("there is nothing to merge: the vault opens", "go on as usual");
         }
 
         var current = settings.Keys.ReadCurrent()
@@ -117,16 +125,22 @@ internal static class VaultKeys
         if (whole is not { HasHistory: true })
         {
             throw new VaultOpenException(
-                $"the former file '{settings.FormerVaultFile}' does not open, so there is nothing to merge with",
-                "put a backup of it in its place");
+                $"no key that is there opens the former file '{settings.FormerVaultFile}', so there is nothing to merge with",
+                "name the key file that it was written with by MALLKU_KEY_FILE, with its former keys beside it in FILE.previous, or put a backup in its place");
         }
 
         try
         {
+            // the write that was written over may have used a number of each
+            foreach (var record in whole.Secrets.Values)
+            {
+                record.Next++;
+            }
+
             var merged = Merge(outside, whole, current);
             whole.Generation = Math.Max(whole.Generation, outside.Generation);
             vault.ReplaceBoth(whole, current);
-            return merged;
+            return new KeyRecovery(merged, IsFromFormerFile: true);
         }
         finally
         {
@@ -157,16 +171,15 @@ internal static class VaultKeys
         return merged;
     }
 
-    private static async ValueTask<bool> NeedsRecoveryAsync(VaultFolder folder, CancellationToken cancellationToken)
+    private static async ValueTask<OpenedVault?> TryOpenAsync(VaultFolder folder, CancellationToken cancellationToken)
     {
         try
         {
-            var opened = await folder.OpenAsync(isBeginning: false, cancellationToken).ConfigureAwait(false);
-            return folder.IsOlderThanFormer(opened.Document);
+            return await folder.OpenAsync(isBeginning: false, cancellationToken).ConfigureAwait(false);
         }
         catch (VaultOpenException)
         {
-            return true;
+            return null;
         }
     }
 
@@ -195,7 +208,7 @@ internal static class VaultKeys
             problem is null,
             created,
             keys.HasFormer,
-            keys.IsRotating || opened is { IsUnderNextKey: true },
+            keys.IsRotating || opened is { NextKeyPath: not null },
             problem);
     }
 }

@@ -370,5 +370,7 @@ internal sealed class VaultReader
 
     private static VaultOpenException Damaged(string path, string what) => new(
         $"the vault '{path}' opens and {what}",
-        $"put the former file, '{path}{Files.FileReplacement.FormerSuffix}', or a backup in its place");
+        path.EndsWith(Files.FileReplacement.FormerSuffix, StringComparison.Ordinal)
+            ? "put a backup in its place, or remove it"
+            : $"put the former file, '{path}{Files.FileReplacement.FormerSuffix}', or a backup in its place");
 }

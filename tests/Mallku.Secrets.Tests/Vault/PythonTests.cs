@@ -349,14 +349,15 @@ public sealed class PythonTests
 
         await AssertRefusedUntilRecoveredAsync(folder);
 
-        Assert.Equal(["a", "p"], [.. (await VaultKeys.RecoverAsync(folder.Open().Vault, Cancel)).Order(StringComparer.Ordinal)]);
+        Assert.Equal(["a", "p"], [.. (await VaultKeys.RecoverAsync(folder.Open().Vault, Cancel)).Names.Order(StringComparer.Ordinal)]);
         Assert.Equal("a2", await folder.GetAsync("a"));
         Assert.Equal("b2", await folder.GetAsync("b"));
         Assert.Equal("c1", await folder.GetAsync("c"));
         Assert.Equal("p1", await folder.GetAsync("p"));
         // that it is not in the outside file is no removal
         Assert.Equal("d1", await folder.GetAsync("dropped"));
-        Assert.Equal([(2, SecretVersionState.Current, "external"), (1, SecretVersionState.Previous, "set")], await HistoryAsync(folder, "a"));
+        // the number that the write before it may have used is left out
+        Assert.Equal([(3, SecretVersionState.Current, "external"), (1, SecretVersionState.Previous, "set")], await HistoryAsync(folder, "a"));
         Assert.Equal([(2, SecretVersionState.Current, "set"), (1, SecretVersionState.Previous, "set")], await HistoryAsync(folder, "b"));
         Assert.Contains("\"p\": \"p1\"", PythonProgram.Read(folder.Vault), StringComparison.Ordinal);
     }
@@ -372,7 +373,7 @@ public sealed class PythonTests
 
         await AssertRefusedUntilRecoveredAsync(folder);
 
-        Assert.Equal(["x"], await VaultKeys.RecoverAsync(folder.Open().Vault, Cancel));
+        Assert.Equal(["x"], (await VaultKeys.RecoverAsync(folder.Open().Vault, Cancel)).Names);
         Assert.Equal("y", await folder.GetAsync("x"));
         Assert.Equal("a2", await folder.GetAsync("a"));
         Assert.Equal([(2, SecretVersionState.Current, "set"), (1, SecretVersionState.Previous, "set")], await HistoryAsync(folder, "a"));

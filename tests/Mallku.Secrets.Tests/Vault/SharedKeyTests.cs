@@ -30,6 +30,25 @@ public sealed class SharedKeyTests : IDisposable
     }
 
     [Fact]
+    public async Task Many_rotations_for_one_vault_leave_one_that_Python_began_open()
+    {
+        var one = await CreateAsync("one");
+        await SetAsync(one, "a", "of one");
+        Directory.CreateDirectory(Path.Combine(_folder.Path, "python"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        File.Copy(KeyFile, Path.Combine(_folder.Path, "python", ".encryption.key"));
+        PythonProgram.Write(Path.Combine(_folder.Path, "python"), """{"a": "of Python"}""");
+        File.Delete(Path.Combine(_folder.Path, "python", ".encryption.key"));
+        for (var i = 0; i < 15; i++)
+        {
+            await VaultKeys.RotateAsync(one.Vault, Cancel);
+        }
+
+        Assert.Equal("of Python", await GetAsync("python"));
+        await SetAsync(Open("python"), "b", "more");
+        Assert.Equal("of Python", await GetAsync("python"));
+    }
+
+    [Fact]
     public async Task A_write_to_one_vault_leaves_the_interrupted_rotation_of_another_alone()
     {
         var (one, other) = (await CreateAsync("one"), await CreateAsync("other"));
