@@ -55,14 +55,16 @@ internal sealed class VaultFolder(VaultSettings settings)
         PrivateFile.Read(path, out _) is { } token ? TryOpen(token, AllKeys(), path) : null;
 
     /// <summary>Whether the file holds a state before the one that it replaced: somebody wrote what he remembered.</summary>
-    internal bool IsOlderThanFormer(VaultDocument document)
+    /// <param name="document">What the file holds.</param>
+    /// <param name="key">The key that opened it, which most often opens the former file too.</param>
+    private bool IsOlderThanFormer(VaultDocument document, DataKey key)
     {
         if (PrivateFile.Read(settings.FormerVaultFile, out _) is not { } token)
         {
             return false;
         }
 
-        using var former = TryOpen(token, AllKeys(), settings.FormerVaultFile);
+        using var former = TryOpen(token, [key], settings.FormerVaultFile) ?? TryOpen(token, AllKeys(), settings.FormerVaultFile);
 
         // to put the former file back is a person's way to take back a write
         return document.HasHistory && former is { HasHistory: true } && document.Generation <= former.Generation
@@ -134,7 +136,7 @@ internal sealed class VaultFolder(VaultSettings settings)
             return (null, StartedAfresh($"another program has started '{settings.VaultFile}' afresh"));
         }
 
-        if (IsOlderThanFormer(opened.Document))
+        if (IsOlderThanFormer(opened.Document, key))
         {
             return (null, WrittenOver(settings));
         }
@@ -159,7 +161,7 @@ internal sealed class VaultFolder(VaultSettings settings)
 
         // Another vault that shares the key file has rotated it. What is newer than the former file is whole, and the next
         // write brings it under the new key; anything older was written by somebody who still holds the former key.
-        return _keys.IsShared && TryOpen(token, _keys.ReadFormer(), settings.VaultFile) is { } shared && IsWhole(shared, token)
+        return _keys.IsShared && TryOpen(token, _keys.ReadFormer(), settings.VaultFile) is { } shared && IsWhole(shared, key, token)
             ? new OpenedVault { Document = shared, Key = key, Watch = watch }
             : null;
     }
@@ -228,8 +230,8 @@ internal sealed class VaultFolder(VaultSettings settings)
         return keys;
     }
 
-    private bool IsWhole(VaultDocument document, ReadOnlySpan<byte> token) =>
-        document.HasHistory ? !IsOlderThanFormer(document) : !IsBegunAfresh(document, token);
+    private bool IsWhole(VaultDocument document, DataKey key, ReadOnlySpan<byte> token) =>
+        document.HasHistory ? !IsOlderThanFormer(document, key) : !IsBegunAfresh(document, token);
 
     // Only our writes make a former file, and they leave the reserved member in the vault. Python starts afresh when it
     // can't decrypt; what it then writes opens, and everything else would seem to be gone.
