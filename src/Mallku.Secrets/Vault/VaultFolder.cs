@@ -106,7 +106,7 @@ internal sealed class VaultFolder(VaultSettings settings)
 
         RequireVaultFolder(folder);
         watch.Note(settings.VaultFile, now);
-        var token = PrivateFile.Read(settings.VaultFile, out _);
+        var token = PrivateFile.Read(settings.VaultFile, out var facts);
         var key = _keys.ReadCurrent();
         if (token is null)
         {
@@ -131,12 +131,13 @@ internal sealed class VaultFolder(VaultSettings settings)
             return (null, ExplainFailure(token));
         }
 
-        if (IsBegunAfresh(opened.Document, token))
+        // when a writer has replaced the file meanwhile, the former file says nothing about what was read before
+        if (IsBegunAfresh(opened.Document, token) && IsStill(facts))
         {
             return (null, StartedAfresh($"another program has started '{settings.VaultFile}' afresh"));
         }
 
-        if (IsOlderThanFormer(opened.Document, key))
+        if (IsOlderThanFormer(opened.Document, key) && IsStill(facts))
         {
             return (null, WrittenOver(settings));
         }
@@ -229,6 +230,8 @@ internal sealed class VaultFolder(VaultSettings settings)
         keys.AddRange(_keys.ReadFormer());
         return keys;
     }
+
+    private bool IsStill(in FileFacts facts) => Posix.TryStat(settings.VaultFile, out var now) && now == facts;
 
     private bool IsWhole(VaultDocument document, DataKey key, ReadOnlySpan<byte> token) =>
         document.HasHistory ? !IsOlderThanFormer(document, key) : !IsBegunAfresh(document, token);

@@ -121,16 +121,23 @@ internal static class VaultKeys
             ?? throw new VaultOpenException($"the key '{settings.Keys.Path}' is gone", "put the key file back");
         using var outside = folder.TryOpenWithAnyKey(settings.VaultFile)
             ?? throw new VaultOpenException($"no key that is there opens '{settings.VaultFile}'", $"put {settings.DescribeBackup()} in its place");
-        using var whole = folder.TryOpenWithAnyKey(settings.FormerVaultFile);
-        if (whole is not { HasHistory: true })
+        using var whole = FindNewestFormer(folder, settings);
+        if (whole is null && File.Exists(settings.FormerVaultFile))
         {
             throw new VaultOpenException(
                 $"no key that is there opens the former file '{settings.FormerVaultFile}', so there is nothing to merge with",
-                "name the key file that it was written with by MALLKU_KEY_FILE, with its former keys beside it in FILE.previous, or put a backup in its place");
+                "name the key file that it was written with by MALLKU_KEY_FILE (and unset MALLKU_ENCRYPTION_KEY), with its former keys beside it in FILE.previous, or put a backup in its place");
         }
 
         try
         {
+            if (whole is null)
+            {
+                // there is no other state: what a former key opens is all there is
+                vault.ReplaceBoth(outside, current);
+                return new KeyRecovery([.. outside.Existing.Select(record => record.Name)], IsFromFormerFile: false);
+            }
+
             // the write that was written over may have used a number of each
             foreach (var record in whole.Secrets.Values)
             {
@@ -146,6 +153,14 @@ internal static class VaultKeys
         {
             vault.Forget();
         }
+    }
+
+    // a kill in the middle of a replace leaves the state before it, or the new one, under the temporary name
+    private static VaultDocument? FindNewestFormer(VaultFolder folder, VaultSettings settings)
+    {
+        var former = folder.TryOpenWithAnyKey(settings.FormerVaultFile);
+        var temporary = folder.TryOpenWithAnyKey(settings.VaultFile + Files.FileReplacement.TemporarySuffix);
+        return temporary is { HasHistory: true } && temporary.Generation > (former?.Generation ?? -1) ? temporary : former;
     }
 
     private static List<string> Merge(VaultDocument outside, VaultDocument whole, DataKey key)
