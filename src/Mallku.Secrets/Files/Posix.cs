@@ -10,7 +10,6 @@ internal static partial class Posix
 {
     internal const int NoEntry = 2, Interrupted = 4, AccessDenied = 13, Exists = 17, NotDirectory = 20, NoSpace = 28, ReadOnly = 30;
     internal static readonly int WouldBlock = OperatingSystem.IsMacOS() ? 35 : 11;
-    internal static readonly int TooManyLinks = OperatingSystem.IsMacOS() ? 62 : 40;
     internal static readonly int NotSupported = OperatingSystem.IsMacOS() ? 45 : 95;
     internal static readonly int QuotaExceeded = OperatingSystem.IsMacOS() ? 69 : 122;
     internal static readonly int NoLocks = OperatingSystem.IsMacOS() ? 77 : 37;

@@ -57,18 +57,19 @@ internal sealed class VaultFolder(VaultSettings settings)
     /// <summary>Whether the file holds a state before the one that it replaced: somebody wrote what he remembered.</summary>
     /// <param name="document">What the file holds.</param>
     /// <param name="key">The key that opened it, which most often opens the former file too.</param>
-    private bool IsOlderThanFormer(VaultDocument document, DataKey key)
+    /// <param name="token">The file.</param>
+    private bool IsOlderThanFormer(VaultDocument document, DataKey key, ReadOnlySpan<byte> token)
     {
-        if (PrivateFile.Read(settings.FormerVaultFile, out _) is not { } token)
+        if (PrivateFile.Read(settings.FormerVaultFile, out _) is not { } formerToken)
         {
             return false;
         }
 
-        using var former = TryOpen(token, [key], settings.FormerVaultFile) ?? TryOpen(token, AllKeys(), settings.FormerVaultFile);
+        using var former = TryOpen(formerToken, [key], settings.FormerVaultFile) ?? TryOpen(formerToken, AllKeys(), settings.FormerVaultFile);
 
         // to put the former file back is a person's way to take back a write
         return document.HasHistory && former is { HasHistory: true } && document.Generation <= former.Generation
-            && !(PrivateFile.Read(settings.VaultFile, out _) is { } current && current.AsSpan().SequenceEqual(token));
+            && !token.SequenceEqual(formerToken);
     }
 
     /// <summary>Whether the file from before the last write opens with a former key alone.</summary>
@@ -137,7 +138,7 @@ internal sealed class VaultFolder(VaultSettings settings)
             return (null, StartedAfresh($"another program has started '{settings.VaultFile}' afresh"));
         }
 
-        if (IsOlderThanFormer(opened.Document, key) && IsStill(facts))
+        if (IsOlderThanFormer(opened.Document, key, token) && IsStill(facts))
         {
             return (null, WrittenOver(settings));
         }
@@ -234,7 +235,7 @@ internal sealed class VaultFolder(VaultSettings settings)
     private bool IsStill(in FileFacts facts) => Posix.TryStat(settings.VaultFile, out var now) && now == facts;
 
     private bool IsWhole(VaultDocument document, DataKey key, ReadOnlySpan<byte> token) =>
-        document.HasHistory ? !IsOlderThanFormer(document, key) : !IsBegunAfresh(document, token);
+        document.HasHistory ? !IsOlderThanFormer(document, key, token) : !IsBegunAfresh(document, token);
 
     // Only our writes make a former file, and they leave the reserved member in the vault. Python starts afresh when it
     // can't decrypt; what it then writes opens, and everything else would seem to be gone.
@@ -259,10 +260,10 @@ internal sealed class VaultFolder(VaultSettings settings)
             $"check the key; if it is right, put {settings.DescribeBackup()} in its place");
     }
 
-    internal static VaultOpenException StartedAfresh(string what) => new(
+    private static VaultOpenException StartedAfresh(string what) => new(
         what, "end that program, then merge what it wrote with the former file: mallku key recover");
 
-    internal static VaultOpenException WrittenOver(VaultSettings settings) => new(
+    private static VaultOpenException WrittenOver(VaultSettings settings) => new(
         $"another program has written an older state over '{settings.VaultFile}'",
         $"end that program, then merge it: mallku key recover (or, where you put it there yourself: rm {PrivateFile.ShellQuote(settings.FormerVaultFile)})");
 
