@@ -102,7 +102,12 @@ internal sealed class KeyRecoverVerb : Verb
             Notice.Done($"merged {SecretsException.Show(name)}");
         }
 
-        if (recovery.Names.Count == 0)
+        foreach (var name in recovery.Kept)
+        {
+            Notice.Done($"kept {SecretsException.Show(name)}, which that program had removed");
+        }
+
+        if (recovery.Names.Count == 0 && recovery.Kept.Count == 0)
         {
             Notice.Done("nothing differed; the history is back");
         }
@@ -111,7 +116,6 @@ internal sealed class KeyRecoverVerb : Verb
         {
             Notice.Warn("what the last write before it changed may be missing: the former file is from before that; see mallku list");
         }
-
 
         return ExitCode.Done;
     }

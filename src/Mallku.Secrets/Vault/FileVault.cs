@@ -200,14 +200,15 @@ internal sealed class FileVault(VaultSettings settings)
     }
 
     /// <summary>
-    /// What another program began, with the reserved member; null where the file has that. It is written before the first
-    /// change, so that the former file too tells what that program may later write over.
+    /// What is there, unchanged, as a state of its own; null where the former file is the state before it already. Written
+    /// before a change to what another program began, or to a state that somebody put back: so the former file tells
+    /// whatever that program may later write over, and no state that was lost has its generation.
     /// </summary>
     internal PlaintextWriter? ComposeUnrecorded(OpenedVault opened)
     {
         try
         {
-            return opened.Document.HasHistory ? null : Compose(opened.Document);
+            return opened.Document.HasHistory && HasOtherFormer() ? null : Compose(opened.Document);
         }
         catch (SecretsException)
         {
@@ -279,6 +280,9 @@ internal sealed class FileVault(VaultSettings settings)
             $"a value in {Describe()} is nested too deep to be kept with its versions; nothing was changed",
             "remove it, or write it with fewer levels by the program that wrote it");
     }
+
+    private bool HasOtherFormer() =>
+        PrivateFile.Read(settings.FormerVaultFile, out _) is { } former && !former.AsSpan().SequenceEqual(PrivateFile.Read(settings.VaultFile, out _));
 
     // null when somebody changed the folder, or asked for a fresh look, since that look began
     private OpenedVault? FindOpened() =>

@@ -23,6 +23,16 @@ internal sealed class OpenedVault
     /// <summary>The names by what loose matching compares; made when it is first asked for.</summary>
     internal Dictionary<string, List<string>> LooseNames => LazyInitializer.EnsureInitialized(ref _looseNames, () => VaultMatch.Index(Document, SecretFiles))!;
 
+    /// <summary>The same with the <c>.secret</c> files that were added to it.</summary>
+    internal OpenedVault With(IReadOnlyList<SecretFile> files) => new()
+    {
+        Document = Document,
+        Key = Key,
+        NextKeyPath = NextKeyPath,
+        Watch = Watch,
+        SecretFiles = files,
+    };
+
     /// <summary>The names of the <c>.secret</c> files that a write takes in.</summary>
     internal IReadOnlyList<string> Absorbed => [.. SecretFiles.Where(file => file.Error is null).Select(file => Path.GetFileName(file.Path))];
 

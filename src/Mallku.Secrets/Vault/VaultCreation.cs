@@ -22,7 +22,16 @@ internal static class VaultCreation
         try
         {
             var opened = await new VaultFolder(settings).OpenAsync(isBeginning: true, cancellationToken).ConfigureAwait(false);
-            vault.Replace(opened.Document, opened.Key!);
+            if (opened.SecretFiles.Count > 0)
+            {
+                // whoever wrote those files may know of no vault yet, and start one
+                vault.ReplaceBoth(opened.Document, opened.Key!);
+            }
+            else
+            {
+                vault.Replace(opened.Document, opened.Key!);
+            }
+
             opened.RemoveAbsorbed();
         }
         finally

@@ -41,6 +41,9 @@ internal sealed class SecretRecord(string name)
     /// <summary>Whether the current value is not the one that the file records: another program wrote it.</summary>
     internal bool IsChangedOutside { get; set; }
 
+    /// <summary>Whether the file records a current value and holds none: another program removed it.</summary>
+    internal bool IsRemovedOutside { get; set; }
+
     internal List<VersionRecord> Versions { get; } = [];
 
     internal List<RawMember> Others { get; } = [];
@@ -132,6 +135,9 @@ internal sealed class VaultDocument : IDisposable
     /// <summary>One more at each write; 0 for a file that another program began.</summary>
     internal long Generation { get; set; }
 
+    /// <summary>The number of the first version of a secret that has no record yet; it only grows.</summary>
+    internal int First { get; set; } = 1;
+
     /// <summary>How many versions of a secret are kept; null where nobody has said.</summary>
     internal int? Keep { get; set; }
 
@@ -167,11 +173,23 @@ internal sealed class VaultDocument : IDisposable
     {
         if (!Secrets.TryGetValue(name, out var record))
         {
-            record = new SecretRecord(name);
+            record = new SecretRecord(name) { Next = First };
             Secrets.Add(name, record);
         }
 
         return record;
+    }
+
+    /// <summary>Uses none of the numbers that one write, of which nothing is left, may have used.</summary>
+    internal void SkipNumbers()
+    {
+        // an outside change, a .secret file and a new value, each of one name
+        const int mostOfOneWrite = 3;
+        First += mostOfOneWrite;
+        foreach (var record in Secrets.Values)
+        {
+            record.Next += mostOfOneWrite;
+        }
     }
 
     /// <summary>Takes over a token that does not lie in the plaintext, to be wiped with it.</summary>

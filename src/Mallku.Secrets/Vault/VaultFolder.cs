@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using Mallku.Secrets.Crypto;
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Keys;
 
@@ -8,11 +6,14 @@ namespace Mallku.Secrets.Vault;
 /// <summary>Opens what a vault's folder holds. Reads only, and takes no lock: a replace is atomic.</summary>
 internal sealed class VaultFolder(VaultSettings settings)
 {
-    internal const string SecretFileSuffix = ".secret";
-
     // a Python writer truncates before it writes, and a rotation changes two files one after the other
     private static readonly TimeSpan SecondLook = TimeSpan.FromMilliseconds(250);
     private readonly KeyStore _keys = settings.Keys;
+    private readonly TokenOpener _tokens = new(settings.Keys);
+
+    internal TokenOpener Tokens => _tokens;
+
+    internal SecretFileReader SecretFiles => new(settings.Directory, _tokens);
 
     /// <summary>Opens the folder as it is now; a folder that nobody named and that is not there is an empty vault.</summary>
     /// <exception cref="VaultOpenException">It can't be opened; the message says why and what to do.</exception>
@@ -50,10 +51,6 @@ internal sealed class VaultFolder(VaultSettings settings)
         PrivateFile.Require(facts, path);
     }
 
-    /// <summary>Opens another file as a vault, with whichever of the keys fits; null where none does or there is none.</summary>
-    internal VaultDocument? TryOpenWithAnyKey(string path) =>
-        PrivateFile.Read(path, out _) is { } token ? TryOpen(token, AllKeys(), path) : null;
-
     /// <summary>Whether the file holds a state before the one that it replaced: somebody wrote what he remembered.</summary>
     /// <param name="document">What the file holds.</param>
     /// <param name="key">The key that opened it, which most often opens the former file too.</param>
@@ -65,7 +62,7 @@ internal sealed class VaultFolder(VaultSettings settings)
             return false;
         }
 
-        using var former = TryOpen(formerToken, [key], settings.FormerVaultFile) ?? TryOpen(formerToken, AllKeys(), settings.FormerVaultFile);
+        using var former = TokenOpener.TryOpen(formerToken, [key], settings.FormerVaultFile) ?? TokenOpener.TryOpen(formerToken, _tokens.All(), settings.FormerVaultFile);
 
         // to put the former file back is a person's way to take back a write
         return document.HasHistory && former is { HasHistory: true } && document.Generation <= former.Generation
@@ -80,7 +77,7 @@ internal sealed class VaultFolder(VaultSettings settings)
             return false;
         }
 
-        return !TryDecrypt(token, current, out _, out _) && _keys.ReadFormer().Any(key => TryDecrypt(token, key, out _, out _));
+        return !TokenOpener.TryDecrypt(token, current, out _, out _) && _keys.ReadFormer().Any(key => TokenOpener.TryDecrypt(token, key, out _, out _));
     }
 
     // what opens with a failure beside it is worth a second look, and is used as it is after that
@@ -116,7 +113,7 @@ internal sealed class VaultFolder(VaultSettings settings)
                 return (null, gone);
             }
 
-            return AddSecretFiles(new OpenedVault { Document = new VaultDocument(default), Key = key, Watch = watch }, now);
+            return SecretFiles.AddTo(new OpenedVault { Document = new VaultDocument(default), Key = key, Watch = watch }, now);
         }
 
         if (key is null)
@@ -143,19 +140,19 @@ internal sealed class VaultFolder(VaultSettings settings)
             return (null, WrittenOver(settings));
         }
 
-        return AddSecretFiles(opened, now);
+        return SecretFiles.AddTo(opened, now);
     }
 
     private OpenedVault? TryOpen(ReadOnlySpan<byte> token, DataKey key, VaultWatch watch)
     {
-        if (TryOpen(token, [key], settings.VaultFile) is { } document)
+        if (TokenOpener.TryOpen(token, [key], settings.VaultFile) is { } document)
         {
             return new OpenedVault { Document = document, Key = key, Watch = watch };
         }
 
         foreach (var (path, next) in _keys.ReadNext())
         {
-            if (TryOpen(token, [next], settings.VaultFile) is { } rotated)
+            if (TokenOpener.TryOpen(token, [next], settings.VaultFile) is { } rotated)
             {
                 return new OpenedVault { Document = rotated, Key = next, NextKeyPath = path, Watch = watch };
             }
@@ -163,7 +160,7 @@ internal sealed class VaultFolder(VaultSettings settings)
 
         // Another vault that shares the key file has rotated it. What is newer than the former file is whole, and the next
         // write brings it under the new key; anything older was written by somebody who still holds the former key.
-        return _keys.IsShared && TryOpen(token, _keys.ReadFormer(), settings.VaultFile) is { } shared && IsWhole(shared, key, token)
+        return _keys.IsShared && TokenOpener.TryOpen(token, _keys.ReadFormer(), settings.VaultFile) is { } shared && IsWhole(shared, key, token)
             ? new OpenedVault { Document = shared, Key = key, Watch = watch }
             : null;
     }
@@ -202,10 +199,10 @@ internal sealed class VaultFolder(VaultSettings settings)
         {
             return new VaultOpenException(
                 $"'{settings.VaultFile}' is gone, and its former state is there",
-                $"put it back: cp -p {PrivateFile.ShellQuote(settings.FormerVaultFile)} {PrivateFile.ShellQuote(settings.VaultFile)}");
+                $"put it back: {FileReplacement.RestoreCommand(settings.VaultFile)}");
         }
 
-        if (isBeginning || HasSecretFiles())
+        if (isBeginning || SecretFiles.HasAny())
         {
             return null;
         }
@@ -219,17 +216,6 @@ internal sealed class VaultFolder(VaultSettings settings)
         return key is null && settings.IsDirectoryNamed
             ? new VaultOpenException($"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}")
             : null;
-    }
-
-    private bool HasSecretFiles() => Directory.EnumerateFiles(settings.Directory, "*" + SecretFileSuffix).Any();
-
-    private List<DataKey> AllKeys()
-    {
-        var keys = new List<DataKey>();
-        keys.AddRange(_keys.ReadCurrent() is { } current ? [current] : []);
-        keys.AddRange(_keys.ReadNext().Select(next => next.Key));
-        keys.AddRange(_keys.ReadFormer());
-        return keys;
     }
 
     private bool IsStill(in FileFacts facts) => Posix.TryStat(settings.VaultFile, out var now) && now == facts;
@@ -246,10 +232,10 @@ internal sealed class VaultFolder(VaultSettings settings)
     {
         if (token.Trim(" \t\r\n"u8).IsEmpty)
         {
-            return new VaultOpenException($"the vault '{settings.VaultFile}' is empty", $"put {settings.DescribeBackup()} in its place");
+            return new VaultOpenException($"the vault '{settings.VaultFile}' is empty", $"put {FileReplacement.DescribeBackup(settings.VaultFile)}");
         }
 
-        using var byFormerKey = TryOpen(token, _keys.ReadFormer(), settings.VaultFile);
+        using var byFormerKey = TokenOpener.TryOpen(token, _keys.ReadFormer(), settings.VaultFile);
         if (byFormerKey is not null)
         {
             return StartedAfresh($"another program has written '{settings.VaultFile}' with the key from before the last rotation");
@@ -257,7 +243,7 @@ internal sealed class VaultFolder(VaultSettings settings)
 
         return new VaultOpenException(
             $"the vault '{settings.VaultFile}' does not open: the key from {DescribeKey()} is another one, or the file is damaged",
-            $"check the key; if it is right, put {settings.DescribeBackup()} in its place");
+            $"check the key; if it is right, put {FileReplacement.DescribeBackup(settings.VaultFile)}");
     }
 
     private static VaultOpenException StartedAfresh(string what) => new(
@@ -268,160 +254,4 @@ internal sealed class VaultFolder(VaultSettings settings)
         $"end that program, then merge it: mallku key recover (or, where you put it there yourself: rm {PrivateFile.ShellQuote(settings.FormerVaultFile)})");
 
     private string DescribeKey() => _keys.IsGiven ? "MALLKU_ENCRYPTION_KEY" : $"'{_keys.Path}'";
-
-    private (OpenedVault Opened, VaultOpenException? Failure) AddSecretFiles(OpenedVault opened, DateTimeOffset now)
-    {
-        List<SecretFile>? files = null;
-        VaultOpenException? failure = null;
-        foreach (var path in Directory.EnumerateFiles(settings.Directory, "*" + SecretFileSuffix))
-        {
-            var name = Path.GetFileName(path)[..^SecretFileSuffix.Length];
-            if (name.Length > 0 && opened.Watch.Note(path, now) is { } facts)
-            {
-                var error = AddSecretFile(opened, name, path, out var isTakenIn);
-                failure ??= error;
-                (files ??= []).Add(new SecretFile(name, path, facts, isTakenIn, error));
-            }
-        }
-
-        return files is null
-            ? (opened, null)
-            : (new OpenedVault
-            {
-                Document = opened.Document,
-                Key = opened.Key,
-                NextKeyPath = opened.NextKeyPath,
-                Watch = opened.Watch,
-                SecretFiles = files,
-            }, failure);
-    }
-
-    private VaultOpenException? AddSecretFile(OpenedVault opened, string name, string path, out bool isTakenIn)
-    {
-        isTakenIn = false;
-        try
-        {
-            var token = PrivateFile.Read(path, out _) ?? [];
-            if (name == VaultFormat.ReservedMember)
-            {
-                return new VaultOpenException($"'{path}' has a name that no secret can have", "give the file the name of the secret, or move it away");
-            }
-
-            if (opened.Key is not { } key || !TryDecrypt(token, key, out var value, out var written))
-            {
-                isTakenIn = IsTakenIn(opened, name, token, out var isUnderFormerKey);
-                return isTakenIn
-                    ? null
-                    : isUnderFormerKey
-                        ? new VaultOpenException($"'{path}' was written with the key from before a rotation", "end the program that writes it, then take it over: mallku key recover")
-                        : new VaultOpenException(
-                            $"'{path}' does not open: it was written with another key, or is damaged", "put the right file there, or move it away");
-            }
-
-            var trimmed = opened.Document.Own(ToToken(value.Span));
-            if (!PythonJson.IsOneValue(trimmed))
-            {
-                return new VaultOpenException($"'{path}' opens and holds no JSON value", "put the right file there, or move it away");
-            }
-
-            var record = opened.Document.GetOrAdd(name);
-            if (record.Current?.Value is not { } current || !JsonToken.AreSame(current, trimmed))
-            {
-                VaultReader.AddExternal(record, trimmed, written, key);
-            }
-
-            return null;
-        }
-        catch (VaultOpenException e)
-        {
-            return e;
-        }
-    }
-
-    // A rotation that was cut off before it removed the file left it under the key from before. A value that the vault
-    // has as the current one can be believed whatever key it is under; any other is not.
-    private bool IsTakenIn(OpenedVault opened, string name, ReadOnlySpan<byte> token, out bool isUnderFormerKey)
-    {
-        isUnderFormerKey = false;
-        if (DecryptWithAnyKey(token) is not { } value)
-        {
-            return false;
-        }
-
-        isUnderFormerKey = true;
-        return opened.Document.Find(name)?.Current?.Value is { } current && JsonToken.AreSame(current, opened.Document.Own(ToToken(value.Span)));
-    }
-
-    /// <summary>Brings <c>.secret</c> files that a former key alone opens under the current one, and returns their names.</summary>
-    /// <exception cref="SecretsException">One could not be written.</exception>
-    internal IReadOnlyList<string> TakeOverSecretFiles(OpenedVault opened)
-    {
-        var names = new List<string>();
-        foreach (var file in opened.SecretFiles)
-        {
-            if (file.Error is not null && PrivateFile.Read(file.Path, out _) is { } token && DecryptWithAnyKey(token) is { } value)
-            {
-                FileReplacement.Overwrite(file.Path, opened.Key!.Fernet.Encrypt(value.Span));
-                CryptographicOperations.ZeroMemory(value.Span);
-                names.Add(file.Name);
-            }
-        }
-
-        return names;
-    }
-
-    private Memory<byte>? DecryptWithAnyKey(ReadOnlySpan<byte> token)
-    {
-        foreach (var key in AllKeys())
-        {
-            if (TryDecrypt(token, key, out var value, out _))
-            {
-                return value;
-            }
-        }
-
-        return null;
-    }
-
-    private static byte[] ToToken(Span<byte> plaintext)
-    {
-        ReadOnlySpan<byte> trimmed = plaintext.Trim(" \t\r\n"u8);
-        var token = SecretValue.Allocate(trimmed.Length);
-        trimmed.CopyTo(token);
-        CryptographicOperations.ZeroMemory(plaintext);
-        return token;
-    }
-
-    private static VaultDocument? TryOpen(ReadOnlySpan<byte> token, IReadOnlyList<DataKey> keys, string path)
-    {
-        foreach (var key in keys)
-        {
-            if (TryDecrypt(token, key, out var plaintext, out var written))
-            {
-                return VaultReader.Read(plaintext, written, key, path);
-            }
-        }
-
-        return null;
-    }
-
-    private static bool TryDecrypt(ReadOnlySpan<byte> token, DataKey key, out Memory<byte> plaintext, out DateTimeOffset written)
-    {
-        plaintext = default;
-        var trimmed = token.Trim(" \t\r\n"u8);
-        if (!Fernet.TryGetTimestamp(trimmed, out written))
-        {
-            return false;
-        }
-
-        var buffer = SecretValue.Allocate(Fernet.GetMaxPlaintextLength(trimmed.Length));
-        if (!key.Fernet.TryDecrypt(trimmed, buffer, out var length))
-        {
-            CryptographicOperations.ZeroMemory(buffer);
-            return false;
-        }
-
-        plaintext = buffer.AsMemory(0, length);
-        return true;
-    }
 }

@@ -40,6 +40,12 @@ internal static class VaultFormat
         json.Number(Version);
         json.Name("generation"u8);
         json.Number(document.Generation);
+        if (document.First > 1)
+        {
+            json.Name("first"u8);
+            json.Number(document.First);
+        }
+
         if (document.Keep is { } keep)
         {
             json.Name("keep"u8);

@@ -97,7 +97,7 @@ internal sealed class VaultInspection(VaultSettings settings)
     // the folder may hold other files, whose modes are not ours to judge
     private bool IsOfVault(string path) =>
         path == settings.LockFile || path.StartsWith(settings.VaultFile, StringComparison.Ordinal)
-        || path.EndsWith(VaultFolder.SecretFileSuffix, StringComparison.Ordinal) || path.EndsWith(FileReplacement.TemporarySuffix, StringComparison.Ordinal);
+        || path.EndsWith(SecretFileReader.Suffix, StringComparison.Ordinal) || path.EndsWith(FileReplacement.TemporarySuffix, StringComparison.Ordinal);
 
     private void InspectGitIgnore()
     {

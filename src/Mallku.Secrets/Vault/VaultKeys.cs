@@ -1,3 +1,4 @@
+using Mallku.Secrets.Files;
 using Mallku.Secrets.Keys;
 
 namespace Mallku.Secrets.Vault;
@@ -11,8 +12,9 @@ internal sealed record KeyRotation(string KeyFile, string FormerKeyFile, int Sec
 
 /// <summary>What a recovery took over from another program.</summary>
 /// <param name="Names">The secrets whose values came from it.</param>
+/// <param name="Kept">The secrets that the other program had removed and that are still there.</param>
 /// <param name="IsFromFormerFile">Whether the rest came from the former file, which is from before the last write.</param>
-internal sealed record KeyRecovery(IReadOnlyList<string> Names, bool IsFromFormerFile);
+internal sealed record KeyRecovery(IReadOnlyList<string> Names, IReadOnlyList<string> Kept, bool IsFromFormerFile);
 
 /// <summary>Where the data key is and whether it fits.</summary>
 /// <param name="Origin"><c>file</c> or <c>environment</c>.</param>
@@ -112,15 +114,15 @@ internal static class VaultKeys
         var folder = new VaultFolder(settings);
         if (await TryOpenAsync(folder, cancellationToken).ConfigureAwait(false) is { } opened)
         {
-            var names = folder.TakeOverSecretFiles(opened);
+            var names = folder.SecretFiles.TakeOver(opened);
             vault.Forget();
-            return names.Count > 0 ? new KeyRecovery(names, IsFromFormerFile: false) : throw new SecretsException("there is nothing to merge: the vault opens", "go on as usual");
+            return names.Count > 0 ? new KeyRecovery(names, [], IsFromFormerFile: false) : throw new SecretsException("there is nothing to merge: the vault opens", "go on as usual");
         }
 
         var current = settings.Keys.ReadCurrent()
             ?? throw new VaultOpenException($"the key '{settings.Keys.Path}' is gone", "put the key file back");
-        using var outside = folder.TryOpenWithAnyKey(settings.VaultFile)
-            ?? throw new VaultOpenException($"no key that is there opens '{settings.VaultFile}'", $"put {settings.DescribeBackup()} in its place");
+        using var outside = folder.Tokens.TryOpenWithAnyKey(settings.VaultFile)
+            ?? throw new VaultOpenException($"no key that is there opens '{settings.VaultFile}'", $"put {FileReplacement.DescribeBackup(settings.VaultFile)}");
         using var whole = FindNewestFormer(folder, settings);
         if (whole is null && File.Exists(settings.FormerVaultFile))
         {
@@ -135,19 +137,15 @@ internal static class VaultKeys
             {
                 // there is no other state: what a former key opens is all there is
                 vault.ReplaceBoth(outside, current);
-                return new KeyRecovery([.. outside.Existing.Select(record => record.Name)], IsFromFormerFile: false);
+                return new KeyRecovery([.. outside.Existing.Select(record => record.Name)], [], IsFromFormerFile: false);
             }
 
-            // the write that was written over may have used a number of each
-            foreach (var record in whole.Secrets.Values)
-            {
-                record.Next++;
-            }
-
+            whole.SkipNumbers();
             var merged = Merge(outside, whole, current);
             whole.Generation = Math.Max(whole.Generation, outside.Generation);
             vault.ReplaceBoth(whole, current);
-            return new KeyRecovery(merged, IsFromFormerFile: true);
+            string[] kept = [.. whole.Existing.Select(record => record.Name).Where(name => outside.Secrets.GetValueOrDefault(name) is { IsRemovedOutside: true })];
+            return new KeyRecovery(merged, kept, IsFromFormerFile: true);
         }
         finally
         {
@@ -158,8 +156,8 @@ internal static class VaultKeys
     // a kill in the middle of a replace leaves the state before it, or the new one, under the temporary name
     private static VaultDocument? FindNewestFormer(VaultFolder folder, VaultSettings settings)
     {
-        var former = folder.TryOpenWithAnyKey(settings.FormerVaultFile);
-        var temporary = folder.TryOpenWithAnyKey(settings.VaultFile + Files.FileReplacement.TemporarySuffix);
+        var former = folder.Tokens.TryOpenWithAnyKey(settings.FormerVaultFile);
+        var temporary = folder.Tokens.TryOpenWithAnyKey(settings.VaultFile + FileReplacement.TemporarySuffix);
         return temporary is { HasHistory: true } && temporary.Generation > (former?.Generation ?? -1) ? temporary : former;
     }
 

@@ -89,6 +89,7 @@ internal sealed class VaultReader
             if (record.Current is not null && !_flat.ContainsKey(record.Name))
             {
                 record.Remove(written);
+                record.IsRemovedOutside = true;
             }
         }
 
@@ -152,6 +153,10 @@ internal sealed class VaultReader
                     hasGeneration = true;
                     _document.Generation = ReadNumber(ref json, "generation", long.MaxValue - 1);
                     break;
+                case "first":
+                    _document.First = (int)ReadNumber(ref json, "first", int.MaxValue / 2);
+                    Require(_document.First > 0, "first");
+                    break;
                 case "keep":
                     var keep = (int)ReadNumber(ref json, "keep", VaultFormat.MostKept);
                     _document.Keep = keep >= VaultFormat.FewestKept ? keep : throw Misunderstood("keep");
@@ -212,7 +217,7 @@ internal sealed class VaultReader
             {
                 case "next":
                     hasNext = true;
-                    record.Next = (int)ReadNumber(ref json, "next", int.MaxValue - 1);
+                    record.Next = (int)ReadNumber(ref json, "next", int.MaxValue / 2);
                     break;
                 case "removed":
                     record.Removed = ReadTime(ref json, "removed");
@@ -264,7 +269,7 @@ internal sealed class VaultReader
             switch (name)
             {
                 case "number":
-                    number = ReadNumber(ref json, "number", int.MaxValue - 2);
+                    number = ReadNumber(ref json, "number", int.MaxValue / 2);
                     break;
                 case "id":
                     id = ReadString(ref json, "id");
@@ -372,5 +377,5 @@ internal sealed class VaultReader
         $"the vault '{path}' opens and {what}",
         path.EndsWith(Files.FileReplacement.FormerSuffix, StringComparison.Ordinal)
             ? "put a backup in its place, or remove it"
-            : $"put the former file, '{path}{Files.FileReplacement.FormerSuffix}', or a backup in its place");
+            : $"put {Files.FileReplacement.DescribeBackup(path)}");
 }

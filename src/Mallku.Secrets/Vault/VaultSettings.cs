@@ -58,9 +58,6 @@ internal sealed record VaultSettings
         return false;
     }
 
-    /// <summary>What to put in the place of a vault that is damaged.</summary>
-    internal string DescribeBackup() => File.Exists(FormerVaultFile) ? $"the former file, '{FormerVaultFile}', or a backup" : "a backup";
-
     /// <summary>
     /// The folder for a process that names none: <c>.secrets</c> here, else the nearest one upwards within the
     /// repository, and never beyond its root or the home folder. It need not exist.

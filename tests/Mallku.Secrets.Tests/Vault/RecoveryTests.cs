@@ -86,8 +86,8 @@ public sealed class RecoveryTests
 
         // all but what came after the former file was written
         Assert.Equal(["a2", "b1", null, "p1"], [await folder.GetAsync("a"), await folder.GetAsync("b"), await folder.GetAsync("c"), await folder.GetAsync("p")]);
-        // the number that the lost write may have used is not used again
-        Assert.Equal(4, (await folder.SetAsync("a", "a3")).Version);
+        // the numbers that the lost write may have used are not used again
+        Assert.Equal(6, (await folder.SetAsync("a", "a3")).Version);
     }
 
     [Fact]
@@ -222,6 +222,157 @@ public sealed class RecoveryTests
         await folder.SetAsync("a", "a2");
         Assert.Contains("rm ", await FormerKeyAdviceAsync(folder), StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_state_that_was_given_up_for_the_former_file_is_noticed_when_a_program_writes_it(bool moved)
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("a", "given-up");
+        using var python = PythonProgram.Load(folder.Vault);
+        PutFormerBack(folder, moved);
+        await folder.SetAsync("b", "b1");
+
+        python.Write("""{"set": {"p": "p1"}}""");
+
+        await Assert.ThrowsAsync<VaultOpenException>(() => folder.GetAsync("a"));
+        Assert.Equal(["p"], await RecoverAsync(folder));
+        Assert.Equal(["a1", "p1"], [await folder.GetAsync("a"), await folder.GetAsync("p")]);
+    }
+
+    [Fact]
+    public async Task What_a_program_writes_after_the_former_file_was_moved_back_counts_as_ever()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("b", "b1");
+        await folder.SetAsync("a", "given-up");
+        PutFormerBack(folder, moved: true);
+
+        PythonProgram.Update(folder.Vault, """{"set": {"a": "a2"}, "remove": ["b"]}""");
+
+        Assert.Equal(["a2", null], [await folder.GetAsync("a"), await folder.GetAsync("b")]);
+        await folder.SetAsync("c", "c1");
+        Assert.Equal(["a2", null], [await folder.GetAsync("a"), await folder.GetAsync("b")]);
+    }
+
+    [Fact]
+    public async Task The_former_file_moved_back_right_after_a_rotation_is_taken_over()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await VaultKeys.RotateAsync(folder.Open().Vault, Cancel);
+        PutFormerBack(folder, moved: true);
+
+        Assert.Contains("mallku key recover", (await Assert.ThrowsAsync<VaultOpenException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
+        Assert.Equal(["a"], await RecoverAsync(folder));
+
+        File.Delete(folder.KeyFile + ".previous");
+        Assert.Equal("a1", await folder.GetAsync("a"));
+        Assert.Equal("1", await NumbersAsync(folder, "a"));
+    }
+
+    [Fact]
+    public async Task What_another_program_removed_is_named_when_a_recovery_keeps_it()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("b", "b1");
+        using var python = PythonProgram.Load(folder.Vault);
+        await folder.SetAsync("c", "c1");
+        await folder.SetAsync("d", "d1");
+
+        python.Write("""{"remove": ["a"]}""");
+        var recovery = await VaultKeys.RecoverAsync(folder.Open().Vault, Cancel);
+
+        Assert.Equal(["a"], recovery.Kept);
+        Assert.Empty(recovery.Names);
+        Assert.Equal("a1", await folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task The_number_of_a_secret_that_was_lost_with_the_last_write_is_not_used_again()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        using var python = PythonProgram.Load(folder.Vault);
+        await folder.SetAsync("b", "b1");
+        PythonProgram.WriteSecretFile(folder.Vault, "lost", "\"l1\"");
+        await folder.SetAsync("lost", "l2");
+
+        python.Write("""{"set": {"p": "p1"}}""");
+        await RecoverAsync(folder);
+        Assert.Null(await folder.GetAsync("lost"));
+
+        Assert.True((await folder.SetAsync("lost", "l3")).Version > 2);
+        Assert.True((await folder.SetAsync("new", "n1")).Version > 2);
+    }
+
+    [Fact]
+    public async Task A_vault_that_began_with_secret_files_is_not_started_afresh_unnoticed()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.Vault, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        PythonProgram.WriteSecretFile(folder.Vault, "legacy", "\"l1\"");
+        await VaultCreation.CreateAsync(folder.Open().Vault, Cancel);
+        Assert.False(File.Exists(Path.Combine(folder.Vault, "legacy.secret")));
+
+        PythonProgram.Write(folder.Vault, "{}");
+
+        await Assert.ThrowsAsync<VaultOpenException>(() => folder.GetAsync("legacy"));
+        await RecoverAsync(folder);
+        Assert.Equal("l1", await folder.GetAsync("legacy"));
+    }
+
+    [Fact]
+    public async Task The_state_that_a_kill_left_under_the_temporary_name_is_what_a_recovery_goes_by()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        using var python = PythonProgram.Load(folder.Vault);
+        await folder.SetAsync("b", "b1");
+        var oldest = await File.ReadAllBytesAsync(folder.VaultFile + ".previous", Cancel);
+        await folder.SetAsync("c", "c1");
+        Move(folder.VaultFile + ".previous", folder.VaultFile + ".tmp");
+        await File.WriteAllBytesAsync(folder.VaultFile + ".previous", oldest, Cancel);
+        File.SetUnixFileMode(folder.VaultFile + ".previous", UnixFileMode.UserRead | UnixFileMode.UserWrite);
+
+        PythonProgram.Write(folder.Vault, """{"p": "p1"}""");
+        await RecoverAsync(folder);
+
+        Assert.Equal(["a1", "b1", "p1"], [await folder.GetAsync("a"), await folder.GetAsync("b"), await folder.GetAsync("p")]);
+    }
+
+    [Fact]
+    public async Task A_backup_from_before_a_rotation_is_taken_over_where_nothing_else_is_left()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var backup = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        await VaultKeys.RotateAsync(folder.Open().Vault, Cancel);
+        await folder.SetAsync("b", "b1");
+        await File.WriteAllBytesAsync(folder.VaultFile, backup, Cancel);
+        File.Delete(folder.VaultFile + ".previous");
+
+        Assert.Equal(["a"], await RecoverAsync(folder));
+        Assert.Equal(["a1", null], [await folder.GetAsync("a"), await folder.GetAsync("b")]);
+    }
+
+    private static void PutFormerBack(TemporaryFolder folder, bool moved)
+    {
+        if (moved)
+        {
+            Move(folder.VaultFile + ".previous", folder.VaultFile);
+        }
+        else
+        {
+            File.Copy(folder.VaultFile + ".previous", folder.VaultFile, overwrite: true);
+        }
+    }
+
+    private static void Move(string from, string to) => File.Move(from, to, overwrite: true);
 
     private static async Task<string> FormerKeyAdviceAsync(TemporaryFolder folder) =>
         (await VaultInspection.InspectAsync(folder.Open().Vault, Cancel)).Single(finding => finding.Check == "former-key").Remedy!;

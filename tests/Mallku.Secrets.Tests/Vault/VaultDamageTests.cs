@@ -110,7 +110,7 @@ public sealed class VaultDamageTests
         await folder.SetAsync("a", Refusal.Canary);
         await folder.SetAsync("b", "other");
         File.Delete(folder.VaultFile);
-        Assert.Contains($"cp -p {folder.VaultFile}.previous {folder.VaultFile}", await Refusal.RequireAsync(folder), StringComparison.Ordinal);
+        Assert.Contains($"mv {folder.VaultFile}.previous {folder.VaultFile}", await Refusal.RequireAsync(folder), StringComparison.Ordinal);
         await Assert.ThrowsAsync<SecretsException>(async () => await VaultCreation.CreateAsync(folder.Open().Vault, Cancel));
 
         File.Copy(folder.VaultFile + ".previous", folder.VaultFile);

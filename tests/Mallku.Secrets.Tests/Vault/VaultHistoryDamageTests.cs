@@ -91,7 +91,7 @@ public sealed class VaultHistoryDamageTests
         var at = Sound.IndexOf(part, StringComparison.Ordinal);
         using var folder = await WriteAsync(Sound[..at] + replacement + Sound[(at + part.Length)..]);
         var error = await Refusal.RequireAsync(folder);
-        Assert.Contains(folder.VaultFile + ".previous", error, StringComparison.Ordinal);
+        Assert.Contains("put a backup in its place", error, StringComparison.Ordinal);
     }
 
     [Theory]

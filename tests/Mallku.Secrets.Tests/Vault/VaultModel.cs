@@ -191,6 +191,7 @@ internal sealed class VaultModel(int keepVersions)
             }
         }
 
-        Generation++;
+        // the first change to a vault is written after a state that is like the one before it
+        Generation += Generation == 1 ? 2 : 1;
     }
 }
