@@ -78,3 +78,14 @@ public sealed class AmbiguousSecretNameException : SecretsException
 /// <summary>The vault can't be opened: a wrong key, a damaged file, or modes that let others read it.</summary>
 public sealed class VaultOpenException(string problem, string remedy, Exception? innerException = null)
     : SecretsException(problem, remedy, innerException);
+
+/// <summary>
+/// The ledger can't record what happened, or is not what the vault says that it is. What was asked for was not done: no
+/// value was handed out, nothing was changed.
+/// </summary>
+public sealed class LedgerException(string problem, string remedy, Exception? innerException = null)
+    : SecretsException(problem, remedy, innerException)
+{
+    internal const string WayOn =
+        "see what happened: mallku audit verify; then put a backup in its place, or go on with a new ledger that says so: mallku audit restart";
+}

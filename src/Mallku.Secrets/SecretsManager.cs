@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Sources;
 using Mallku.Secrets.Vault;
 
@@ -20,20 +21,22 @@ public sealed class SecretsManager
     private readonly ISecretSource[] _sources;
     private readonly FileVault? _vault;
     private readonly AccessCounts _counts;
+    private readonly AccessTrail? _trail;
     private Known _known = new([]);
 
     /// <summary>A manager over sources of the caller's choice, in their order; it can't set or remove.</summary>
     /// <exception cref="ArgumentException">The list or one of its sources is null.</exception>
     public SecretsManager(IEnumerable<ISecretSource> sources)
-        : this(Require(sources), vault: null, TimeProvider.System)
+        : this(Require(sources), vault: null, TimeProvider.System, LedgerKind.Read)
     {
     }
 
-    private SecretsManager(IEnumerable<ISecretSource> sources, FileVault? vault, TimeProvider clock)
+    private SecretsManager(IEnumerable<ISecretSource> sources, FileVault? vault, TimeProvider clock, LedgerKind handingOut)
     {
         _sources = [.. sources];
         _vault = vault;
         _counts = new AccessCounts(clock);
+        _trail = vault is null ? null : new AccessTrail(vault, _counts, handingOut);
     }
 
     /// <summary>
@@ -41,11 +44,13 @@ public sealed class SecretsManager
     /// needs it, and need not exist unless its folder is named.
     /// </summary>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
-    public static SecretsManager Open(SecretsOptions? options = null)
+    public static SecretsManager Open(SecretsOptions? options = null) => Open(options ?? new SecretsOptions(), LedgerKind.Read);
+
+    /// <summary>The same, with what the ledger calls it when a value is handed out.</summary>
+    internal static SecretsManager Open(SecretsOptions options, LedgerKind handingOut)
     {
-        options ??= new SecretsOptions();
         var vault = new FileVault(VaultLocator.Locate(options));
-        return new SecretsManager([new EnvironmentSource(), new VaultSource(vault)], vault, options.TimeProvider);
+        return new SecretsManager([new EnvironmentSource(), new VaultSource(vault)], vault, options.TimeProvider, handingOut);
     }
 
     /// <summary>The vault that this manager writes to.</summary>
@@ -211,6 +216,13 @@ public sealed class SecretsManager
         }
     }
 
+    /// <summary>
+    /// Writes into the ledger now what it is to know of further uses of values that it has seen handed out. It happens by
+    /// itself within a quarter of a second, and at the end of the process.
+    /// </summary>
+    /// <exception cref="SecretsException">It can't be written; it is tried again.</exception>
+    public ValueTask FlushAsync(CancellationToken cancellationToken = default) => _trail?.ReportAsync(cancellationToken) ?? ValueTask.CompletedTask;
+
     /// <summary>How often each secret was handed out by this manager, and when last.</summary>
     public IReadOnlyList<SecretAccess> GetAccessCounts() => _counts.ToList();
 
@@ -235,7 +247,7 @@ public sealed class SecretsManager
         cancellationToken.ThrowIfCancellationRequested();
         var known = Volatile.Read(ref _known);
         var now = Environment.TickCount64;
-        if (known.IsCurrent(_sources, now) && known.Secrets.TryGetValue(name, out var entry))
+        if (known.IsCurrent(_sources, now) && known.Secrets.TryGetValue(name, out var entry) && (_trail is null || entry.Counter.IsRecorded))
         {
             entry.Counter.Add(now);
             found = entry.Found;
@@ -257,15 +269,43 @@ public sealed class SecretsManager
             Volatile.Write(ref _known, known);
         }
 
-        var found = await LookUpAsync(name, cancellationToken).ConfigureAwait(false);
+        var found = await LookUpAndTellAsync(name, cancellationToken).ConfigureAwait(false);
         if (found is not null)
         {
             var counter = _counts.Get(found);
-            counter.Add(now);
+            if (_trail is null)
+            {
+                counter.Add(now);
+            }
+            else
+            {
+                await _trail.HandOutAsync(counter, now, cancellationToken).ConfigureAwait(false);
+            }
+
             known.Secrets[name] = new Entry(found, counter);
         }
 
         return found;
+    }
+
+    // who got no value is for the ledger too
+    private async ValueTask<FoundSecret?> LookUpAndTellAsync(string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var found = await LookUpAsync(name, cancellationToken).ConfigureAwait(false);
+            if (found is null)
+            {
+                _trail?.Refuse(LedgerKind.Missing, SecretsException.Show(name), note: null);
+            }
+
+            return found;
+        }
+        catch (AmbiguousSecretNameException)
+        {
+            _trail?.Refuse(LedgerKind.Denied, SecretsException.Show(name), "several names match loosely");
+            throw;
+        }
     }
 
     private async ValueTask<FoundSecret?> LookUpAsync(string name, CancellationToken cancellationToken)

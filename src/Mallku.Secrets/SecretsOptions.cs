@@ -24,6 +24,24 @@ public sealed record SecretsOptions
     /// </summary>
     public int? KeepVersions { get; init; }
 
+    /// <summary>The ledger's folder. Null: <c>MALLKU_LEDGER_DIR</c>, else <c>ledger</c> in the vault's folder.</summary>
+    public string? LedgerDirectory { get; init; }
+
+    /// <summary>
+    /// Whether accesses and changes are recorded in the vault's ledger, without which no value is handed out. False: the
+    /// ledger's last entry says that it was switched off.
+    /// </summary>
+    public bool UseLedger { get; init; } = true;
+
+    /// <summary>How long an entry may take to become durable before the value is withheld: 5 seconds.</summary>
+    public TimeSpan LedgerTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>For what the secrets are used, as the ledger says it: the name of a job, an adapter, a verb.</summary>
+    public string? Purpose { get; init; }
+
+    /// <summary>The voice or the service for which they are used, as the ledger says it.</summary>
+    public string? Voice { get; init; }
+
     /// <summary>The clock of versions' times.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 }

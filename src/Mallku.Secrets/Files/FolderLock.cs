@@ -75,7 +75,7 @@ internal sealed class FolderLock : IDisposable
     {
         try
         {
-            return Posix.OpenLockFile(path);
+            return Posix.OpenOrCreate(path);
         }
         catch (PosixException e)
         {

@@ -19,7 +19,7 @@ internal static partial class Posix
     private const int OwnerReadWrite = 0b110_000_000, OwnerAll = 0b111_000_000;
     private static readonly int CreateNewFlags = Mac ? 0x0001 | 0x0200 | 0x0800 | 0x0100_0000 : 0x0001 | 0x0040 | 0x0080 | 0x0008_0000;
     private static readonly int DoNotFollow = Mac ? 0x0100 : RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x0002_0000;
-    private static readonly int LockFileFlags = (Mac ? 0x0002 | 0x0200 | 0x0100_0000 : 0x0002 | 0x0040 | 0x0008_0000) | DoNotFollow;
+    private static readonly int OpenOrCreateFlags = (Mac ? 0x0002 | 0x0200 | 0x0100_0000 : 0x0002 | 0x0040 | 0x0008_0000) | DoNotFollow;
     private static readonly int OpenReadFlags = Mac ? 0x0100_0000 | 0x0004 : 0x0008_0000 | 0x0800; // and O_NONBLOCK: a fifo can't hang us
 
     /// <summary>The user that this process acts as.</summary>
@@ -78,8 +78,8 @@ internal static partial class Posix
         return descriptor;
     }
 
-    /// <summary>Opens a lock file for reading and writing, and creates it 0600; never follows a symbolic link.</summary>
-    internal static int OpenLockFile(string path) => Open(path, LockFileFlags, OwnerReadWrite);
+    /// <summary>Opens a file for reading and writing, and creates it 0600; never follows a symbolic link.</summary>
+    internal static int OpenOrCreate(string path) => Open(path, OpenOrCreateFlags, OwnerReadWrite);
 
     internal static void Close(int descriptor) => _ = close(descriptor);
 
@@ -131,9 +131,26 @@ internal static partial class Posix
         return error == 0 ? facts : throw new PosixException("stat", path, error);
     }
 
-    internal static void Truncate(int descriptor, string path) => Check(ftruncate(descriptor, 0), "truncate", path);
+    internal static void Truncate(int descriptor, string path, long length = 0)
+    {
+        while (ftruncate(descriptor, (nint)length) != 0)
+        {
+            if (Marshal.GetLastPInvokeError() is var error && error != Interrupted)
+            {
+                throw new PosixException("truncate", path, error);
+            }
+        }
+    }
 
-    internal static void Rewind(int descriptor, string path) => Check((int)lseek(descriptor, 0, 0), "seek", path);
+    internal static void Rewind(int descriptor, string path) => Seek(descriptor, 0, path);
+
+    internal static void Seek(int descriptor, long position, string path)
+    {
+        if (lseek(descriptor, (nint)position, 0) < 0)
+        {
+            throw new PosixException("seek", path, Marshal.GetLastPInvokeError());
+        }
+    }
 
     internal static void Flush(int descriptor, string path)
     {
@@ -165,6 +182,19 @@ internal static partial class Posix
         }
 
         return true;
+    }
+
+    /// <summary>Takes the exclusive lock, however long it takes: for a thread that nobody waits for without a limit.</summary>
+    internal static void Lock(int descriptor, string path)
+    {
+        const int exclusive = 2;
+        while (flock(descriptor, exclusive) != 0)
+        {
+            if (Marshal.GetLastPInvokeError() is var error && error != Interrupted)
+            {
+                throw new PosixException("lock", path, error);
+            }
+        }
     }
 
     internal static void Rename(string from, string to) => Check(rename(from, to), "rename", from);

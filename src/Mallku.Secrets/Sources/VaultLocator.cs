@@ -7,6 +7,7 @@ internal static class VaultLocator
 {
     internal const string DirectoryVariable = "MALLKU_SECRETS_DIR";
     internal const string KeyVariable = "MALLKU_ENCRYPTION_KEY";
+    internal const string LedgerVariable = "MALLKU_LEDGER_DIR";
     internal const string KeyFileVariable = "MALLKU_KEY_FILE";
 
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
@@ -23,15 +24,30 @@ internal static class VaultLocator
             throw new ArgumentException("Directory must not be empty.", nameof(options));
         }
 
+        if (options.LedgerDirectory is "")
+        {
+            throw new ArgumentException("LedgerDirectory must not be empty.", nameof(options));
+        }
+
+        if (options.LedgerTimeout <= TimeSpan.Zero)
+        {
+            throw new ArgumentException("LedgerTimeout must be above zero.", nameof(options));
+        }
+
         var named = options.Directory ?? Read(DirectoryVariable);
         // a key that the caller names wins over the environment's, whichever form each has
         var key = options.Key ?? (options.KeyFile is null && Read(KeyVariable) is { } text ? SecretValue.FromString(text) : null);
         var keyFile = options.KeyFile ?? Read(KeyFileVariable);
+        var directory = named is null ? RequireText(VaultSettings.Discover(Here(), Read("HOME") ?? "/")) : MakeFull(named);
+        var ledger = options.LedgerDirectory ?? Read(LedgerVariable);
         return new VaultSettings
         {
-            Directory = RequireText(named is null
-                ? VaultSettings.Discover(Here(), Read("HOME") ?? "/")
-                : Path.TrimEndingDirectorySeparator(Path.GetFullPath(named, Path.IsPathRooted(named) ? "/" : Here()))),
+            Directory = directory,
+            LedgerDirectory = ledger is null ? Path.Combine(directory, "ledger") : MakeFull(ledger),
+            UsesLedger = options.UseLedger,
+            LedgerPatience = options.LedgerTimeout,
+            Purpose = options.Purpose,
+            Voice = options.Voice,
             IsDirectoryNamed = named is not null,
             Key = key,
             KeyFile = keyFile is null ? null : RequireText(Path.GetFullPath(keyFile, Path.IsPathRooted(keyFile) ? "/" : Here())),
@@ -39,6 +55,9 @@ internal static class VaultLocator
             Clock = options.TimeProvider,
         };
     }
+
+    private static string MakeFull(string path) =>
+        RequireText(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path, Path.IsPathRooted(path) ? "/" : Here())));
 
     private static string Here()
     {

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Keys;
+using Mallku.Secrets.Ledger;
 
 namespace Mallku.Secrets.Vault;
 
@@ -17,6 +18,7 @@ internal sealed class FileVault(VaultSettings settings)
 
     private const int MillisecondsBetweenLooks = 500;
     private readonly VaultFolder _folder = new(settings);
+    private readonly VaultLedger _ledger = new(settings);
     private readonly SemaphoreSlim _opening = new(1, 1);
     private Look? _opened;
     private Failure? _failed;
@@ -24,6 +26,8 @@ internal sealed class FileVault(VaultSettings settings)
     private long _lastLook = Environment.TickCount64;
 
     internal VaultSettings Settings => settings;
+
+    internal VaultLedger Ledger => _ledger;
 
     /// <summary>What the folder holds, as it was at most half a second ago.</summary>
     /// <exception cref="VaultOpenException">It can't be opened.</exception>
@@ -103,12 +107,12 @@ internal sealed class FileVault(VaultSettings settings)
         }
 
         return await ChangeAsync(
-            opened =>
+            (opened, events) =>
             {
                 var changes = new List<SecretChange>(values.Count);
                 foreach (var (name, value) in values)
                 {
-                    changes.Add(Set(opened, name, value, options));
+                    changes.Add(Set(opened, name, value, options, events));
                 }
 
                 return changes;
@@ -120,7 +124,7 @@ internal sealed class FileVault(VaultSettings settings)
     /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
     internal async ValueTask<SecretChange> RemoveAsync(SecretName name, CancellationToken cancellationToken) =>
         await ChangeAsync(
-            opened =>
+            (opened, events) =>
             {
                 var stored = VaultMatch.FindStored(opened, name) ?? throw new SecretNotFoundException(name.ToString(), Describe());
                 if (opened.FindFileError(stored) is { } error)
@@ -131,6 +135,7 @@ internal sealed class FileVault(VaultSettings settings)
                 var record = opened.Document.Find(stored)!;
                 var change = new SecretChange(stored, record.Current!.Number, "vault", Created: false, opened.Absorbed);
                 record.Remove(settings.Clock.GetUtcNow());
+                events.Add(new LedgerEvent(LedgerKind.Removed, stored, change.Version, VaultEvents.Store, settings.Purpose));
                 return change;
             },
             cancellationToken).ConfigureAwait(false);
@@ -192,11 +197,41 @@ internal sealed class FileVault(VaultSettings settings)
         return FolderLock.AcquireAsync(settings.LockFile, settings.Patience, TimeProvider.System, cancellationToken);
     }
 
-    /// <summary>Writes the document as the next generation, under a key; durable when it returns.</summary>
-    internal void Replace(VaultDocument document, DataKey key)
+    /// <summary>
+    /// Records what was done with the vault, durably. What was opened some time ago may be overtaken by a writer, and an
+    /// older vault that somebody put back looks the same: only a fresh look tells.
+    /// </summary>
+    /// <exception cref="SecretsException">It can't be recorded, or an older vault was put back.</exception>
+    internal async ValueTask RecordAsync(IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
     {
-        using var plaintext = Compose(document);
-        Replace(plaintext, key);
+        var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
+        if (await _ledger.RecordAsync(opened.Document, events).ConfigureAwait(false))
+        {
+            return;
+        }
+
+        Forget();
+        opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
+        if (await _ledger.FindFaultAsync(opened.Document).ConfigureAwait(false) is { } fault)
+        {
+            throw fault;
+        }
+    }
+
+    /// <summary>
+    /// The first half of a write: the ledger has the entries when it returns. What is returned is to be written then, as
+    /// the last of so many generations.
+    /// </summary>
+    /// <exception cref="SecretsException">The document can't be written, or the ledger can't; nothing was changed.</exception>
+    internal async ValueTask<PlaintextWriter> CommitAsync(
+        VaultDocument document, long from, IReadOnlyList<LedgerEvent> events, int writes = 1, bool acceptsOlder = false)
+    {
+        using (Compose(document))
+        {
+        }
+
+        await _ledger.CommitAsync(document, from, events, writes, acceptsOlder).ConfigureAwait(false);
+        return VaultFormat.Write(document, capacity: 4096);
     }
 
     /// <summary>
@@ -227,13 +262,13 @@ internal sealed class FileVault(VaultSettings settings)
     }
 
     /// <summary>
-    /// Writes the document as the vault and as its former file. What another program wrote in place is not kept, and what
-    /// the former file held is in its place until the new vault is.
+    /// Writes the document as the vault and as its former file, whose generation is one less. What another program wrote
+    /// in place is not kept, and what the former file held is in its place until the new vault is.
     /// </summary>
-    internal void ReplaceBoth(VaultDocument document, DataKey key)
+    internal void ReplaceBoth(PlaintextWriter current, VaultDocument document, DataKey key)
     {
-        using var former = Compose(document);
-        using var current = Compose(document);
+        document.Generation--;
+        using var former = VaultFormat.Write(document, capacity: 4096);
         FileReplacement.Overwrite(settings.VaultFile, key.Fernet.Encrypt(current.Written));
         FileReplacement.Overwrite(settings.FormerVaultFile, key.Fernet.Encrypt(former.Written));
     }
@@ -288,15 +323,17 @@ internal sealed class FileVault(VaultSettings settings)
     private OpenedVault? FindOpened() =>
         Volatile.Read(ref _opened) is { } look && look.Stamp == Volatile.Read(ref _stamp) ? look.Vault : null;
 
-    private async ValueTask<T> ChangeAsync<T>(Func<OpenedVault, T> change, CancellationToken cancellationToken)
+    private async ValueTask<T> ChangeAsync<T>(Func<OpenedVault, List<LedgerEvent>, T> change, CancellationToken cancellationToken)
     {
         var (folderLock, opened) = await BeginWriteAsync(cancellationToken).ConfigureAwait(false);
         using (folderLock)
         using (opened.Document)
         {
+            var from = opened.Document.Generation;
+            var events = VaultEvents.OfOutside(opened.Document);
             using var unchanged = ComposeUnrecorded(opened);
-            var result = change(opened);
-            using var changed = Compose(opened.Document);
+            var result = change(opened, events);
+            using var changed = await CommitAsync(opened.Document, from, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
             try
             {
                 Record(unchanged, opened.Key!);
@@ -313,7 +350,7 @@ internal sealed class FileVault(VaultSettings settings)
         }
     }
 
-    private SecretChange Set(OpenedVault opened, SecretName name, SecretValue value, SetOptions options)
+    private SecretChange Set(OpenedVault opened, SecretName name, SecretValue value, SetOptions options, List<LedgerEvent> events)
     {
         var stored = VaultMatch.FindStored(opened, name) ?? name.ToString();
         if (opened.FindFileError(stored) is { } error)
@@ -330,6 +367,7 @@ internal sealed class FileVault(VaultSettings settings)
         var created = record.Current is null;
         VaultMatch.Add(opened.LooseNames, stored);
         var version = record.Add(opened.Document.Own(JsonToken.Encode(value)), VaultDocument.NewVersionId(), settings.Clock.GetUtcNow(), options.Source);
+        events.Add(VaultEvents.OfVersion(record, version, VaultEvents.Store, settings.Purpose));
         return new SecretChange(stored, version.Number, "vault", created, opened.Absorbed);
     }
 

@@ -22,14 +22,16 @@ internal static class VaultCreation
         try
         {
             var opened = await new VaultFolder(settings).OpenAsync(isBeginning: true, cancellationToken).ConfigureAwait(false);
-            if (opened.SecretFiles.Count > 0)
+            // whoever wrote .secret files may know of no vault yet, and start one
+            var both = opened.SecretFiles.Count > 0;
+            using var plaintext = await vault.CommitAsync(opened.Document, from: 0, VaultEvents.OfOutside(opened.Document), both ? 2 : 1).ConfigureAwait(false);
+            if (both)
             {
-                // whoever wrote those files may know of no vault yet, and start one
-                vault.ReplaceBoth(opened.Document, opened.Key!);
+                vault.ReplaceBoth(plaintext, opened.Document, opened.Key!);
             }
             else
             {
-                vault.Replace(opened.Document, opened.Key!);
+                vault.Replace(plaintext, opened.Key!);
             }
 
             opened.RemoveAbsorbed();

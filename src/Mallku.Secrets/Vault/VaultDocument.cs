@@ -28,6 +28,17 @@ internal sealed class VersionRecord
 /// <summary>A member of a JSON object, its value as a token. The name is a token too where it is no text.</summary>
 internal readonly record struct RawMember(ReadOnlyMemory<byte> NameToken, ReadOnlyMemory<byte> Value);
 
+/// <summary>What the vault knows of its ledger.</summary>
+/// <param name="Origin">The ledger's name.</param>
+/// <param name="Seed">The seed of the key that signs its checkpoints: 44 characters of url-safe base64.</param>
+/// <param name="Checkpoint">The newest checkpoint when the vault was written, signed.</param>
+/// <param name="IsSuspended">Whether the vault was changed since without the ledger.</param>
+internal sealed record LedgerLink(string Origin, ReadOnlyMemory<byte> Seed, string Checkpoint, bool IsSuspended)
+{
+    /// <summary>Members that this version of the program does not know, to be written back as they are.</summary>
+    internal List<RawMember> Others { get; init; } = [];
+}
+
 /// <summary>A secret with its versions, the oldest first.</summary>
 internal sealed class SecretRecord(string name)
 {
@@ -134,6 +145,12 @@ internal sealed class VaultDocument : IDisposable
 
     /// <summary>One more at each write; 0 for a file that another program began.</summary>
     internal long Generation { get; set; }
+
+    /// <summary>Null where no ledger was begun yet.</summary>
+    internal LedgerLink? Ledger { get; set; }
+
+    /// <summary>When the file was written, as its token says.</summary>
+    internal DateTimeOffset Written { get; init; }
 
     /// <summary>The number of the first version of a secret that has no record yet; it only grows.</summary>
     internal int First { get; set; } = 1;

@@ -52,6 +52,12 @@ internal static class VaultFormat
             json.Number(keep);
         }
 
+        if (document.Ledger is { } ledger)
+        {
+            json.Name("ledger"u8);
+            Write(json, ledger);
+        }
+
         json.Name("secrets"u8);
         json.Raw("{"u8);
         foreach (var record in document.Secrets.Values)
@@ -65,6 +71,27 @@ internal static class VaultFormat
         json.Raw("}}"u8);
         GC.KeepAlive(document);
         return json;
+    }
+
+    private static void Write(PlaintextWriter json, LedgerLink ledger)
+    {
+        json.Raw("{"u8);
+        json.Name("origin"u8);
+        json.Text(ledger.Origin);
+        json.Name("seed"u8);
+        json.Raw("\""u8);
+        json.Raw(ledger.Seed.Span);
+        json.Raw("\""u8);
+        json.Name("checkpoint"u8);
+        json.Text(ledger.Checkpoint);
+        if (ledger.IsSuspended)
+        {
+            json.Name("suspended"u8);
+            json.Raw("true"u8);
+        }
+
+        Write(json, ledger.Others);
+        json.Raw("}"u8);
     }
 
     private static void Write(PlaintextWriter json, SecretRecord record)

@@ -1,5 +1,6 @@
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Keys;
+using Mallku.Secrets.Ledger;
 
 namespace Mallku.Secrets.Vault;
 
@@ -66,8 +67,10 @@ internal static class VaultKeys
             }
 
             using var keyLock = await keys.LockAsync(vault.Settings.Patience, cancellationToken).ConfigureAwait(false);
+            var from = opened.Document.Generation;
+            IReadOnlyList<LedgerEvent> events = [.. VaultEvents.OfOutside(opened.Document), new(LedgerKind.KeyRotated, Source: VaultEvents.Store, Purpose: vault.Settings.Purpose)];
             using var unchanged = vault.ComposeUnrecorded(opened);
-            using var plaintext = vault.Compose(opened.Document);
+            using var plaintext = await vault.CommitAsync(opened.Document, from, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
             var next = keys.PrepareNext();
             try
             {
@@ -136,14 +139,14 @@ internal static class VaultKeys
             if (whole is null)
             {
                 // there is no other state: what a former key opens is all there is
-                vault.ReplaceBoth(outside, current);
+                await WriteBothAsync(vault, outside, outside.Generation, current).ConfigureAwait(false);
                 return new KeyRecovery([.. outside.Existing.Select(record => record.Name)], [], IsFromFormerFile: false);
             }
 
             whole.SkipNumbers();
             var merged = Merge(outside, whole, current);
             whole.Generation = Math.Max(whole.Generation, outside.Generation);
-            vault.ReplaceBoth(whole, current);
+            await WriteBothAsync(vault, whole, whole.Generation, current).ConfigureAwait(false);
             string[] kept = [.. whole.Existing.Select(record => record.Name).Where(name => outside.Secrets.GetValueOrDefault(name) is { IsRemovedOutside: true })];
             return new KeyRecovery(merged, kept, IsFromFormerFile: true);
         }
@@ -151,6 +154,13 @@ internal static class VaultKeys
         {
             vault.Forget();
         }
+    }
+
+    private static async ValueTask WriteBothAsync(FileVault vault, VaultDocument document, long from, DataKey key)
+    {
+        IReadOnlyList<LedgerEvent> events = [.. VaultEvents.OfOutside(document), new(LedgerKind.Merged, Source: VaultEvents.Store, Purpose: vault.Settings.Purpose)];
+        using var plaintext = await vault.CommitAsync(document, from, events, writes: 2, acceptsOlder: true).ConfigureAwait(false);
+        vault.ReplaceBoth(plaintext, document, key);
     }
 
     // a kill in the middle of a replace leaves the state before it, or the new one, under the temporary name

@@ -16,12 +16,12 @@ internal sealed class VaultReader
     private readonly VaultDocument _document;
     private readonly Dictionary<string, ReadOnlyMemory<byte>> _flat = new(StringComparer.Ordinal);
 
-    private VaultReader(Memory<byte> plaintext, Memory<byte> readable, string path)
+    private VaultReader(Memory<byte> plaintext, Memory<byte> readable, string path, DateTimeOffset written)
     {
         _plaintext = plaintext;
         _readable = readable;
         _path = path;
-        _document = new VaultDocument(plaintext);
+        _document = new VaultDocument(plaintext) { Written = written };
     }
 
     /// <summary>Reads a document, whose values stay in <paramref name="plaintext"/>, which it takes over.</summary>
@@ -32,7 +32,7 @@ internal sealed class VaultReader
     /// <exception cref="VaultOpenException">It is no JSON object, or its reserved member is not what this program writes.</exception>
     internal static VaultDocument Read(Memory<byte> plaintext, DateTimeOffset written, DataKey key, string path)
     {
-        var reader = new VaultReader(plaintext, plaintext, path);
+        var reader = new VaultReader(plaintext, plaintext, path, written);
         try
         {
             reader.ReadMembers();
@@ -46,7 +46,7 @@ internal sealed class VaultReader
             var masked = PythonJson.MaskNonFiniteNumbers(plaintext.Span);
             try
             {
-                reader = new VaultReader(plaintext, masked, path);
+                reader = new VaultReader(plaintext, masked, path, written);
                 reader.ReadMembers();
             }
             catch (JsonException e)
@@ -64,8 +64,11 @@ internal sealed class VaultReader
     }
 
     /// <summary>Takes note of a value that another program wrote.</summary>
-    internal static void AddExternal(SecretRecord record, ReadOnlyMemory<byte> value, DateTimeOffset written, DataKey key) =>
+    internal static void AddExternal(SecretRecord record, ReadOnlyMemory<byte> value, DateTimeOffset written, DataKey key)
+    {
         record.Add(value, key.DeriveExternalVersionId(record.Name, record.Next, value.Span), written, VersionSources.External);
+        record.IsChangedOutside = true;
+    }
 
     private VaultDocument Reconcile(DateTimeOffset written, DataKey key)
     {
@@ -75,7 +78,6 @@ internal sealed class VaultReader
             if (record.Current is not { Value: { } known } current || !JsonToken.AreSame(known, value))
             {
                 AddExternal(record, value, written, key);
-                record.IsChangedOutside = true;
             }
             else
             {
@@ -161,6 +163,9 @@ internal sealed class VaultReader
                     var keep = (int)ReadNumber(ref json, "keep", VaultFormat.MostKept);
                     _document.Keep = keep >= VaultFormat.FewestKept ? keep : throw Misunderstood("keep");
                     break;
+                case "ledger":
+                    ReadLedger(ref json);
+                    break;
                 case "secrets":
                     hasSecrets = true;
                     ReadSecrets(ref json);
@@ -185,6 +190,44 @@ internal sealed class VaultReader
                 string.Create(CultureInfo.InvariantCulture, $"'{_path}' is of format {format}, and this mallku knows format {VaultFormat.Version}"),
                 "use a newer mallku");
         }
+    }
+
+    private void ReadLedger(ref Utf8JsonReader json)
+    {
+        RequireToken(json, JsonTokenType.StartObject, "ledger");
+        string? origin = null, checkpoint = null;
+        ReadOnlyMemory<byte> seed = default;
+        var suspended = false;
+        var others = new List<RawMember>();
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var nameToken = SliceName(json);
+            var name = ReadText(ref json);
+            json.Read();
+            switch (name)
+            {
+                case "origin":
+                    origin = ReadString(ref json, "ledger");
+                    break;
+                case "seed":
+                    RequireToken(json, JsonTokenType.String, "ledger");
+                    seed = SkipValue(ref json)[1..^1];
+                    break;
+                case "checkpoint":
+                    checkpoint = ReadString(ref json, "ledger");
+                    break;
+                case "suspended":
+                    Require(json.TokenType is JsonTokenType.True or JsonTokenType.False, "ledger");
+                    suspended = json.TokenType == JsonTokenType.True;
+                    break;
+                default:
+                    others.Add(new RawMember(nameToken, SkipValue(ref json)));
+                    break;
+            }
+        }
+
+        Require(origin is not null && checkpoint is not null && !seed.IsEmpty, "ledger");
+        _document.Ledger = new LedgerLink(origin!, seed, checkpoint!, suspended) { Others = others };
     }
 
     private void ReadSecrets(ref Utf8JsonReader json)

@@ -22,6 +22,21 @@ internal sealed record VaultSettings
     /// <summary>How many versions the next write records and keeps; null for what the vault says.</summary>
     internal int? KeepVersions { get; init; }
 
+    /// <summary>Where the ledger lies.</summary>
+    internal required string LedgerDirectory { get; init; }
+
+    /// <summary>Whether accesses and changes are recorded.</summary>
+    internal bool UsesLedger { get; init; } = true;
+
+    /// <summary>How long an entry may take to become durable.</summary>
+    internal TimeSpan LedgerPatience { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>For what this process uses the vault, as the ledger says it.</summary>
+    internal string? Purpose { get; init; }
+
+    /// <summary>For which voice or service.</summary>
+    internal string? Voice { get; init; }
+
     internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <summary>How long a writer waits for another one.</summary>

@@ -57,7 +57,11 @@ public sealed class SharedKeyTests : IDisposable
         // as a kill leaves it after the vault was encrypted under the next key
         var keys = one.Vault.Settings.Keys;
         var (folderLock, opened) = await one.Vault.BeginWriteAsync(Cancel);
-        one.Vault.Replace(opened.Document, keys.PrepareNext());
+        using (var plaintext = await one.Vault.CommitAsync(opened.Document, opened.Document.Generation, []))
+        {
+            one.Vault.Replace(plaintext, keys.PrepareNext());
+        }
+
         folderLock.Dispose();
 
         await SetAsync(other, "a", "of the other");

@@ -1,0 +1,208 @@
+using System.Diagnostics.CodeAnalysis;
+using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Sources;
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Secrets;
+
+/// <summary>
+/// Brings what a manager hands out into its vault's ledger: the first use of each version before the value is returned,
+/// further uses as counts within a quarter of a second and at the end of the process. Safe for concurrent use.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "It lives as long as its manager, and a timer that is not set holds nothing.")]
+internal sealed class AccessTrail
+{
+    private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(250);
+
+    // who has something to report is kept alive until it is reported
+    private static readonly HashSet<AccessTrail> Pending = [];
+    private static bool _isEndWatched;
+
+    private readonly FileVault _vault;
+    private readonly LedgerKind _kind;
+    private readonly Lock _gate = new();
+    private readonly SemaphoreSlim _reporting = new(1, 1);
+    private Timer? _timer;
+    private bool _isScheduled;
+    private List<AccessCounter> _awake = [];
+    private Dictionary<(LedgerKind Kind, string Secret, string? Note), long> _refused = [];
+
+    internal AccessTrail(FileVault vault, AccessCounts counts, LedgerKind kind)
+    {
+        _vault = vault;
+        _kind = kind;
+        counts.Wake = Wake;
+    }
+
+    /// <summary>Records that a value is about to be handed out; when it returns, the ledger has it.</summary>
+    /// <exception cref="SecretsException">It can't be recorded; the value must not be handed out.</exception>
+    internal async ValueTask HandOutAsync(AccessCounter counter, long now, CancellationToken cancellationToken)
+    {
+        if (counter.IsRecorded)
+        {
+            counter.Add(now);
+        }
+        else if (counter.Source != VaultSource.SourceName && !_vault.IsMade)
+        {
+            // a value from elsewhere, and no vault whose ledger it could be in
+            counter.AddRecorded(now);
+        }
+        else
+        {
+            await _vault.RecordAsync([ToEvent(counter, count: 1)], cancellationToken).ConfigureAwait(false);
+            counter.AddRecorded(now);
+        }
+    }
+
+    /// <summary>Records, soon, that somebody got no value.</summary>
+    internal void Refuse(LedgerKind kind, string name, string? note)
+    {
+        lock (_gate)
+        {
+            var key = (kind, name, note);
+            _refused[key] = _refused.GetValueOrDefault(key) + 1;
+            Schedule();
+        }
+    }
+
+    /// <summary>Writes now what is still to be reported.</summary>
+    /// <exception cref="SecretsException">It can't be written. It is not forgotten, and the next use of those secrets waits for it.</exception>
+    internal async ValueTask ReportAsync(CancellationToken cancellationToken)
+    {
+        await _reporting.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var (counters, refused) = Take();
+            var taken = counters.ConvertAll(counter => (Counter: counter, Count: counter.TakeUnreported()));
+            var events = taken.Where(pair => pair.Count > 0).Select(pair => ToEvent(pair.Counter, pair.Count))
+                .Concat(refused.Select(pair => new LedgerEvent(pair.Key.Kind, pair.Key.Secret, Purpose: _vault.Settings.Purpose, Count: pair.Value, Note: pair.Key.Note)))
+                .ToList();
+            try
+            {
+                if (events.Count > 0 && _vault.IsMade)
+                {
+                    await _vault.RecordAsync(events, cancellationToken).ConfigureAwait(false);
+                }
+            }
+            catch
+            {
+                taken.ForEach(pair => pair.Counter.PutBack(pair.Count));
+                PutBack(counters, refused);
+                throw;
+            }
+
+            Rest();
+        }
+        finally
+        {
+            _reporting.Release();
+        }
+    }
+
+    private LedgerEvent ToEvent(AccessCounter counter, long count) =>
+        new(_kind, counter.Name, counter.Version, counter.Source, _vault.Settings.Purpose, count);
+
+    private void Wake(AccessCounter counter)
+    {
+        lock (_gate)
+        {
+            _awake.Add(counter);
+            Schedule();
+        }
+    }
+
+    private (List<AccessCounter> Counters, Dictionary<(LedgerKind Kind, string Secret, string? Note), long> Refused) Take()
+    {
+        lock (_gate)
+        {
+            var taken = (_awake, _refused);
+            (_awake, _refused) = ([], []);
+            _isScheduled = false;
+            return taken;
+        }
+    }
+
+    private void PutBack(List<AccessCounter> counters, Dictionary<(LedgerKind Kind, string Secret, string? Note), long> refused)
+    {
+        lock (_gate)
+        {
+            _awake.AddRange(counters);
+            foreach (var (key, count) in refused)
+            {
+                _refused[key] = _refused.GetValueOrDefault(key) + count;
+            }
+
+            Schedule();
+        }
+    }
+
+    private void Rest()
+    {
+        lock (_gate)
+        {
+            if (!_isScheduled)
+            {
+                lock (Pending)
+                {
+                    Pending.Remove(this);
+                }
+            }
+        }
+    }
+
+    // called with the gate held
+    private void Schedule()
+    {
+        if (_isScheduled)
+        {
+            return;
+        }
+
+        _isScheduled = true;
+        lock (Pending)
+        {
+            Pending.Add(this);
+            if (!_isEndWatched)
+            {
+                _isEndWatched = true;
+                AppDomain.CurrentDomain.ProcessExit += static (_, _) => ReportAll();
+            }
+        }
+
+        _timer ??= new Timer(static trail => _ = ((AccessTrail)trail!).ReportInBackgroundAsync(), this, Timeout.Infinite, Timeout.Infinite);
+        _timer.Change(Delay, Timeout.InfiniteTimeSpan);
+    }
+
+    private async Task ReportInBackgroundAsync()
+    {
+        try
+        {
+            await ReportAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (SecretsException)
+        {
+            // it is put back and tried again; whoever asks for one of these secrets meanwhile gets the error
+        }
+    }
+
+    private static void ReportAll()
+    {
+        AccessTrail[] trails;
+        lock (Pending)
+        {
+            trails = [.. Pending];
+        }
+
+        foreach (var trail in trails)
+        {
+            try
+            {
+                trail.ReportAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
+            }
+            catch (SecretsException)
+            {
+                // the process ends: nobody is left to be told
+            }
+        }
+    }
+}

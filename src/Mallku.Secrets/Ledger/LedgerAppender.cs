@@ -1,0 +1,357 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using Mallku.Secrets.Files;
+
+namespace Mallku.Secrets.Ledger;
+
+/// <summary>
+/// Writes batches to a ledger, under its lock: entries, flush, checkpoint in one step, flush of the folder. A kill at any
+/// instruction leaves the ledger as the former checkpoint says, with at most a tail behind it that nobody acknowledged.
+/// For one thread at a time; other processes may write too.
+/// </summary>
+internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeProvider clock)
+{
+    private byte[] _readNote = [];
+    private Checkpoint? _read;
+
+    /// <summary>Writes what can be written of them and completes each, also where it fails.</summary>
+    internal void Write(IReadOnlyList<LedgerBatch> batches)
+    {
+        try
+        {
+            var descriptor = Posix.OpenOrCreate(folder.LockFile);
+            try
+            {
+                Posix.Lock(descriptor, folder.LockFile);
+                WriteLocked([.. batches.Where(batch => batch.TryBegin())]);
+            }
+            finally
+            {
+                Posix.Close(descriptor);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SecretsException)
+        {
+            var error = e as LedgerException ?? CannotWrite(folder, e);
+            foreach (var batch in batches)
+            {
+                batch.Fail(error);
+            }
+        }
+    }
+
+    /// <summary>Closes the open segment: what comes next goes into a new file.</summary>
+    /// <exception cref="LedgerException">The ledger is not as its checkpoint says, or can't be written.</exception>
+    internal Checkpoint CloseSegment()
+    {
+        try
+        {
+            var descriptor = Posix.OpenOrCreate(folder.LockFile);
+            try
+            {
+                Posix.Lock(descriptor, folder.LockFile);
+                var current = ReadCurrent() ?? throw Gone();
+                if (current.SegmentLength == 0)
+                {
+                    return current;
+                }
+
+                var next = current with { SegmentStart = current.Size, SegmentLength = 0 };
+                var note = key.Sign(next);
+                FileReplacement.Overwrite(folder.BoundaryFile(next.SegmentStart), Encoding.UTF8.GetBytes(note));
+                WriteCheckpoint(next, note);
+                return next;
+            }
+            finally
+            {
+                Posix.Close(descriptor);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException || (e is SecretsException and not LedgerException))
+        {
+            throw CannotWrite(folder, e);
+        }
+    }
+
+    private void WriteLocked(List<LedgerBatch> batches)
+    {
+        if (batches.Count == 0)
+        {
+            return;
+        }
+
+        var found = ReadCurrent();
+        var current = found ?? Checkpoint.Begin(key.Origin, batches[0].Step?.From ?? 0);
+        var descriptor = OpenSegment(found, current);
+        try
+        {
+            var accepted = Accept(found, current, batches);
+            if (accepted.Count == 0)
+            {
+                return;
+            }
+
+            var lines = new LineWriter(current, actor, clock.GetUtcNow());
+            var length = Posix.Stat(descriptor, folder.SegmentFile(current.SegmentStart)).Size;
+            if (length > current.SegmentLength)
+            {
+                lines.Add(new LedgerEvent(LedgerKind.Recovered, Note: PutAside(descriptor, current, length)));
+            }
+
+            var generations = accepted.ConvertAll(lines.Add);
+            WriteLines(descriptor, current, lines.Written, length);
+            var next = lines.ToCheckpoint();
+            var note = key.Sign(next);
+            WriteCheckpoint(next, note);
+            for (var i = 0; i < accepted.Count; i++)
+            {
+                accepted[i].Succeed(new LedgerCommit(next, note, generations[i]));
+            }
+        }
+        finally
+        {
+            Posix.Close(descriptor);
+        }
+    }
+
+    /// <summary>Those that may be written; the others have their error.</summary>
+    private List<LedgerBatch> Accept(Checkpoint? found, Checkpoint current, List<LedgerBatch> batches)
+    {
+        var accepted = new List<LedgerBatch>(batches.Count);
+        var (from, to) = (current.FromGeneration, current.ToGeneration);
+        foreach (var batch in batches)
+        {
+            if (FindFault(found, batch) is { } unknown)
+            {
+                batch.Fail(unknown);
+            }
+            else if (batch.Step is { } step && FindFault(step, from, to) is { } fault)
+            {
+                batch.Fail(fault);
+            }
+            else
+            {
+                (from, to) = batch.Step is null ? (from, to) : (batch.Step.From, batch.Step.GetTarget(to));
+                accepted.Add(batch);
+            }
+        }
+
+        return accepted;
+    }
+
+    private Checkpoint? ReadCurrent()
+    {
+        var note = PrivateFile.Read(folder.CheckpointFile, out _);
+        if (note is not null && _read is not null && note.AsSpan().SequenceEqual(_readNote))
+        {
+            return _read;
+        }
+
+        _read = note is null
+            ? null
+            : LedgerFolder.OpenCheckpoint(note, key.Verifier)
+                ?? throw new LedgerException(
+                    $"the checkpoint '{folder.CheckpointFile}' was not signed by the key of this vault's ledger, or is damaged", LedgerException.WayOn);
+        _readNote = note ?? [];
+        return _read;
+    }
+
+    private int OpenSegment(Checkpoint? current, Checkpoint next)
+    {
+        var path = folder.SegmentFile(next.SegmentStart);
+        var there = Posix.TryStat(path, out var facts);
+        if (there)
+        {
+            PrivateFile.Require(facts, path);
+        }
+
+        if (next.SegmentLength > (there ? facts.Size : 0))
+        {
+            throw new LedgerException(
+                string.Create(CultureInfo.InvariantCulture, $"'{path}' has {(there ? facts.Size : 0)} bytes, and its checkpoint says {next.SegmentLength}: entries were cut off"),
+                LedgerException.WayOn);
+        }
+
+        if (current is null && there && facts.Size > 0)
+        {
+            throw Gone();
+        }
+
+        return Posix.OpenOrCreate(path);
+    }
+
+    private LedgerException? FindFault(Checkpoint? found, LedgerBatch batch)
+    {
+        if (found is null)
+        {
+            return batch.Known is null ? null : Gone();
+        }
+
+        if (batch.Known is not { } known)
+        {
+            return new LedgerException($"there is a ledger in '{folder.Path}' already", LedgerException.WayOn);
+        }
+
+        return found.Size < known.Size || (found.Size == known.Size && found.Root != known.Root)
+            ? new LedgerException(
+                $"the ledger in '{folder.Path}' has {found.Size} entries, and the vault knows of {known.Size}: an older ledger was put back", LedgerException.WayOn)
+            : null;
+    }
+
+    private static LedgerException? FindFault(VaultStep step, long from, long to)
+    {
+        if (step.From > to && !step.WasSuspended)
+        {
+            return OlderLedger(step.From, to);
+        }
+
+        return step.From < from && !step.AcceptsOlder ? OlderVault(step.From, to) : null;
+    }
+
+    /// <summary>A vault that the ledger has not seen yet.</summary>
+    internal static LedgerException OlderLedger(long generation, long to) => new(
+        $"the vault is at generation {generation}, and its ledger knows it up to {to}: an older ledger was put back", LedgerException.WayOn);
+
+    /// <summary>A vault from before the newest changes that the ledger has.</summary>
+    internal static LedgerException OlderVault(long generation, long to) => new(
+        $"the vault is at generation {generation}, and its ledger has seen it at {to}: an older vault was put back",
+        "put the newer one back, or, where the older one is wanted, say so: mallku audit restart");
+
+    // Nobody has acknowledged these bytes: they were written by somebody who was cut off, or by somebody who has no key.
+    private string PutAside(int descriptor, Checkpoint next, long length)
+    {
+        var count = length - next.SegmentLength;
+        if (count > PrivateFile.MaxLength)
+        {
+            throw new LedgerException(
+                $"'{folder.SegmentFile(next.SegmentStart)}' has {count} bytes behind its checkpoint, more than a program writes at once", LedgerException.WayOn);
+        }
+
+        var segment = folder.SegmentFile(next.SegmentStart);
+        var tail = new byte[count];
+        Posix.Seek(descriptor, next.SegmentLength, segment);
+        var read = Posix.ReadAll(descriptor, tail, segment);
+        var name = string.Create(CultureInfo.InvariantCulture, $"unacknowledged-{next.Size}-{clock.GetUtcNow():yyyyMMdd'T'HHmmssfff'Z'}");
+        FileReplacement.Overwrite(Path.Combine(folder.Path, name), tail.AsSpan(0, read));
+        return string.Create(CultureInfo.InvariantCulture, $"{read} bytes behind the checkpoint were put aside: {name}");
+    }
+
+    private void WriteLines(int descriptor, Checkpoint current, ReadOnlySpan<byte> lines, long length)
+    {
+        var path = folder.SegmentFile(current.SegmentStart);
+        var start = current.SegmentLength;
+        try
+        {
+            Posix.Seek(descriptor, start, path);
+            Posix.WriteAll(descriptor, lines, path);
+            if (start + lines.Length < length)
+            {
+                Posix.Truncate(descriptor, path, start + lines.Length);
+            }
+
+            Posix.Flush(descriptor, path);
+            if (start == 0)
+            {
+                // the name must be on the disk before a checkpoint speaks of it
+                FileReplacement.FlushFolder(path);
+            }
+        }
+        catch (PosixException)
+        {
+            TakeBack(descriptor, path, start);
+            throw;
+        }
+    }
+
+    // not a crash: this process knows that nobody was told of these bytes
+    private static void TakeBack(int descriptor, string path, long length)
+    {
+        try
+        {
+            Posix.Truncate(descriptor, path, length);
+        }
+        catch (PosixException)
+        {
+            // the next writer puts them aside
+        }
+    }
+
+    private void WriteCheckpoint(Checkpoint checkpoint, string note)
+    {
+        var bytes = Encoding.UTF8.GetBytes(note);
+        FileReplacement.Overwrite(folder.CheckpointFile, bytes);
+        (_read, _readNote) = (checkpoint, bytes);
+    }
+
+    internal LedgerException Gone() => new($"the ledger in '{folder.Path}' is gone, and the vault knows of one", LedgerException.WayOn);
+
+    internal static LedgerException CannotWrite(LedgerFolder folder, Exception cause) => new(
+        $"the ledger in '{folder.Path}' can't be written ({(cause as SecretsException)?.Problem ?? cause.Message}), so nothing was handed out or changed",
+        "mend that, or keep the ledger elsewhere by MALLKU_LEDGER_DIR, or go on without a trace: --no-ledger",
+        cause);
+
+    /// <summary>Puts lines together, and goes along with the tree.</summary>
+    private sealed class LineWriter(Checkpoint current, LedgerActor actor, DateTimeOffset now)
+    {
+        private readonly ArrayBufferWriter<byte> _lines = new(512);
+        private readonly TreeFrontier _frontier = current.Frontier.Copy();
+        private TreeHash _lastLeaf = current.LastLeaf;
+        private long _from = current.FromGeneration, _to = current.ToGeneration;
+
+        internal ReadOnlySpan<byte> Written => _lines.WrittenSpan;
+
+        internal Checkpoint ToCheckpoint() => current with
+        {
+            Frontier = _frontier,
+            LastLeaf = _lastLeaf,
+            SegmentLength = current.SegmentLength + _lines.WrittenCount,
+            FromGeneration = _from,
+            ToGeneration = _to,
+        };
+
+        /// <summary>Adds a batch, and says to which generation its change leads.</summary>
+        internal long Add(LedgerBatch batch)
+        {
+            if (batch.Step is { } step)
+            {
+                AddWhatHappenedBetween(step);
+                (_from, _to) = (step.From, step.GetTarget(_to));
+            }
+
+            foreach (var happened in batch.Events)
+            {
+                Add(happened, batch.Step is null ? null : _to);
+            }
+
+            return batch.Step is null ? 0 : _to;
+        }
+
+        internal void Add(LedgerEvent happened, long? generation = null)
+        {
+            var start = _lines.WrittenCount;
+            var entry = new LedgerEntry(
+                _frontier.Size, now, happened.Kind, happened.Secret, happened.Version, happened.Source, actor, happened.Purpose, happened.Count, generation, happened.Note);
+            EntryLine.Write(_lines, entry, _lastLeaf);
+            _lastLeaf = MerkleTree.HashLeaf(_lines.WrittenSpan[start..]);
+            _frontier.Append(_lastLeaf);
+            _lines.Write("\n"u8);
+        }
+
+        private void AddWhatHappenedBetween(VaultStep step)
+        {
+            if (step.From > _to)
+            {
+                Add(new LedgerEvent(LedgerKind.Resumed, Note: $"the vault went from generation {_to} to {step.From} without the ledger"));
+            }
+            else if (step.From < _from)
+            {
+                Add(new LedgerEvent(LedgerKind.Restored, Note: $"the vault was put back from generation {_to} to {step.From}"));
+            }
+            else if (step.From < _to)
+            {
+                Add(new LedgerEvent(LedgerKind.Aborted, Note: $"the vault is at generation {step.From}, and did not reach {_to}"));
+            }
+        }
+    }
+}

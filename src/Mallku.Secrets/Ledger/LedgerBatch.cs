@@ -1,0 +1,47 @@
+namespace Mallku.Secrets.Ledger;
+
+/// <summary>A change of the vault that an entry leads to.</summary>
+/// <param name="From">The vault's generation before it.</param>
+/// <param name="Writes">How many generations the change takes.</param>
+/// <param name="WasSuspended">Whether the vault says that it was changed while the ledger was switched off.</param>
+/// <param name="AcceptsOlder">Whether a person has said that an older vault is to be used.</param>
+internal sealed record VaultStep(long From, int Writes, bool WasSuspended, bool AcceptsOlder)
+{
+    /// <summary>The generation that it leads to: none that was ever planned is planned again.</summary>
+    internal long GetTarget(long planned) => Math.Max(planned, From) + Writes;
+}
+
+/// <summary>A batch that is durable.</summary>
+/// <param name="Checkpoint">What the ledger commits itself to since.</param>
+/// <param name="Note">The same, signed.</param>
+/// <param name="Generation">The generation that the vault's change leads to; 0 where there is none.</param>
+internal sealed record LedgerCommit(Checkpoint Checkpoint, string Note, long Generation);
+
+/// <summary>Events that become durable together, or not at all.</summary>
+/// <param name="events">What happened.</param>
+/// <param name="known">The checkpoint that the vault has: the ledger can't be behind it. Null where the ledger begins.</param>
+/// <param name="step">The change of the vault, where the batch is one.</param>
+internal sealed class LedgerBatch(IReadOnlyList<LedgerEvent> events, Checkpoint? known, VaultStep? step)
+{
+    private const int Waiting = 0, Begun = 1, GivenUp = 2;
+    private readonly TaskCompletionSource<LedgerCommit> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _state;
+
+    internal IReadOnlyList<LedgerEvent> Events => events;
+
+    internal Checkpoint? Known => known;
+
+    internal VaultStep? Step => step;
+
+    internal Task<LedgerCommit> Done => _done.Task;
+
+    /// <summary>Takes the batch for writing; false where nobody waits for it any more.</summary>
+    internal bool TryBegin() => Interlocked.CompareExchange(ref _state, Begun, Waiting) == Waiting;
+
+    /// <summary>Takes it back, if it was not begun: it will not be written.</summary>
+    internal void GiveUp() => Interlocked.CompareExchange(ref _state, GivenUp, Waiting);
+
+    internal void Succeed(LedgerCommit commit) => _done.TrySetResult(commit);
+
+    internal void Fail(Exception error) => _done.TrySetException(error);
+}

@@ -1,0 +1,87 @@
+namespace Mallku.Secrets.Ledger;
+
+/// <summary>What happened.</summary>
+internal enum LedgerKind
+{
+    /// <summary>A ledger begins.</summary>
+    Opened,
+
+    /// <summary>A value was handed out.</summary>
+    Read,
+
+    /// <summary>No source had the secret that was asked for.</summary>
+    Missing,
+
+    /// <summary>A source had it, and it was not handed out.</summary>
+    Denied,
+
+    /// <summary>A value was handed out with all others, in the clear.</summary>
+    Exported,
+
+    /// <summary>The first version of a secret was written.</summary>
+    Created,
+
+    /// <summary>A further version of a secret was written.</summary>
+    Updated,
+
+    /// <summary>A secret was removed.</summary>
+    Removed,
+
+    /// <summary>What another program wrote over the vault was merged with its former state.</summary>
+    Merged,
+
+    /// <summary>The vault's data key was replaced.</summary>
+    KeyRotated,
+
+    /// <summary>A change that the ledger has did not reach the vault: its writer was cut off, or the former vault was put back.</summary>
+    Aborted,
+
+    /// <summary>Bytes behind the last checkpoint, which nobody had acknowledged, were put aside.</summary>
+    Recovered,
+
+    /// <summary>An older vault was put back, and a person said that it is to be used.</summary>
+    Restored,
+
+    /// <summary>The ledger was switched off for what comes next.</summary>
+    Suspended,
+
+    /// <summary>Changes were made while the ledger was switched off; from here on they are recorded again.</summary>
+    Resumed,
+}
+
+/// <summary>Who did it. Immutable.</summary>
+/// <param name="User">The operating system's name of the user.</param>
+/// <param name="Host">The machine's name.</param>
+/// <param name="Process">The program's name.</param>
+/// <param name="ProcessId">Its number.</param>
+/// <param name="Voice">The voice or service for which it was done, where one is known.</param>
+internal sealed record LedgerActor(string User, string Host, string Process, int ProcessId, string? Voice = null);
+
+/// <summary>One event in the ledger. Never holds a value, nor anything from which one could be guessed. Immutable.</summary>
+/// <param name="Index">Its place, from 0 up.</param>
+/// <param name="Time">When, in UTC, to the millisecond; for a count, when it was written.</param>
+/// <param name="Kind">What happened.</param>
+/// <param name="Secret">The secret, where there is one.</param>
+/// <param name="Version">Its version, where there is one.</param>
+/// <param name="Source">The source or store.</param>
+/// <param name="Actor">Who did it.</param>
+/// <param name="Purpose">For what, such as the verb of the command or the adapter.</param>
+/// <param name="Count">How often since the entry before it about the same; 1 for a change.</param>
+/// <param name="Generation">The vault's generation that a change leads to, or null.</param>
+/// <param name="Note">More in words, where there is more to say.</param>
+internal sealed record LedgerEntry(
+    long Index,
+    DateTimeOffset Time,
+    LedgerKind Kind,
+    string? Secret,
+    int? Version,
+    string? Source,
+    LedgerActor Actor,
+    string? Purpose,
+    long Count,
+    long? Generation,
+    string? Note);
+
+/// <summary>Something to be recorded; its place, time and actor are added when it is written.</summary>
+internal sealed record LedgerEvent(
+    LedgerKind Kind, string? Secret = null, int? Version = null, string? Source = null, string? Purpose = null, long Count = 1, string? Note = null);

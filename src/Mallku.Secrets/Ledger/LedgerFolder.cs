@@ -1,0 +1,62 @@
+using System.Globalization;
+using Mallku.Secrets.Files;
+
+namespace Mallku.Secrets.Ledger;
+
+/// <summary>The files of a ledger (docs/formats/ledger-v1.md): where each lies, and what can be read without a lock.</summary>
+internal sealed class LedgerFolder(string path)
+{
+    internal const string SegmentSuffix = ".jsonl", CheckpointSuffix = ".checkpoint";
+
+    internal string Path { get; } = path;
+
+    /// <summary>The newest checkpoint, signed.</summary>
+    internal string CheckpointFile => Combine("checkpoint");
+
+    internal string LockFile => Combine(".lock");
+
+    /// <summary>The entries from an index on.</summary>
+    internal string SegmentFile(long start) => Combine(Name(start) + SegmentSuffix);
+
+    /// <summary>The checkpoint with which the segment before that index was closed.</summary>
+    internal string BoundaryFile(long start) => Combine(Name(start) + CheckpointSuffix);
+
+    internal bool Exists => Directory.Exists(Path);
+
+    /// <summary>The segments that are there, by the index of their first entry.</summary>
+    internal IReadOnlyList<long> FindSegments()
+    {
+        var starts = new List<long>();
+        foreach (var file in Directory.EnumerateFiles(Path, "*" + SegmentSuffix))
+        {
+            if (long.TryParse(System.IO.Path.GetFileNameWithoutExtension(file), NumberStyles.None, CultureInfo.InvariantCulture, out var start)
+                && file == SegmentFile(start))
+            {
+                starts.Add(start);
+            }
+        }
+
+        starts.Sort();
+        return starts;
+    }
+
+    /// <summary>A signed checkpoint as it lies on the disk; null where there is none.</summary>
+    /// <exception cref="LedgerException">It was not signed by this ledger's key, or is damaged.</exception>
+    internal static Checkpoint? ReadCheckpoint(string file, NoteVerifier verifier)
+    {
+        var note = PrivateFile.Read(file, out _);
+        return note is null
+            ? null
+            : OpenCheckpoint(note, verifier)
+                ?? throw new LedgerException(
+                    $"the checkpoint '{file}' was not signed by the key of this vault's ledger, or is damaged", LedgerException.WayOn);
+    }
+
+    /// <summary>The checkpoint in a note that this key signed; null for every other note.</summary>
+    internal static Checkpoint? OpenCheckpoint(ReadOnlySpan<byte> note, NoteVerifier verifier) =>
+        SignedNote.Open(note, verifier) is { } text && Checkpoint.Parse(text) is { } checkpoint && checkpoint.Origin == verifier.Name ? checkpoint : null;
+
+    private string Combine(string name) => System.IO.Path.Combine(Path, name);
+
+    private static string Name(long start) => start.ToString("D20", CultureInfo.InvariantCulture);
+}

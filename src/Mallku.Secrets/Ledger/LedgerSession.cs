@@ -1,0 +1,70 @@
+using System.Text;
+
+namespace Mallku.Secrets.Ledger;
+
+/// <summary>A ledger with its key, for this process. Safe for concurrent use.</summary>
+internal sealed class LedgerSession
+{
+    private readonly LedgerFolder _folder;
+    private readonly LedgerAppender _appender;
+    private KnownNote? _known;
+
+    private LedgerSession(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeSpan patience, TimeProvider clock)
+    {
+        _folder = folder;
+        Key = key;
+        _appender = new LedgerAppender(folder, key, actor, clock);
+        Queue = new LedgerQueue(folder, _appender, patience);
+    }
+
+    internal LedgerKey Key { get; }
+
+    internal LedgerQueue Queue { get; }
+
+    /// <exception cref="LedgerException">The seed is none.</exception>
+    internal static LedgerSession Open(LedgerFolder folder, string origin, ReadOnlySpan<byte> seed, string? voice, TimeSpan patience, TimeProvider clock)
+    {
+        var key = Import(origin, seed) ?? throw Damaged();
+        return new LedgerSession(folder, key, LedgerActors.Current with { Voice = voice }, patience, clock);
+    }
+
+    /// <summary>The checkpoint that a vault has.</summary>
+    /// <exception cref="LedgerException">It is none.</exception>
+    internal Checkpoint ReadKnown(string note)
+    {
+        if (_known is { } known && known.Note == note)
+        {
+            return known.Checkpoint;
+        }
+
+        var checkpoint = LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note), Key.Verifier) ?? throw Damaged();
+        _known = new KnownNote(note, checkpoint);
+        return checkpoint;
+    }
+
+    /// <summary>The newest checkpoint on the disk.</summary>
+    /// <exception cref="LedgerException">There is none, or it was not signed by this key.</exception>
+    internal Checkpoint ReadCurrent() => LedgerFolder.ReadCheckpoint(_folder.CheckpointFile, Key.Verifier) ?? throw _appender.Gone();
+
+    /// <summary>Closes the open segment.</summary>
+    internal Checkpoint CloseSegment() => _appender.CloseSegment();
+
+    private static LedgerKey? Import(string origin, ReadOnlySpan<byte> seed)
+    {
+        try
+        {
+            return LedgerKey.TryImport(origin, seed);
+        }
+        catch (DllNotFoundException e)
+        {
+            throw new LedgerException(
+                "the ledger needs the library libsodium, which is not there",
+                "put it beside the program, where it was published; or go on without a trace: --no-ledger",
+                e);
+        }
+    }
+
+    private static LedgerException Damaged() => new("what the vault knows of its ledger is damaged", LedgerException.WayOn);
+
+    private sealed record KnownNote(string Note, Checkpoint Checkpoint);
+}

@@ -1,0 +1,32 @@
+using Mallku.Secrets.Ledger;
+
+namespace Mallku.Secrets.Vault;
+
+/// <summary>What the ledger is to say of a vault's changes.</summary>
+internal static class VaultEvents
+{
+    internal const string Store = "vault";
+
+    /// <summary>What other programs changed since the last write, which the next one records.</summary>
+    internal static List<LedgerEvent> OfOutside(VaultDocument document)
+    {
+        var events = new List<LedgerEvent>();
+        foreach (var record in document.Secrets.Values)
+        {
+            if (record is { IsChangedOutside: true, Current: { } current })
+            {
+                events.Add(OfVersion(record, current, VersionSources.External, purpose: null));
+            }
+            else if (record.IsRemovedOutside)
+            {
+                events.Add(new LedgerEvent(LedgerKind.Removed, record.Name, record.Versions.LastOrDefault()?.Number, VersionSources.External));
+            }
+        }
+
+        return events;
+    }
+
+    /// <summary>A version that became the current one.</summary>
+    internal static LedgerEvent OfVersion(SecretRecord record, VersionRecord version, string source, string? purpose) =>
+        new(record.Versions.Count == 1 ? LedgerKind.Created : LedgerKind.Updated, record.Name, version.Number, source, purpose);
+}

@@ -1,0 +1,176 @@
+using Mallku.Secrets.Files;
+using Mallku.Secrets.Ledger;
+
+namespace Mallku.Secrets.Vault;
+
+/// <summary>
+/// A vault and its ledger, which commit together: the ledger's entry is durable first, then the vault is replaced, which
+/// carries the generation that the entry names and the newest checkpoint. Safe for concurrent use.
+/// </summary>
+internal sealed class VaultLedger(VaultSettings settings)
+{
+    private static readonly TimeSpan PatienceWhenOff = TimeSpan.FromSeconds(1);
+    private readonly Lock _gate = new();
+    private LedgerSession? _session;
+    private int _offIsNoted;
+
+    internal LedgerFolder Folder { get; } = new(settings.LedgerDirectory);
+
+    /// <summary>Records what was done with a vault as it was opened; durable when it returns. Nothing where it has no ledger yet.</summary>
+    /// <returns>Whether the vault is one that the ledger knows; false where it may have been replaced since it was opened.</returns>
+    /// <exception cref="LedgerException">It can't be recorded, or the ledger is not what the vault says.</exception>
+    internal async ValueTask<bool> RecordAsync(VaultDocument document, IReadOnlyList<LedgerEvent> events)
+    {
+        if (document.Ledger is not { } link)
+        {
+            return true;
+        }
+
+        if (!settings.UsesLedger)
+        {
+            await NoteOffAsync(link).ConfigureAwait(false);
+            return true;
+        }
+
+        var session = GetSession(link);
+        var commit = await session.Queue.AppendAsync(new LedgerBatch(events, session.ReadKnown(link.Checkpoint), step: null)).ConfigureAwait(false);
+        return IsKnown(document, link, commit.Checkpoint);
+    }
+
+    /// <summary>Throws what to say of a vault that the ledger does not know.</summary>
+    internal async ValueTask<LedgerException?> FindFaultAsync(VaultDocument document) =>
+        await RecordAsync(document, []).ConfigureAwait(false) || document.Ledger is not { } link
+            ? null
+            : LedgerAppender.OlderVault(document.Generation, GetSession(link).ReadCurrent().ToGeneration);
+
+    /// <summary>
+    /// The first half of a change: its entries are durable when it returns, and the document has the generation and the
+    /// checkpoint with which it is to be written.
+    /// </summary>
+    /// <param name="document">What will be written; its ledger is begun if it has none.</param>
+    /// <param name="from">The generation of the vault that is there; 0 for none.</param>
+    /// <param name="events">What changes.</param>
+    /// <param name="writes">How many generations the change takes.</param>
+    /// <param name="acceptsOlder">Whether a person has said that an older vault is to be used.</param>
+    /// <exception cref="LedgerException">They can't be recorded; the vault must not be written.</exception>
+    internal async ValueTask CommitAsync(VaultDocument document, long from, IReadOnlyList<LedgerEvent> events, int writes, bool acceptsOlder)
+    {
+        if (!settings.UsesLedger)
+        {
+            document.Generation = from + writes;
+            if (document.Ledger is { } off)
+            {
+                await NoteOffAsync(off).ConfigureAwait(false);
+                document.Ledger = off with { IsSuspended = true };
+            }
+
+            return;
+        }
+
+        var isBeginning = document.Ledger is null;
+        var link = document.Ledger ?? Begin(document);
+        var session = GetSession(link);
+        var step = new VaultStep(from, writes, link.IsSuspended, acceptsOlder);
+        IReadOnlyList<LedgerEvent> all = isBeginning ? [new LedgerEvent(LedgerKind.Opened), .. events] : events;
+        var commit = await session.Queue.AppendAsync(new LedgerBatch(all, isBeginning ? null : session.ReadKnown(link.Checkpoint), step)).ConfigureAwait(false);
+        document.Generation = commit.Generation;
+        document.Ledger = link with { Checkpoint = commit.Note, IsSuspended = false };
+    }
+
+    /// <summary>The ledger of an opened vault, to look into; null where it has none yet.</summary>
+    /// <exception cref="LedgerException">The vault's record of it is damaged.</exception>
+    internal LedgerSession? Find(VaultDocument document) => document.Ledger is { } link ? GetSession(link) : null;
+
+    private static bool IsKnown(VaultDocument document, LedgerLink link, Checkpoint checkpoint)
+    {
+        if (document.Generation > checkpoint.ToGeneration)
+        {
+            // the ledger was read after the vault, so that it can't be behind by itself
+            return link.IsSuspended ? true : throw LedgerAppender.OlderLedger(document.Generation, checkpoint.ToGeneration);
+        }
+
+        return document.Generation >= checkpoint.FromGeneration || link.IsSuspended;
+    }
+
+    private LedgerLink Begin(VaultDocument document)
+    {
+        PutOrphanAside();
+        try
+        {
+            if (!Posix.TryStat(Folder.Path, out var facts))
+            {
+                Posix.CreateFolder(Folder.Path);
+                FileReplacement.FlushFolder(Folder.Path);
+            }
+            else
+            {
+                PrivateFile.Require(facts, Folder.Path);
+            }
+        }
+        catch (Exception e) when (e is IOException or SecretsException)
+        {
+            throw LedgerAppender.CannotWrite(Folder, e);
+        }
+
+        using var key = LedgerKey.Generate();
+        return new LedgerLink(key.Origin, document.Own(key.ExportSeed()), "", IsSuspended: false);
+    }
+
+    // The vault knows of no ledger, so that this one was begun by somebody who was cut off before the vault was written, or
+    // belongs to another vault. Its key is gone either way.
+    private void PutOrphanAside()
+    {
+        if (File.Exists(Folder.CheckpointFile))
+        {
+            SetAside(Folder, settings.Clock);
+        }
+    }
+
+    /// <summary>Gives a ledger another name beside its place, so that a new one can begin.</summary>
+    /// <exception cref="LedgerException">It could not be renamed.</exception>
+    internal static string SetAside(LedgerFolder folder, TimeProvider clock)
+    {
+        var aside = $"{folder.Path}.{clock.GetUtcNow():yyyyMMdd'T'HHmmssfff'Z'}";
+        try
+        {
+            FileReplacement.Rename(folder.Path, aside);
+            return aside;
+        }
+        catch (SecretsException e)
+        {
+            throw LedgerAppender.CannotWrite(folder, e);
+        }
+    }
+
+    private LedgerSession GetSession(LedgerLink link)
+    {
+        lock (_gate)
+        {
+            if (_session?.Key.Origin != link.Origin)
+            {
+                _session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, settings.LedgerPatience, settings.Clock);
+            }
+
+            return _session;
+        }
+    }
+
+    // once, and where it is possible: that the ledger can't be written may be why it is off
+    private async ValueTask NoteOffAsync(LedgerLink link)
+    {
+        if (Interlocked.Exchange(ref _offIsNoted, 1) == 1 || LedgerLog.EndsWith(Folder, LedgerKind.Suspended))
+        {
+            return;
+        }
+
+        try
+        {
+            var session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, PatienceWhenOff, settings.Clock);
+            await session.Queue.AppendAsync(new LedgerBatch([new LedgerEvent(LedgerKind.Suspended, Purpose: settings.Purpose)], session.ReadKnown(link.Checkpoint), step: null))
+                .ConfigureAwait(false);
+        }
+        catch (LedgerException)
+        {
+        }
+    }
+}
