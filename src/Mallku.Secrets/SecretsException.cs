@@ -77,7 +77,11 @@ public sealed class AmbiguousSecretNameException : SecretsException
 
 /// <summary>The vault can't be opened: a wrong key, a damaged file, or modes that let others read it.</summary>
 public sealed class VaultOpenException(string problem, string remedy, Exception? innerException = null)
-    : SecretsException(problem, remedy, innerException);
+    : SecretsException(problem, remedy, innerException)
+{
+    /// <summary>Whether the right key opens it and what it holds is none of a vault.</summary>
+    internal bool IsDamage { get; init; }
+}
 
 /// <summary>
 /// The ledger can't record what happened, or is not what the vault says that it is. What was asked for was not done: no

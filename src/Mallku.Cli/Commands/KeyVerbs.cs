@@ -87,16 +87,19 @@ internal sealed class KeyRotateVerb : Verb
 
 internal sealed class KeyRecoverVerb : Verb
 {
-    internal KeyRecoverVerb() => Understand();
+    private readonly Option<bool> _asIs = new("--as-is") { Description = "take the vault file as it is: you put it there" };
+
+    internal KeyRecoverVerb() => Understand(_asIs);
 
     internal override string? Notes =>
-        "After a rotation another program may still write the vault with the former key. This takes over what it wrote.";
+        "Another program may write the vault with a former key, start it afresh, or write an older state over it: this takes over what it wrote "
+        + "and keeps the rest. A damaged vault is put aside, and its former state takes its place.";
 
-    internal override string[] Examples => ["mallku key recover"];
+    internal override string[] Examples => ["mallku key recover", "mallku key recover --as-is"];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var recovery = await VaultKeys.RecoverAsync(invocation.OpenVault(), cancellationToken);
+        var recovery = await VaultRecovery.RecoverAsync(invocation.OpenVault(), invocation.Parsed.GetValue(_asIs), cancellationToken);
         foreach (var name in recovery.Names)
         {
             Notice.Done($"merged {SecretsException.Show(name)}");
@@ -109,7 +112,12 @@ internal sealed class KeyRecoverVerb : Verb
 
         if (recovery.Names.Count == 0 && recovery.Kept.Count == 0)
         {
-            Notice.Done("nothing differed; the history is back");
+            Notice.Done("the former state is back");
+        }
+
+        if (recovery.DamagedFile is { } damaged)
+        {
+            Notice.Done($"the damaged file is kept: {damaged}");
         }
 
         if (recovery.IsFromFormerFile)

@@ -22,7 +22,7 @@ internal static class VerbTable
         new("export", "print all secrets as .env, JSON or shell", static () => new ExportVerb()),
         new("key status", "show where the vault's key is", static () => new KeyStatusVerb()),
         new("key rotate", "encrypt the vault with a new key", static () => new KeyRotateVerb()),
-        new("key recover", "merge what was written with the former key", static () => new KeyRecoverVerb()),
+        new("key recover", "recover a vault that is damaged or written over", static () => new KeyRecoverVerb()),
         new("doctor", "check the vault, and say how to mend it", static () => new DoctorVerb()),
         new("completion", "print the completion script of a shell", static () => new CompletionVerb()),
         new("help", "show the help of a verb", static () => new HelpVerb()),

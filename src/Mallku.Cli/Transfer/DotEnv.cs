@@ -85,8 +85,22 @@ internal static class DotEnv
                 throw Unreadable("has no NAME=");
             }
 
+            if (LooksLikeMaterial(name, text.AsSpan(_at + end)))
+            {
+                throw Unreadable("looks like a part of a value over several lines, which needs quotes");
+            }
+
             _at += end + 1;
             return name.ToString();
+        }
+
+        // a line of base64 that ends with its padding would be a name, and names are shown
+        private static bool LooksLikeMaterial(ReadOnlySpan<char> name, ReadOnlySpan<char> rest)
+        {
+            const int longerThanNames = 32;
+            var line = rest.IndexOf('\n') is var end and >= 0 ? rest[..end] : rest;
+            return name.Length > longerThanNames && line.TrimEnd('\r') is "=" or "=="
+                && name.ContainsAnyInRange('a', 'z') && name.ContainsAnyInRange('A', 'Z');
         }
 
         internal string ReadValue()

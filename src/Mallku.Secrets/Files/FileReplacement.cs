@@ -127,14 +127,9 @@ internal static class FileReplacement
         FlushFolder(to);
     }
 
-    /// <summary>The command that puts the former file in the place of one that is gone.</summary>
-    // a copy would leave the former file beside it, as a sign that what another program writes next is older
-    internal static string RestoreCommand(string path) => $"mv {PrivateFile.ShellQuote(path + FormerSuffix)} {PrivateFile.ShellQuote(path)}";
-
     /// <summary>What to put in the place of a file that is damaged, after the word "put".</summary>
-    internal static string DescribeBackup(string path) => File.Exists(path + FormerSuffix)
-        ? $"the former file back: mv {PrivateFile.ShellQuote(path)} {PrivateFile.ShellQuote(path + ".damaged")} && {RestoreCommand(path)}"
-        : "a backup in its place";
+    internal static string DescribeBackup(string path) =>
+        File.Exists(path + FormerSuffix) ? "its former state back: mallku key recover" : "a backup in its place";
 
     private static void MoveFormer(string temporary, string former, string path)
     {

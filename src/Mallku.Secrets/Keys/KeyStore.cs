@@ -18,6 +18,7 @@ internal sealed class KeyStore
     private const int MostFormerKeys = 1000;
     private readonly SecretValue? _given;
     private readonly TimeProvider _clock;
+    private readonly string _folder;
 
     /// <param name="folder">The vault's folder.</param>
     /// <param name="file">The key's file where it is not in the folder.</param>
@@ -28,7 +29,8 @@ internal sealed class KeyStore
         Path = file ?? System.IO.Path.Combine(folder, ".encryption.key");
         _given = given;
         _clock = clock;
-        IsShared = !IsBeside(folder);
+        IsShared = file is not null && !IsBeside(folder);
+        _folder = folder;
         NextPath = IsShared ? $"{Path}.{Fingerprint(folder)}.next" : Path + ".next";
     }
 
@@ -45,12 +47,28 @@ internal sealed class KeyStore
     internal bool IsShared { get; }
 
     /// <summary>Whether the file lies in that folder.</summary>
-    internal bool IsBeside(string folder) => System.IO.Path.GetDirectoryName(Path) == folder;
+    internal bool IsBeside(string folder)
+    {
+        var own = System.IO.Path.GetDirectoryName(Path)!;
+        // one folder may have several paths
+        return own == folder || (Posix.TryStat(own, out var facts) && Posix.TryStat(folder, out var other) && facts == other);
+    }
 
     /// <summary>The key, or null when there is no file.</summary>
     /// <exception cref="VaultOpenException">The file holds no key, or others can read it.</exception>
     internal DataKey? ReadCurrent() =>
-        _given is null ? Read(Path).FirstOrDefault() : DataKey.Parse(_given.Bytes, "MALLKU_ENCRYPTION_KEY", _clock);
+        _given is null ? ReadOwn() : DataKey.Parse(_given.Bytes, "MALLKU_ENCRYPTION_KEY", _clock);
+
+    // That vault takes its key to be its own: it would rotate it without asking, and call what is under a former one stale.
+    private DataKey? ReadOwn()
+    {
+        var lies = System.IO.Path.GetDirectoryName(Path)!;
+        return IsShared && (File.Exists(System.IO.Path.Combine(lies, "mallku-secrets.json.encrypted")) || System.IO.Path.GetFileName(lies) == ".secrets")
+            ? throw new VaultOpenException(
+                $"the key '{Path}' lies in the folder of another vault than '{_folder}'",
+                "move the key, and what lies beside it under its name, to a folder of its own, and name that place by MALLKU_KEY_FILE for both")
+            : Read(Path).FirstOrDefault();
+    }
 
     /// <summary>
     /// The keys that interrupted rotations were about to put in place, with their files: this vault's, and of a shared key
@@ -104,10 +122,17 @@ internal sealed class KeyStore
 
     private void Promote(string nextPath)
     {
+        AddFormer(Read(Path));
+        FileReplacement.Rename(nextPath, Path);
+    }
+
+    // in front of those that are there
+    private void AddFormer(DataKey[] newest)
+    {
         var formerKeys = ReadFormer();
-        var content = SecretValue.Allocate((1 + MostFormerKeys) * (Crypto.Fernet.KeyLength + 1));
+        var content = SecretValue.Allocate((newest.Length + MostFormerKeys) * (Crypto.Fernet.KeyLength + 1));
         var length = 0;
-        foreach (var key in (DataKey[])[.. Read(Path), .. formerKeys.Take(MostFormerKeys)])
+        foreach (var key in (DataKey[])[.. newest, .. formerKeys.Take(MostFormerKeys)])
         {
             // a promotion that was cut off may have added it already
             if (content.AsSpan(0, length).IndexOf(key.Text.Bytes) < 0)
@@ -123,7 +148,6 @@ internal sealed class KeyStore
 
         FileReplacement.Overwrite(FormerPath, content.AsSpan(0, length));
         CryptographicOperations.ZeroMemory(content);
-        FileReplacement.Rename(nextPath, Path);
     }
 
     /// <summary>Whether a rotation or a write of a key was cut off.</summary>
@@ -149,6 +173,12 @@ internal sealed class KeyStore
         }
         else
         {
+            if (IsShared && Read(NextPath) is { Length: > 0 } unused)
+            {
+                // a folder that was moved away and made anew has the same path: what is under this key may lie elsewhere
+                AddFormer(unused);
+            }
+
             FileReplacement.Remove(NextPath);
         }
     }
@@ -161,7 +191,8 @@ internal sealed class KeyStore
         }
 
         var folder = System.IO.Path.GetDirectoryName(Path)!;
-        return IsShared && Directory.Exists(folder) ? Directory.EnumerateFiles(folder, System.IO.Path.GetFileName(Path) + ".*.next") : [NextPath];
+        // and the name that a key has which was moved there from a vault's folder
+        return IsShared && Directory.Exists(folder) ? Directory.EnumerateFiles(folder, System.IO.Path.GetFileName(Path) + ".*.next").Append(Path + ".next") : [NextPath];
     }
 
     private DataKey[] Read(string path, bool several = false)

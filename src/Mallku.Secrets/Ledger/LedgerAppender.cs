@@ -216,7 +216,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
     /// <summary>A vault from before the newest changes that the ledger has.</summary>
     internal static LedgerException OlderVault(long generation, long to) => new(
         $"the vault is at generation {generation}, and its ledger has seen it at {to}: an older vault was put back",
-        "put the newer one back, or, where the older one is wanted, say so: mallku audit restart");
+        "put the newer one back, or, where the older one is wanted, say so: mallku key recover --as-is");
 
     // Nobody has acknowledged these bytes: they were written by somebody who was cut off, or by somebody who has no key.
     private string PutAside(int descriptor, Checkpoint next, long length)

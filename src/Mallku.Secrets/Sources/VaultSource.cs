@@ -54,7 +54,7 @@ internal sealed class VaultSource(FileVault vault) : ISecretSource
 
         foreach (var file in opened.SecretFiles)
         {
-            if (file.Error is not null && opened.Document.Find(file.Name) is null)
+            if (file.Error is not null)
             {
                 throw file.Error;
             }

@@ -374,11 +374,19 @@ internal sealed class FileVault(VaultSettings settings)
     // what a kill in the middle of a write or of a rotation left to do
     private async ValueTask SettleInterruptedAsync(OpenedVault opened, CancellationToken cancellationToken)
     {
-        FileReplacement.RemoveTemporary(settings.VaultFile);
-        FileReplacement.RemoveTemporary(settings.FormerVaultFile);
-        FileReplacement.RemoveTemporary(settings.GitIgnoreFile);
+        VaultRecovery.FinishReplace(_folder.Tokens, settings, opened.Document.Generation);
+        foreach (var path in Replaced(settings))
+        {
+            FileReplacement.RemoveTemporary(path);
+        }
+
+        foreach (var file in opened.SecretFiles)
+        {
+            FileReplacement.RemoveTemporary(file.Path);
+        }
+
         var keys = settings.Keys;
-        if (keys.HasLeftovers)
+        if (keys.HasLeftovers || opened.NextKeyPath is not null)
         {
             using var keyLock = await keys.LockAsync(settings.Patience, cancellationToken).ConfigureAwait(false);
             keys.Settle(opened.NextKeyPath);
@@ -392,6 +400,15 @@ internal sealed class FileVault(VaultSettings settings)
             }
         }
     }
+
+    /// <summary>Whether the next write settles a leftover of this name.</summary>
+    internal static bool IsSettled(VaultSettings settings, string path) =>
+        path.EndsWith(SecretFileReader.Suffix + FileReplacement.TemporarySuffix, StringComparison.Ordinal)
+            ? File.Exists(path[..^FileReplacement.TemporarySuffix.Length])
+            : Replaced(settings).Append(settings.Keys.Path).Append(settings.Keys.NextPath).Append(settings.Keys.FormerPath)
+                .Contains(path[..^FileReplacement.TemporarySuffix.Length], StringComparer.Ordinal);
+
+    private static string[] Replaced(VaultSettings settings) => [settings.VaultFile, settings.FormerVaultFile, settings.GitIgnoreFile];
 
     private static void RequireValue(SecretName name, SecretValue value, SetOptions options)
     {

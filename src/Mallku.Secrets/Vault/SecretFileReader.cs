@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Mallku.Secrets.Crypto;
 using Mallku.Secrets.Files;
 
 namespace Mallku.Secrets.Vault;
@@ -93,17 +94,20 @@ internal sealed class SecretFileReader(string directory, TokenOpener tokens)
     }
 
     // A rotation that was cut off before it removed the file left it under the key from before. A value that the vault
-    // has as the current one can be believed whatever key it is under; any other is not.
+    // has as the current one can be believed whatever key it is under, and so can one of the time at which a version was
+    // taken over from it; any other is not.
     private bool IsTakenIn(OpenedVault opened, string name, ReadOnlySpan<byte> token, out bool isUnderFormerKey)
     {
         isUnderFormerKey = false;
-        if (tokens.DecryptWithAnyKey(token) is not { } value)
+        if (tokens.DecryptWithAnyKey(token) is not { } value || !Fernet.TryGetTimestamp(token.Trim(" \t\r\n"u8), out var written))
         {
             return false;
         }
 
         isUnderFormerKey = true;
-        return opened.Document.Find(name)?.Current?.Value is { } current && JsonToken.AreSame(current, opened.Document.Own(ToToken(value.Span)));
+        var taken = opened.Document.Own(ToToken(value.Span));
+        return opened.Document.Secrets.TryGetValue(name, out var record) && record.Versions.Exists(version =>
+            (version.State == SecretVersionState.Current || version.Created == written) && version.Value is { } known && JsonToken.AreSame(known, taken));
     }
 
     private static byte[] ToToken(Span<byte> plaintext)

@@ -209,6 +209,21 @@ internal sealed class VaultDocument : IDisposable
         }
     }
 
+    /// <summary>Uses no number that another state of this vault has used.</summary>
+    internal void UseNoNumbersOf(VaultDocument other, DateTimeOffset now)
+    {
+        First = Math.Max(First, other.First);
+        foreach (var (name, record) in other.Secrets)
+        {
+            if (!Secrets.TryGetValue(name, out var own))
+            {
+                Secrets.Add(name, own = new SecretRecord(name) { Removed = now });
+            }
+
+            own.Next = Math.Max(own.Next, record.Next);
+        }
+    }
+
     /// <summary>Takes over a token that does not lie in the plaintext, to be wiped with it.</summary>
     internal byte[] Own(byte[] token)
     {

@@ -69,15 +69,26 @@ internal sealed class VaultFolder(VaultSettings settings)
             && !token.SequenceEqual(formerToken);
     }
 
-    /// <summary>Whether the file from before the last write opens with a former key alone.</summary>
-    internal bool FormerFileNeedsFormerKey()
+    /// <summary>The files in the folder that open with a former key alone.</summary>
+    internal IReadOnlyList<string> FindFilesUnderFormerKey()
     {
-        if (PrivateFile.Read(settings.FormerVaultFile, out _) is not { } token || _keys.ReadCurrent() is not { } current)
+        if (_keys.ReadCurrent() is not { } current)
         {
-            return false;
+            return [];
         }
 
-        return !TokenOpener.TryDecrypt(token, current, out _, out _) && _keys.ReadFormer().Any(key => TokenOpener.TryDecrypt(token, key, out _, out _));
+        var former = _keys.ReadFormer();
+        string[] files =
+        [
+            settings.VaultFile, settings.FormerVaultFile, settings.VaultFile + FileReplacement.TemporarySuffix,
+            .. Directory.EnumerateFiles(settings.Directory, "*" + SecretFileReader.Suffix),
+        ];
+        return
+        [
+            .. files.Where(file => PrivateFile.Read(file, out _) is { } token
+                && !TokenOpener.TryDecrypt(token, current, out _, out _)
+                && former.Any(key => TokenOpener.TryDecrypt(token, key, out _, out _))),
+        ];
     }
 
     // what opens with a failure beside it is worth a second look, and is used as it is after that
@@ -199,7 +210,7 @@ internal sealed class VaultFolder(VaultSettings settings)
         {
             return new VaultOpenException(
                 $"'{settings.VaultFile}' is gone, and its former state is there",
-                $"put it back: {FileReplacement.RestoreCommand(settings.VaultFile)}");
+                "put that back: mallku key recover");
         }
 
         if (isBeginning || SecretFiles.HasAny())
@@ -251,7 +262,7 @@ internal sealed class VaultFolder(VaultSettings settings)
 
     private static VaultOpenException WrittenOver(VaultSettings settings) => new(
         $"another program has written an older state over '{settings.VaultFile}'",
-        $"end that program, then merge it: mallku key recover (or, where you put it there yourself: rm {PrivateFile.ShellQuote(settings.FormerVaultFile)})");
+        $"end that program, then merge it: mallku key recover (or, where you put it there yourself: mallku key recover --as-is)");
 
     private string DescribeKey() => _keys.IsGiven ? "MALLKU_ENCRYPTION_KEY" : $"'{_keys.Path}'";
 }

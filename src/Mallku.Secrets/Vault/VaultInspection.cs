@@ -113,7 +113,11 @@ internal sealed class VaultInspection(VaultSettings settings)
     {
         foreach (var path in Directory.EnumerateFiles(settings.Directory, "*" + FileReplacement.TemporarySuffix).Order(StringComparer.Ordinal))
         {
-            Add(FindingLevel.Warning, "leftover", $"'{path}' is left from a write that was cut off", "the next write removes it; or: mallku set NAME");
+            Add(
+                FindingLevel.Warning,
+                "leftover",
+                $"'{path}' is left from a write that was cut off",
+                FileVault.IsSettled(settings, path) ? "the next write removes it: mallku set NAME" : $"rm {PrivateFile.ShellQuote(path)}");
         }
 
         var keys = settings.Keys;
@@ -124,14 +128,14 @@ internal sealed class VaultInspection(VaultSettings settings)
 
         if (keys.HasFormer)
         {
-            var isNeeded = _folder.FormerFileNeedsFormerKey();
+            var needed = _folder.FindFilesUnderFormerKey();
             Add(
                 FindingLevel.Ok,
                 "former-key",
-                isNeeded
-                    ? $"the former vault file is still under the former key, which is kept in '{keys.FormerPath}'"
+                needed.Count > 0
+                    ? $"'{needed[0]}' is still under a former key, which is kept in '{keys.FormerPath}'"
                     : $"the key from before the last rotation is kept in '{keys.FormerPath}'",
-                isNeeded
+                needed.Count > 0
                     ? "keep it; the next write of the vault makes it unnecessary"
                     : $"when no program{(keys.IsShared ? ", and no other vault with this key file," : "")} uses it any more: rm {PrivateFile.ShellQuote(keys.FormerPath)}");
         }

@@ -420,5 +420,5 @@ internal sealed class VaultReader
         $"the vault '{path}' opens and {what}",
         path.EndsWith(Files.FileReplacement.FormerSuffix, StringComparison.Ordinal)
             ? "put a backup in its place, or remove it"
-            : $"put {Files.FileReplacement.DescribeBackup(path)}");
+            : $"put {Files.FileReplacement.DescribeBackup(path)}") { IsDamage = true };
 }

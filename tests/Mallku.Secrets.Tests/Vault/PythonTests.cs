@@ -349,7 +349,7 @@ public sealed class PythonTests
 
         await AssertRefusedUntilRecoveredAsync(folder);
 
-        Assert.Equal(["a", "p"], [.. (await VaultKeys.RecoverAsync(folder.Open().Vault, Cancel)).Names.Order(StringComparer.Ordinal)]);
+        Assert.Equal(["a", "p"], [.. (await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: false, Cancel)).Names.Order(StringComparer.Ordinal)]);
         Assert.Equal("a2", await folder.GetAsync("a"));
         Assert.Equal("b2", await folder.GetAsync("b"));
         Assert.Equal("c1", await folder.GetAsync("c"));
@@ -373,7 +373,7 @@ public sealed class PythonTests
 
         await AssertRefusedUntilRecoveredAsync(folder);
 
-        Assert.Equal(["x"], (await VaultKeys.RecoverAsync(folder.Open().Vault, Cancel)).Names);
+        Assert.Equal(["x"], (await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: false, Cancel)).Names);
         Assert.Equal("y", await folder.GetAsync("x"));
         Assert.Equal("a2", await folder.GetAsync("a"));
         Assert.Equal([(2, SecretVersionState.Current, "set"), (1, SecretVersionState.Previous, "set")], await HistoryAsync(folder, "a"));
@@ -387,9 +387,9 @@ public sealed class PythonTests
         PythonProgram.Update(folder.Vault, """{"set": {"a": "a2"}}""");
         var before = folder.Photograph();
 
-        var error = await Assert.ThrowsAsync<SecretsException>(async () => await VaultKeys.RecoverAsync(folder.Open().Vault, Cancel));
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: false, Cancel));
 
-        Assert.Contains("nothing to merge", error.Problem, StringComparison.Ordinal);
+        Assert.Contains("nothing to recover", error.Problem, StringComparison.Ordinal);
         Assert.Equal(before, folder.Photograph());
     }
 

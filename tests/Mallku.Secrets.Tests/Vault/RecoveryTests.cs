@@ -157,6 +157,7 @@ public sealed class RecoveryTests
         using var folder = await TemporaryFolder.WithVaultAsync();
         PythonProgram.WriteSecretFile(folder.Vault, "legacy", "\"l1\"");
         var file = await File.ReadAllBytesAsync(Path.Combine(folder.Vault, "legacy.secret"), Cancel);
+        PythonProgram.WriteSecretFile(folder.Vault, "legacy", "\"l0\"");
         await VaultKeys.RotateAsync(folder.Open().Vault, Cancel);
         await folder.SetAsync("legacy", "l2");
         await File.WriteAllBytesAsync(Path.Combine(folder.Vault, "legacy.secret"), file, Cancel);
@@ -285,7 +286,7 @@ public sealed class RecoveryTests
         await folder.SetAsync("d", "d1");
 
         python.Write("""{"remove": ["a"]}""");
-        var recovery = await VaultKeys.RecoverAsync(folder.Open().Vault, Cancel);
+        var recovery = await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: false, Cancel);
 
         Assert.Equal(["a"], recovery.Kept);
         Assert.Empty(recovery.Names);
@@ -360,6 +361,177 @@ public sealed class RecoveryTests
         Assert.Equal(["a1", null], [await folder.GetAsync("a"), await folder.GetAsync("b")]);
     }
 
+    [Fact]
+    public async Task A_secret_file_that_a_rotation_took_in_does_not_come_back_over_a_newer_value()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        PythonProgram.WriteSecretFile(folder.Vault, "legacy", "\"l1\"");
+        var path = Path.Combine(folder.Vault, "legacy.secret");
+        var file = await File.ReadAllBytesAsync(path, Cancel);
+        await VaultKeys.RotateAsync(folder.Open().Vault, Cancel);
+
+        // as a kill before its removal leaves it
+        await File.WriteAllBytesAsync(path, file, Cancel);
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        PythonProgram.Update(folder.Vault, """{"set": {"legacy": "l2"}}""");
+
+        Assert.Equal("l2", await folder.GetAsync("legacy"));
+        await folder.SetAsync("other", "o1");
+        Assert.False(File.Exists(path));
+        Assert.Equal("l2", await folder.GetAsync("legacy"));
+    }
+
+    [Fact]
+    public async Task A_backup_of_both_files_from_before_a_rotation_keeps_its_last_write()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("a", "a2");
+        var (vault, former) = (await File.ReadAllBytesAsync(folder.VaultFile, Cancel), await File.ReadAllBytesAsync(folder.VaultFile + ".previous", Cancel));
+        await VaultKeys.RotateAsync(folder.Open().Vault, Cancel);
+        await folder.SetAsync("b", "b1");
+        await File.WriteAllBytesAsync(folder.VaultFile, vault, Cancel);
+        await File.WriteAllBytesAsync(folder.VaultFile + ".previous", former, Cancel);
+
+        await RecoverAsync(folder);
+
+        Assert.Equal("a2", await folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_damaged_vault_is_put_aside_for_its_former_state_and_no_number_is_used_again()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("a", "a2");
+        await folder.SetAsync("a", "a3");
+        await File.WriteAllTextAsync(folder.VaultFile, "damaged", Cancel);
+        Assert.Contains("mallku key recover", (await Assert.ThrowsAsync<VaultOpenException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
+
+        var recovery = await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: false, Cancel);
+
+        Assert.Equal("damaged", await File.ReadAllTextAsync(recovery.DamagedFile!, Cancel));
+        Assert.Equal("a2", await folder.GetAsync("a"));
+        Assert.True((await folder.SetAsync("a", "a4")).Version > 3);
+    }
+
+    [Fact]
+    public async Task A_vault_under_a_key_that_is_not_there_is_no_damage()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        using var key = Mallku.Secrets.Crypto.Fernet.GenerateKey();
+        File.Delete(folder.KeyFile);
+        await File.WriteAllBytesAsync(folder.KeyFile, key.RevealUtf8(), Cancel);
+        File.SetUnixFileMode(folder.KeyFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        var before = folder.Photograph();
+
+        await Assert.ThrowsAsync<VaultOpenException>(() => RecoverAsync(folder));
+
+        Assert.Equal(before, folder.Photograph());
+    }
+
+    [Fact]
+    public async Task What_a_kill_left_under_the_temporary_name_outlives_a_vault_that_is_then_damaged()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("b", "b1");
+        var oldest = await File.ReadAllBytesAsync(folder.VaultFile + ".previous", Cancel);
+        await folder.SetAsync("c", "c1");
+        await folder.SetAsync("d", "d1");
+
+        // as a kill between exchange and rename leaves it
+        Move(folder.VaultFile + ".previous", folder.VaultFile + ".tmp");
+        await File.WriteAllBytesAsync(folder.VaultFile + ".previous", oldest, Cancel);
+        File.SetUnixFileMode(folder.VaultFile + ".previous", UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        await File.WriteAllTextAsync(folder.VaultFile, "", Cancel);
+
+        await RecoverAsync(folder);
+        Assert.Equal("c1", await folder.GetAsync("c"));
+    }
+
+    [Fact]
+    public async Task The_next_write_finishes_a_replace_that_a_kill_cut_off()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("b", "b1");
+        var oldest = await File.ReadAllBytesAsync(folder.VaultFile + ".previous", Cancel);
+        await folder.SetAsync("c", "c1");
+        var former = await File.ReadAllBytesAsync(folder.VaultFile + ".previous", Cancel);
+        Move(folder.VaultFile + ".previous", folder.VaultFile + ".tmp");
+        await File.WriteAllBytesAsync(folder.VaultFile + ".previous", oldest, Cancel);
+        File.SetUnixFileMode(folder.VaultFile + ".previous", UnixFileMode.UserRead | UnixFileMode.UserWrite);
+
+        var (folderLock, opened) = await folder.Open().Vault.BeginWriteAsync(Cancel);
+        folderLock.Dispose();
+        opened.Document.Dispose();
+
+        Assert.Equal(former, await File.ReadAllBytesAsync(folder.VaultFile + ".previous", Cancel));
+        Assert.False(File.Exists(folder.VaultFile + ".tmp"));
+    }
+
+    [Fact]
+    public async Task A_value_of_another_program_that_is_recorded_already_is_no_news()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        PythonProgram.Update(folder.Vault, """{"set": {"a": "of Python"}}""");
+        using var python = PythonProgram.Load(folder.Vault);
+        await folder.SetAsync("b", "b1");
+        await folder.SetAsync("a", "newer");
+        await folder.SetAsync("c", "c1");
+        await folder.SetAsync("d", "d1");
+
+        python.Write("""{"set": {"p": "p1"}}""");
+
+        Assert.Equal(["p"], await RecoverAsync(folder));
+        Assert.Equal("newer", await folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task An_older_vault_that_a_person_put_there_is_taken_as_it_is_and_what_was_given_up_is_noticed()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var backup = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        for (var i = 2; i < 7; i++)
+        {
+            await folder.SetAsync("a", "a" + i);
+        }
+
+        await folder.SetAsync("later", "l1");
+        using var python = PythonProgram.Load(folder.Vault);
+        await File.WriteAllBytesAsync(folder.VaultFile, backup, Cancel);
+        Assert.Contains("--as-is", (await Assert.ThrowsAsync<VaultOpenException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
+
+        await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: true, Cancel);
+        Assert.Equal(["a1", null], [await folder.GetAsync("a"), await folder.GetAsync("later")]);
+        Assert.True((await folder.SetAsync("a", "a7")).Version > 6);
+        Assert.True((await folder.SetAsync("later", "l2")).Version > 1);
+
+        python.Write("""{"set": {"p": "p1"}}""");
+        await Assert.ThrowsAsync<VaultOpenException>(() => folder.GetAsync("a"));
+        Assert.Equal(["p"], await RecoverAsync(folder));
+        Assert.Equal("a7", await folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task The_former_key_is_wanted_while_another_program_has_written_with_it()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        using var python = PythonProgram.Load(folder.Vault);
+        await VaultKeys.RotateAsync(folder.Open().Vault, Cancel);
+        await folder.SetAsync("a", "a2");
+        await folder.SetAsync("a", "a3");
+        Assert.Contains("rm ", await FormerKeyAdviceAsync(folder), StringComparison.Ordinal);
+
+        python.Write("""{"set": {"p": "p1"}}""");
+        Assert.DoesNotContain("rm ", await FormerKeyAdviceAsync(folder), StringComparison.Ordinal);
+    }
+
     private static void PutFormerBack(TemporaryFolder folder, bool moved)
     {
         if (moved)
@@ -377,7 +549,7 @@ public sealed class RecoveryTests
     private static async Task<string> FormerKeyAdviceAsync(TemporaryFolder folder) =>
         (await VaultInspection.InspectAsync(folder.Open().Vault, Cancel)).Single(finding => finding.Check == "former-key").Remedy!;
 
-    private static async Task<IReadOnlyList<string>> RecoverAsync(TemporaryFolder folder) => (await VaultKeys.RecoverAsync(folder.Open().Vault, Cancel)).Names;
+    private static async Task<IReadOnlyList<string>> RecoverAsync(TemporaryFolder folder) => (await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: false, Cancel)).Names;
 
     private static async Task<string> NumbersAsync(TemporaryFolder folder, string name) =>
         string.Join(' ', (await folder.Open().GetHistoryAsync(name, Cancel))!.Versions.Select(version => version.Number));

@@ -102,6 +102,65 @@ public sealed class SharedKeyTests : IDisposable
         Assert.Equal("a1", await folder.GetAsync("a"));
     }
 
+    [Fact]
+    public async Task A_key_in_another_vaults_folder_is_refused()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        var manager = SecretsManager.Open(new SecretsOptions { Directory = Path.Combine(_folder.Path, "other"), KeyFile = folder.KeyFile });
+
+        var error = await Assert.ThrowsAsync<VaultOpenException>(async () => await VaultCreation.CreateAsync(manager.Vault, Cancel));
+
+        Assert.Contains("another vault", error.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_next_key_of_a_vault_that_was_moved_away_is_not_lost()
+    {
+        var one = await CreateAsync("one");
+        await SetAsync(one, "a", "precious");
+        await SetAsync(one, "a", "more precious");
+        var (folderLock, opened) = await one.Vault.BeginWriteAsync(Cancel);
+        using (var plaintext = one.Vault.Compose(opened.Document))
+        {
+            one.Vault.Replace(plaintext, one.Vault.Settings.Keys.PrepareNext());
+        }
+
+        folderLock.Dispose();
+        Directory.Move(Path.Combine(_folder.Path, "one"), Path.Combine(_folder.Path, "moved"));
+
+        await SetAsync(await CreateAsync("one"), "a", "anew");
+
+        Assert.Equal("more precious", await GetAsync("moved"));
+    }
+
+    [Fact]
+    public async Task A_key_that_is_moved_with_what_lies_beside_it_opens_after_a_rotation_that_was_cut_off()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var vault = folder.Open().Vault;
+        var (folderLock, opened) = await vault.BeginWriteAsync(Cancel);
+        using (var plaintext = vault.Compose(opened.Document))
+        {
+            vault.Replace(plaintext, vault.Settings.Keys.PrepareNext());
+        }
+
+        folderLock.Dispose();
+
+        // another spelling of the vault's own folder
+        Directory.CreateSymbolicLink(Path.Combine(_folder.Path, "link"), folder.Vault);
+        var linked = SecretsManager.Open(folder.Options with { KeyFile = Path.Combine(_folder.Path, "link", ".encryption.key") });
+        Assert.Equal("a1", (await linked.GetRequiredAsync("a", Cancel)).RevealString());
+
+        File.Move(folder.KeyFile, KeyFile);
+        File.Move(folder.KeyFile + ".next", KeyFile + ".next");
+        var moved = SecretsManager.Open(folder.Options with { KeyFile = KeyFile });
+        Assert.Equal("a1", (await moved.GetRequiredAsync("a", Cancel)).RevealString());
+        await SetAsync(moved, "b", "b1");
+        Assert.False(File.Exists(KeyFile + ".next"));
+        Assert.Equal("a1", (await SecretsManager.Open(folder.Options with { KeyFile = KeyFile }).GetRequiredAsync("a", Cancel)).RevealString());
+    }
+
     private string KeyFile => Path.Combine(_folder.Path, "shared.key");
 
     private SecretsManager Open(string name) =>

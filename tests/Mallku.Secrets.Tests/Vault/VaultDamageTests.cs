@@ -110,10 +110,10 @@ public sealed class VaultDamageTests
         await folder.SetAsync("a", Refusal.Canary);
         await folder.SetAsync("b", "other");
         File.Delete(folder.VaultFile);
-        Assert.Contains($"mv {folder.VaultFile}.previous {folder.VaultFile}", await Refusal.RequireAsync(folder), StringComparison.Ordinal);
+        Assert.Contains("mallku key recover", await Refusal.RequireAsync(folder), StringComparison.Ordinal);
         await Assert.ThrowsAsync<SecretsException>(async () => await VaultCreation.CreateAsync(folder.Open().Vault, Cancel));
 
-        File.Copy(folder.VaultFile + ".previous", folder.VaultFile);
+        await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: false, Cancel);
         Assert.Equal(Refusal.Canary, await folder.GetAsync("a"));
     }
 
