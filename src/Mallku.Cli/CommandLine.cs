@@ -54,7 +54,13 @@ internal static class CommandLine
         }
 
         UsageErrors.ThrowIfAny(entry, parsed);
-        var options = new SecretsOptions { Directory = parsed.GetValue(verb.Directory) ?? directory };
+        var options = new SecretsOptions
+        {
+            Directory = parsed.GetValue(verb.Directory) ?? directory,
+            UseLedger = !parsed.GetValue(verb.NoLedger),
+            Purpose = entry.Name,
+            BlocksForLedger = !verb.LooksUpSeveral,
+        };
         if (options.Directory is "")
         {
             throw UsageErrors.NoFolder();

@@ -11,7 +11,7 @@ internal static class Program
         {
             // the daily use, in scripts by the hundred: straight to the lookup, without a grammar
             return arguments is ["get", [not '-', ..] name]
-                ? GetVerb.Print(new SecretsOptions(), name, newline: true)
+                ? GetVerb.Print(new SecretsOptions { Purpose = "get", BlocksForLedger = true }, name, newline: true)
                 : CommandLine.Run(arguments);
         }
         catch (Exception e)

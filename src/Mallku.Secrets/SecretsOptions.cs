@@ -36,6 +36,9 @@ public sealed record SecretsOptions
     /// <summary>How long an entry may take to become durable before the value is withheld: 5 seconds.</summary>
     public TimeSpan LedgerTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Whether a thread is kept while its entry becomes durable: for a command, which has nothing else to do.</summary>
+    internal bool BlocksForLedger { get; init; }
+
     /// <summary>For what the secrets are used, as the ledger says it: the name of a job, an adapter, a verb.</summary>
     public string? Purpose { get; init; }
 

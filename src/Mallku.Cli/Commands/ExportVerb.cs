@@ -7,6 +7,7 @@ using System.Text.Json;
 using Mallku.Cli.Running;
 using Mallku.Cli.Terminal;
 using Mallku.Cli.Transfer;
+using Mallku.Secrets.Ledger;
 
 namespace Mallku.Cli.Commands;
 
@@ -17,6 +18,8 @@ internal sealed class ExportVerb : Verb
     private readonly Option<string> _format = new("--format") { HelpName = "FORMAT", Description = "env, json or shell", Required = true };
 
     internal ExportVerb() => Understand(_format);
+
+    internal override bool LooksUpSeveral => true;
 
     internal override string? Notes =>
         "Prints every value, in the clear, as a lookup finds it: an environment variable that is set wins. env and shell name "
@@ -36,7 +39,7 @@ internal sealed class ExportVerb : Verb
             throw new UsageException("--format is env, json or shell", "write it as: mallku export --format env");
         }
 
-        var secrets = await FindAllAsync(invocation.OpenManager(), cancellationToken);
+        var secrets = await FindAllAsync(invocation.OpenManager(LedgerKind.Exported), cancellationToken);
         var text = new ArrayBufferWriter<byte>();
         switch (format)
         {
@@ -58,12 +61,16 @@ internal sealed class ExportVerb : Verb
 
     private static async ValueTask<List<FoundSecret>> FindAllAsync(SecretsManager manager, CancellationToken cancellationToken)
     {
+        // all at once, so that they share one flush of the ledger
+        var all = await manager.ListAsync(cancellationToken);
+        var lookups = all.Select(secret => manager.FindAsync(secret.Name, cancellationToken).AsTask()).ToList();
+        await Task.WhenAll(lookups);
         var found = new List<FoundSecret>();
-        foreach (var secret in await manager.ListAsync(cancellationToken))
+        for (var i = 0; i < all.Count; i++)
         {
-            if (await manager.FindAsync(secret.Name, cancellationToken) is { } known)
+            if (await lookups[i] is { } known)
             {
-                found.Add(known with { Name = secret.Name });
+                found.Add(known with { Name = all[i].Name });
             }
         }
 

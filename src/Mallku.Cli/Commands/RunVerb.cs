@@ -15,6 +15,8 @@ internal sealed class RunVerb : Verb
 
     internal override bool TakesCommand => true;
 
+    internal override bool LooksUpSeveral => true;
+
     internal override string? Notes =>
         "The secret openai_api_key becomes OPENAI_API_KEY; a variable that is set already is kept, as in every lookup. "
         + "With --env alone only those are passed. The command takes mallku's place: signals and exit code are its own. "
@@ -39,7 +41,10 @@ internal sealed class RunVerb : Verb
 
         var wanted = WantedSecrets.Parse(
             invocation.Parsed.GetValue(_only) ?? [], invocation.Parsed.GetValue(_except) ?? [], invocation.Parsed.GetValue(_env) ?? []);
-        var secrets = await wanted.FindAsync(invocation.OpenManager(), cancellationToken);
+        // the program's name and none of its arguments, which may hold anything
+        var purpose = "run " + SecretsException.Show(Path.GetFileName(invocation.Arguments[separator + 1]));
+        var manager = (invocation with { Options = invocation.Options with { Purpose = purpose } }).OpenManager();
+        var secrets = await wanted.FindAsync(manager, cancellationToken);
         if (secrets.Count == 0)
         {
             Notice.Warn("the command gets no secret; what there is: mallku list");

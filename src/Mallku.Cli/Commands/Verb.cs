@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mallku.Cli.Native;
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
@@ -12,6 +13,8 @@ internal abstract class Verb
 
     internal Option<string?> Directory { get; } = new("--dir") { HelpName = "DIR", Description = "the vault's folder, as MALLKU_SECRETS_DIR says it" };
 
+    internal Option<bool> NoLedger { get; } = new("--no-ledger") { Description = "record nothing but that" };
+
     internal Option<bool> Help { get; } = new("--help", "-h", "-?") { Description = "show this help" };
 
     /// <summary>What a reader of the help should know besides the options.</summary>
@@ -22,6 +25,9 @@ internal abstract class Verb
 
     /// <summary>Whether a command follows after <c>--</c>, which is not ours to parse.</summary>
     internal virtual bool TakesCommand => false;
+
+    /// <summary>Whether it looks several secrets up at once, so that their entries in the ledger share a flush.</summary>
+    internal virtual bool LooksUpSeveral => false;
 
     internal abstract ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken);
 
@@ -41,6 +47,7 @@ internal abstract class Verb
         }
 
         Grammar.Options.Add(Directory);
+        Grammar.Options.Add(NoLedger);
         Grammar.Options.Add(Help);
     }
 }
@@ -51,10 +58,10 @@ internal abstract class Verb
 /// <param name="Arguments">All arguments of the process, for what follows after <c>--</c>.</param>
 internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, string[] Arguments)
 {
-    internal SecretsManager OpenManager()
+    internal SecretsManager OpenManager(LedgerKind handingOut = LedgerKind.Read)
     {
         NativeBinary.PrepareToDecrypt();
-        return SecretsManager.Open(Options);
+        return SecretsManager.Open(Options, handingOut);
     }
 
     /// <summary>The vault, for the verbs that are about it and not about a lookup.</summary>

@@ -62,6 +62,7 @@ internal sealed class WantedSecrets
     {
         var all = await manager.ListAsync(cancellationToken);
         var leftOut = _except.ConvertAll(name => FindListed(all, name, manager));
+        var lookups = new List<Task<FoundSecret?>>();
         foreach (var secret in all)
         {
             if (leftOut.Contains(secret.Name))
@@ -73,7 +74,16 @@ internal sealed class WantedSecrets
             {
                 Notice.Warn($"'{SecretsException.Show(secret.Name)}' is left out: it is no name for a variable; --env VAR=NAME gives it one");
             }
-            else if (await manager.FindAsync(secret.Name, cancellationToken) is { } found)
+            else
+            {
+                // all at once, so that they share one flush of the ledger
+                lookups.Add(manager.FindAsync(secret.Name, cancellationToken).AsTask());
+            }
+        }
+
+        foreach (var found in await Task.WhenAll(lookups))
+        {
+            if (found is not null)
             {
                 injections.Add(ByItsName(found, isOneOfAll: true));
             }

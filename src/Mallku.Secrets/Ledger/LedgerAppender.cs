@@ -20,6 +20,11 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
     {
         try
         {
+            if (!folder.Exists)
+            {
+                throw Gone();
+            }
+
             var descriptor = Posix.OpenOrCreate(folder.LockFile);
             try
             {

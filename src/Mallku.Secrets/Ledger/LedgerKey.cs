@@ -28,6 +28,7 @@ internal sealed class LedgerKey : IDisposable
     /// <summary>A key and a name for a new ledger.</summary>
     internal static LedgerKey Generate()
     {
+        SignedNote.RequireLibrary();
         var id = string.Create(CultureInfo.InvariantCulture, $"{OriginPrefix}{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16))}");
         return new LedgerKey(id, Key.Create(SignatureAlgorithm.Ed25519, new KeyCreationParameters { ExportPolicy = KeyExportPolicies.AllowPlaintextExport }));
     }
@@ -35,6 +36,7 @@ internal sealed class LedgerKey : IDisposable
     /// <summary>The key from its seed as <see cref="ExportSeed"/> writes it; null where it is none.</summary>
     internal static LedgerKey? TryImport(string origin, ReadOnlySpan<byte> seedText)
     {
+        SignedNote.RequireLibrary();
         // a decoder needs room for the whole last group
         Span<byte> seed = stackalloc byte[SeedLength + 1];
         try

@@ -4,7 +4,11 @@ namespace Mallku.Secrets.Ledger;
 /// Brings batches to a ledger so that those that come at the same time share one flush, and nobody waits longer than said
 /// for a disk that does not answer. Safe for concurrent use; costs a thread only while there is something to write.
 /// </summary>
-internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, TimeSpan patience)
+/// <param name="folder">The ledger, for errors.</param>
+/// <param name="appender">Who writes.</param>
+/// <param name="patience">How long a caller waits.</param>
+/// <param name="blocks">Whether the caller's thread is kept: it has nothing else to do, and waking another one takes longer.</param>
+internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, TimeSpan patience, bool blocks)
 {
     private readonly Lock _gate = new();
     private List<LedgerBatch> _waiting = [];
@@ -26,7 +30,9 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
 
         try
         {
-            return await batch.Done.WaitAsync(patience).ConfigureAwait(false);
+            return blocks
+                ? Task.WaitAny([batch.Done], patience) == 0 ? await batch.Done.ConfigureAwait(false) : throw new TimeoutException()
+                : await batch.Done.WaitAsync(patience).ConfigureAwait(false);
         }
         catch (TimeoutException e)
         {

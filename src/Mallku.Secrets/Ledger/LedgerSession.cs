@@ -9,12 +9,12 @@ internal sealed class LedgerSession
     private readonly LedgerAppender _appender;
     private KnownNote? _known;
 
-    private LedgerSession(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeSpan patience, TimeProvider clock)
+    private LedgerSession(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeSpan patience, bool blocks, TimeProvider clock)
     {
         _folder = folder;
         Key = key;
         _appender = new LedgerAppender(folder, key, actor, clock);
-        Queue = new LedgerQueue(folder, _appender, patience);
+        Queue = new LedgerQueue(folder, _appender, patience, blocks);
     }
 
     internal LedgerKey Key { get; }
@@ -22,10 +22,10 @@ internal sealed class LedgerSession
     internal LedgerQueue Queue { get; }
 
     /// <exception cref="LedgerException">The seed is none.</exception>
-    internal static LedgerSession Open(LedgerFolder folder, string origin, ReadOnlySpan<byte> seed, string? voice, TimeSpan patience, TimeProvider clock)
+    internal static LedgerSession Open(LedgerFolder folder, string origin, ReadOnlySpan<byte> seed, string? voice, TimeSpan patience, bool blocks, TimeProvider clock)
     {
-        var key = Import(origin, seed) ?? throw Damaged();
-        return new LedgerSession(folder, key, LedgerActors.Current with { Voice = voice }, patience, clock);
+        var key = LedgerKey.TryImport(origin, seed) ?? throw Damaged();
+        return new LedgerSession(folder, key, LedgerActors.Current with { Voice = voice }, patience, blocks, clock);
     }
 
     /// <summary>The checkpoint that a vault has.</summary>
@@ -48,21 +48,6 @@ internal sealed class LedgerSession
 
     /// <summary>Closes the open segment.</summary>
     internal Checkpoint CloseSegment() => _appender.CloseSegment();
-
-    private static LedgerKey? Import(string origin, ReadOnlySpan<byte> seed)
-    {
-        try
-        {
-            return LedgerKey.TryImport(origin, seed);
-        }
-        catch (DllNotFoundException e)
-        {
-            throw new LedgerException(
-                "the ledger needs the library libsodium, which is not there",
-                "put it beside the program, where it was published; or go on without a trace: --no-ledger",
-                e);
-        }
-    }
 
     private static LedgerException Damaged() => new("what the vault knows of its ledger is damaged", LedgerException.WayOn);
 

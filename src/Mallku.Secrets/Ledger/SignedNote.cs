@@ -26,6 +26,7 @@ internal sealed class NoteVerifier
     /// <summary>Reads <c>name+hexkeyid+base64(type ‖ key)</c>; null where it is none, or not of Ed25519.</summary>
     internal static NoteVerifier? Parse(string text)
     {
+        SignedNote.RequireLibrary();
         var parts = text.Trim().Split('+', 3);
         if (parts.Length != 3 || !SignedNote.IsKeyName(parts[0]))
         {
@@ -68,6 +69,23 @@ internal static class SignedNote
     internal const int MaxLength = 1 << 16;
     private const int SignatureLength = 4 + 64, MostSignatures = 16;
     private const string Dash = "\u2014 ";
+
+    /// <summary>Says what is missing where the library that signs can't be loaded.</summary>
+    /// <exception cref="LedgerException">It can't.</exception>
+    internal static void RequireLibrary()
+    {
+        try
+        {
+            _ = SignatureAlgorithm.Ed25519;
+        }
+        catch (Exception e) when (e is DllNotFoundException or TypeInitializationException or PlatformNotSupportedException or EntryPointNotFoundException)
+        {
+            throw new LedgerException(
+                "the ledger needs the library libsodium, which can't be loaded",
+                "put libsodium.so, which is published with mallku, beside it; or go on without a trace: --no-ledger",
+                e);
+        }
+    }
 
     internal static string Sign(string text, NoteVerifier signer, Key key)
     {

@@ -8,6 +8,7 @@ internal static class VaultLocator
     internal const string DirectoryVariable = "MALLKU_SECRETS_DIR";
     internal const string KeyVariable = "MALLKU_ENCRYPTION_KEY";
     internal const string LedgerVariable = "MALLKU_LEDGER_DIR";
+    internal const string NoLedgerVariable = "MALLKU_NO_LEDGER";
     internal const string KeyFileVariable = "MALLKU_KEY_FILE";
 
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
@@ -44,8 +45,9 @@ internal static class VaultLocator
         {
             Directory = directory,
             LedgerDirectory = ledger is null ? Path.Combine(directory, "ledger") : MakeFull(ledger),
-            UsesLedger = options.UseLedger,
+            UsesLedger = options.UseLedger && Read(NoLedgerVariable) is null,
             LedgerPatience = options.LedgerTimeout,
+            BlocksForLedger = options.BlocksForLedger,
             Purpose = options.Purpose,
             Voice = options.Voice,
             IsDirectoryNamed = named is not null,

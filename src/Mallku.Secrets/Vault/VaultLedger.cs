@@ -148,7 +148,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         {
             if (_session?.Key.Origin != link.Origin)
             {
-                _session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, settings.LedgerPatience, settings.Clock);
+                _session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, settings.LedgerPatience, settings.BlocksForLedger, settings.Clock);
             }
 
             return _session;
@@ -165,7 +165,7 @@ internal sealed class VaultLedger(VaultSettings settings)
 
         try
         {
-            var session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, PatienceWhenOff, settings.Clock);
+            var session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, PatienceWhenOff, settings.BlocksForLedger, settings.Clock);
             await session.Queue.AppendAsync(new LedgerBatch([new LedgerEvent(LedgerKind.Suspended, Purpose: settings.Purpose)], session.ReadKnown(link.Checkpoint), step: null))
                 .ConfigureAwait(false);
         }

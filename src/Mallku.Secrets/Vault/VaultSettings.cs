@@ -31,6 +31,9 @@ internal sealed record VaultSettings
     /// <summary>How long an entry may take to become durable.</summary>
     internal TimeSpan LedgerPatience { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Whether a thread is kept while its entry becomes durable.</summary>
+    internal bool BlocksForLedger { get; init; }
+
     /// <summary>For what this process uses the vault, as the ledger says it.</summary>
     internal string? Purpose { get; init; }
 
