@@ -47,6 +47,9 @@ internal enum LedgerKind
 
     /// <summary>Changes were made while the ledger was switched off; from here on they are recorded again.</summary>
     Resumed,
+
+    /// <summary>A person gave the ledger before this one up, since it was gone or damaged.</summary>
+    Restarted,
 }
 
 /// <summary>Who did it. Immutable.</summary>

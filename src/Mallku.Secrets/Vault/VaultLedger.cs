@@ -77,6 +77,40 @@ internal sealed class VaultLedger(VaultSettings settings)
         document.Ledger = link with { Checkpoint = commit.Note, IsSuspended = false };
     }
 
+    /// <summary>
+    /// Gives the ledger up that is there, or that should be, and begins a new one, whose entries say so. What is there is
+    /// kept under another name.
+    /// </summary>
+    /// <returns>Where it is kept; null where there was nothing.</returns>
+    /// <exception cref="SecretsException">The vault has no ledger, or it or the new ledger can't be written.</exception>
+    internal static async ValueTask<string?> RestartAsync(FileVault vault, CancellationToken cancellationToken)
+    {
+        var (folderLock, opened) = await vault.BeginWriteAsync(cancellationToken).ConfigureAwait(false);
+        using (folderLock)
+        using (opened.Document)
+        {
+            var link = opened.Document.Ledger ?? throw new SecretsException("there is no ledger yet", "it begins with the next write: mallku set NAME");
+            var folder = vault.Ledger.Folder;
+            var kept = folder.Exists ? SetAside(folder, vault.Settings.Clock) : null;
+            opened.Document.Ledger = null;
+            var from = opened.Document.Generation;
+            var note = $"the vault knew {link.Checkpoint.Split('\n').ElementAtOrDefault(1)} entries of {link.Origin}, which is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}";
+            IReadOnlyList<LedgerEvent> events = [new(LedgerKind.Restarted, Purpose: vault.Settings.Purpose, Note: note), .. VaultEvents.OfOutside(opened.Document)];
+            using var plaintext = await vault.CommitAsync(opened.Document, from, events).ConfigureAwait(false);
+            try
+            {
+                vault.Replace(plaintext, opened.Key!);
+                opened.RemoveAbsorbed();
+            }
+            finally
+            {
+                vault.Forget();
+            }
+
+            return kept;
+        }
+    }
+
     /// <summary>The ledger of an opened vault, to look into; null where it has none yet.</summary>
     /// <exception cref="LedgerException">The vault's record of it is damaged.</exception>
     internal LedgerSession? Find(VaultDocument document) => document.Ledger is { } link ? GetSession(link) : null;
