@@ -1,0 +1,329 @@
+using System.Diagnostics;
+using System.Text;
+using Mallku.Secrets.Files;
+using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Tests.Vault;
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Secrets.Tests.Ledger;
+
+/// <summary>What is recorded, when, and what happens where it can't be.</summary>
+public sealed class RecordingTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_first_use_of_each_version_is_recorded_before_it_is_returned_and_further_ones_as_a_count()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var before = LedgerFile.Count(folder);
+        var manager = folder.Open();
+
+        await manager.GetAsync("a", Cancel);
+        Assert.Equal(["read a 1 vault 1"], LedgerFile.Since(folder, before));
+
+        for (var i = 0; i < 1000; i++)
+        {
+            await manager.GetAsync("a", Cancel);
+        }
+
+        await manager.FlushAsync(Cancel);
+        Assert.Equal(1001, Sum(folder, before));
+
+        await folder.SetAsync("a", "a2");
+        await manager.RefreshAsync(Cancel);
+        await manager.GetAsync("a", Cancel);
+        Assert.Equal("read a 2 vault 1", LedgerFile.Summarize(folder)[^1]);
+    }
+
+    [Fact]
+    public async Task Counts_are_written_by_themselves_and_are_exact_under_load()
+    {
+        const int threads = 8, each = 20_000;
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var before = LedgerFile.Count(folder);
+        var manager = folder.Open();
+
+        await Task.WhenAll(Enumerable.Range(0, threads).Select(_ => Task.Run(
+            async () =>
+            {
+                for (var i = 0; i < each; i++)
+                {
+                    await manager.GetRequiredAsync("a", Cancel);
+                }
+            },
+            Cancel)));
+
+        var watch = Stopwatch.StartNew();
+        while (Sum(folder, before) < threads * each && watch.Elapsed < TimeSpan.FromSeconds(20))
+        {
+            await Task.Delay(50, Cancel);
+        }
+
+        Assert.Equal(threads * each, Sum(folder, before));
+        Assert.True(LedgerFile.Count(folder) - before < 1000, "the counts are not coalesced");
+    }
+
+    [Fact]
+    public async Task What_nobody_has_and_what_several_names_match_is_recorded()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a-b", "1");
+        await WriteByPythonAsync(folder);
+        var before = LedgerFile.Count(folder);
+        var manager = folder.Open();
+
+        await manager.GetAsync("nobody_has_this", Cancel);
+        await manager.GetAsync("nobody_has_this", Cancel);
+        await Assert.ThrowsAsync<AmbiguousSecretNameException>(async () => await manager.GetAsync("A_B", Cancel));
+        await manager.FlushAsync(Cancel);
+
+        Assert.Equal(["missing nobody_has_this - - 2", "denied A_B - - 1"], LedgerFile.Since(folder, before));
+    }
+
+    [Fact]
+    public async Task What_another_program_changed_is_recorded_with_the_next_change()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("b", "b1");
+        PythonProgram.Update(folder.Vault, """{"set": {"a": "a2", "new": "n1"}, "remove": ["b"]}""");
+        var before = LedgerFile.Count(folder);
+
+        await folder.SetAsync("c", "c1");
+
+        Assert.Equal(
+            ["updated a 2 external 1", "removed b 1 external 1", "created new 1 external 1", "created c 1 vault 1"], LedgerFile.Since(folder, before));
+    }
+
+    [Fact]
+    public async Task A_value_of_the_environment_is_recorded_where_there_is_a_vault()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        var before = LedgerFile.Count(folder);
+        var variable = "MALLKU_TEST_" + Guid.NewGuid().ToString("N").ToUpperInvariant();
+        Environment.SetEnvironmentVariable(variable, "from the environment");
+        try
+        {
+            var manager = folder.Open();
+            await manager.RefreshAsync(Cancel);
+            await manager.GetRequiredAsync(variable.ToLowerInvariant(), Cancel);
+            Assert.Equal([$"read {variable.ToLowerInvariant()} - environment 1"], LedgerFile.Since(folder, before));
+
+            using var without = new TemporaryFolder();
+            var outside = new SecretsOptions { Directory = without.Vault };
+            await SecretsManager.Open(outside).GetRequiredAsync(variable.ToLowerInvariant(), Cancel);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(variable, null);
+        }
+    }
+
+    [Fact]
+    public async Task Without_the_ledger_its_last_entry_says_so_once_and_the_next_change_says_what_happened_meanwhile()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var before = LedgerFile.Count(folder);
+        var off = folder.Options with { UseLedger = false };
+
+        await SecretsManager.Open(off).GetRequiredAsync("a", Cancel);
+        await SecretsManager.Open(off).GetRequiredAsync("a", Cancel);
+        using (var value = SecretValue.FromString("a2"))
+        {
+            await SecretsManager.Open(off).SetAsync("a", value, cancellationToken: Cancel);
+        }
+
+        Assert.Equal(["suspended - - - 1"], LedgerFile.Since(folder, before));
+        await folder.GetAsync("a");
+        await folder.SetAsync("a", "a3");
+        Assert.Equal(["suspended - - - 1", "read a 2 vault 1", "resumed - - - 1", "updated a 3 vault 1"], LedgerFile.Since(folder, before));
+    }
+
+    [Fact]
+    public async Task A_value_is_withheld_and_nothing_is_changed_while_the_ledger_can_not_be_written_in_time()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var impatient = folder.Options with { LedgerTimeout = TimeSpan.FromMilliseconds(300) };
+        var vault = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        var descriptor = Posix.OpenOrCreate(Path.Combine(LedgerFile.Folder(folder), ".lock"));
+        try
+        {
+            Posix.Lock(descriptor, "the ledger's lock");
+            var watch = Stopwatch.StartNew();
+            var read = await Assert.ThrowsAsync<LedgerException>(async () => await SecretsManager.Open(impatient).GetAsync("a", Cancel));
+            using var value = SecretValue.FromString("a2");
+            await Assert.ThrowsAsync<LedgerException>(async () => await SecretsManager.Open(impatient).SetAsync("a", value, cancellationToken: Cancel));
+
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), "it took " + watch.Elapsed);
+            Assert.Contains("--no-ledger", read.Remedy, StringComparison.Ordinal);
+            Assert.Equal(vault, await File.ReadAllBytesAsync(folder.VaultFile, Cancel));
+        }
+        finally
+        {
+            Posix.Close(descriptor);
+        }
+
+        // what was given up is not written later
+        var before = LedgerFile.Count(folder);
+        Assert.Equal("a1", await folder.GetAsync("a"));
+        Assert.Equal(["read a 1 vault 1"], LedgerFile.Since(folder, before));
+        Assert.Equal(2, (await folder.SetAsync("a", "a2")).Version);
+    }
+
+    [Fact]
+    public async Task A_use_that_waits_for_no_disk_waits_for_it_once_the_counts_could_not_be_written()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var before = LedgerFile.Count(folder);
+        var manager = folder.Open();
+        await manager.GetRequiredAsync("a", Cancel);
+        await manager.GetRequiredAsync("a", Cancel);
+        var hidden = LedgerFile.Folder(folder) + ".hidden";
+        Directory.Move(LedgerFile.Folder(folder), hidden);
+
+        await Assert.ThrowsAsync<LedgerException>(async () => await manager.FlushAsync(Cancel));
+        await Assert.ThrowsAsync<LedgerException>(async () => await manager.GetRequiredAsync("a", Cancel));
+
+        Directory.Move(hidden, LedgerFile.Folder(folder));
+        await manager.GetRequiredAsync("a", Cancel);
+        await manager.FlushAsync(Cancel);
+        Assert.Equal(3, Sum(folder, before));
+    }
+
+    [Fact]
+    public async Task Bytes_behind_the_checkpoint_are_put_aside_and_noted()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var before = LedgerFile.Count(folder);
+        await File.AppendAllTextAsync(LedgerFile.Segment(folder), "{\"index\":3, never acknowledged", Cancel);
+
+        await folder.GetAsync("a");
+
+        Assert.Equal(["recovered - - - 1", "read a 1 vault 1"], LedgerFile.Since(folder, before));
+        var aside = Assert.Single(Directory.EnumerateFiles(LedgerFile.Folder(folder), "unacknowledged-*"));
+        Assert.Equal("{\"index\":3, never acknowledged", await File.ReadAllTextAsync(aside, Cancel));
+    }
+
+    [Fact]
+    public async Task A_change_that_did_not_reach_the_vault_is_closed_and_its_generation_is_not_used_again()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("a", "a2");
+        var vault = folder.Open().Vault;
+        var (folderLock, opened) = await vault.BeginWriteAsync(Cancel);
+        var from = opened.Document.Generation;
+        (await vault.CommitAsync(opened.Document, from, [new LedgerEvent(LedgerKind.Updated, "a", 3, "vault")])).Dispose();
+        folderLock.Dispose();
+        var before = LedgerFile.Count(folder);
+
+        Assert.Equal("a2", await folder.GetAsync("a"));
+        await folder.SetAsync("b", "b1");
+
+        Assert.Equal(["read a 2 vault 1", "aborted - - - 1", "created b 1 vault 1"], LedgerFile.Since(folder, before));
+        Assert.Equal(from + 2, (await folder.Open().Vault.OpenAsync(Cancel)).Document.Generation);
+    }
+
+    [Fact]
+    public async Task A_ledger_that_is_gone_cut_off_put_back_or_signed_by_another_is_refused_and_can_be_given_up()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var ledger = LedgerFile.Folder(folder);
+        Copy(ledger, ledger + ".older");
+        await folder.SetAsync("a", "a2");
+        Copy(ledger, ledger + ".newest");
+        using var other = await TemporaryFolder.WithVaultAsync();
+
+        Action[] damages =
+        [
+            () => Directory.Delete(ledger, recursive: true),
+            () => File.Delete(LedgerFile.Checkpoint(folder)),
+            () => File.Delete(LedgerFile.Segment(folder)),
+            () => File.WriteAllBytes(LedgerFile.Segment(folder), File.ReadAllBytes(LedgerFile.Segment(folder))[..^1]),
+            () => Copy(ledger + ".older", ledger),
+            () => Copy(LedgerFile.Folder(other), ledger),
+        ];
+        foreach (var damage in damages)
+        {
+            damage();
+            Assert.Contains("mallku audit", (await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
+            await Assert.ThrowsAsync<LedgerException>(() => folder.SetAsync("a", "a3"));
+            Copy(ledger + ".newest", ledger);
+            Assert.Equal("a2", await folder.GetAsync("a"));
+            Copy(ledger, ledger + ".newest");
+        }
+
+        Directory.Delete(ledger, recursive: true);
+        Assert.Null(await VaultLedger.RestartAsync(folder.Open().Vault, Cancel));
+        Assert.Equal(["opened - - - 1", "restarted - - - 1"], LedgerFile.Summarize(folder));
+        Assert.Equal("a2", await folder.GetAsync("a"));
+        Assert.NotNull(await VaultLedger.RestartAsync(folder.Open().Vault, Cancel));
+        Assert.Equal("a2", await folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task An_older_vault_that_was_put_back_is_refused_until_a_person_wants_it()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("a", "a2");
+        var (vault, former) = (await File.ReadAllBytesAsync(folder.VaultFile, Cancel), await File.ReadAllBytesAsync(folder.VaultFile + ".previous", Cancel));
+        await folder.SetAsync("a", "a3");
+        await folder.SetAsync("a", "a4");
+        await File.WriteAllBytesAsync(folder.VaultFile, vault, Cancel);
+        await File.WriteAllBytesAsync(folder.VaultFile + ".previous", former, Cancel);
+
+        Assert.Contains("--as-is", (await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<LedgerException>(() => folder.SetAsync("a", "a5"));
+
+        await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: true, Cancel);
+        Assert.Equal("a2", await folder.GetAsync("a"));
+        Assert.Contains(LedgerFile.Summarize(folder), entry => entry.StartsWith("restored", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task No_entry_holds_a_value()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", Refusal.Canary);
+        await folder.GetAsync("a");
+        await VaultKeys.RotateAsync(folder.Open().Vault, Cancel);
+        await folder.Open().RemoveAsync("a", Cancel);
+
+        foreach (var file in Directory.EnumerateFiles(LedgerFile.Folder(folder)))
+        {
+            Assert.DoesNotContain(Refusal.Canary, Encoding.UTF8.GetString(await File.ReadAllBytesAsync(file, Cancel)), StringComparison.Ordinal);
+        }
+    }
+
+    private static int Sum(TemporaryFolder folder, int before) =>
+        LedgerFile.Since(folder, before).Where(entry => entry.StartsWith("read a 1 vault ", StringComparison.Ordinal)).Sum(entry => int.Parse(entry.Split(' ')[^1]));
+
+    private static Task<SecretChange> WriteByPythonAsync(TemporaryFolder folder)
+    {
+        PythonProgram.Update(folder.Vault, """{"set": {"a.b": "2", "A-b": "3"}}""");
+        return folder.SetAsync("other", "o");
+    }
+
+    private static void Copy(string from, string to)
+    {
+        if (Directory.Exists(to))
+        {
+            Directory.Delete(to, recursive: true);
+        }
+
+        Directory.CreateDirectory(to, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        foreach (var file in Directory.EnumerateFiles(from))
+        {
+            File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
+        }
+    }
+}
