@@ -103,7 +103,7 @@ public sealed class RecordingTests
     {
         using var folder = await TemporaryFolder.WithVaultAsync();
         var before = LedgerFile.Count(folder);
-        var variable = "MALLKU_TEST_" + Guid.NewGuid().ToString("N").ToUpperInvariant();
+        var variable = "LEDGER_TEST_" + Guid.NewGuid().ToString("N").ToUpperInvariant();
         Environment.SetEnvironmentVariable(variable, "from the environment");
         try
         {
@@ -114,7 +114,9 @@ public sealed class RecordingTests
 
             using var without = new TemporaryFolder();
             var outside = new SecretsOptions { Directory = without.Vault };
-            await SecretsManager.Open(outside).GetRequiredAsync(variable.ToLowerInvariant(), Cancel);
+            manager = SecretsManager.Open(outside);
+            await manager.RefreshAsync(Cancel);
+            await manager.GetRequiredAsync(variable.ToLowerInvariant(), Cancel);
         }
         finally
         {
