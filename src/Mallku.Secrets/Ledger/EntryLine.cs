@@ -22,6 +22,8 @@ internal static class EntryLine
 
     private static readonly JsonWriterOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    internal static string FormatTime(DateTimeOffset time) => time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture);
+
     internal static string ToText(LedgerKind kind) => Kinds[(int)kind];
 
     internal static bool TryParseKind(string? text, out LedgerKind kind)
@@ -47,7 +49,7 @@ internal static class EntryLine
             json.WriteStartObject();
             json.WriteNumber("index", entry.Index);
             json.WriteString("previous", previous.ToString());
-            json.WriteString("time", entry.Time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture));
+            json.WriteString("time", FormatTime(entry.Time));
             json.WriteString("kind", ToText(entry.Kind));
             WriteString(json, "secret", entry.Secret);
             WriteNumber(json, "version", entry.Version);
