@@ -13,7 +13,7 @@ internal sealed class FolderImage
         var image = new FolderImage();
         foreach (var path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
         {
-            var bytes = File.ReadAllBytes(path);
+            var bytes = ReadAll(path);
             image._files[Path.GetRelativePath(folder, path)] = new StoredFile { Bytes = bytes, Durable = bytes };
         }
 
@@ -68,6 +68,15 @@ internal sealed class FolderImage
             File.WriteAllBytes(path, afterPowerLoss ? file.Durable : file.Bytes);
             File.SetUnixFileMode(path, Private);
         }
+    }
+
+    // the runtime's own way takes a lock on the file, which the ledger's writer may still hold on its lock
+    private static byte[] ReadAll(string path)
+    {
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        var bytes = new byte[file.Length];
+        file.ReadExactly(bytes);
+        return bytes;
     }
 
     internal IEnumerable<string> Describe() =>

@@ -114,6 +114,8 @@ public sealed class VaultModelTests
         Assert.Equal(
             existing.Select(pair => (pair.Key, (int?)pair.Value.Current!.Number, (DateTimeOffset?)pair.Value.Current.Created)),
             (await manager.ListAsync(Cancel)).Select(facts => (facts.Name, facts.Version, facts.Created)));
+        // at once, so that the ledger's entries share a flush; what follows is known by then
+        await Task.WhenAll(ForeignNames.Select(name => LookUpAsync(manager, name)));
         foreach (var name in ForeignNames)
         {
             var (stored, isAmbiguous) = model.Match(name);
