@@ -35,14 +35,45 @@ internal sealed class TemporaryFolder : IDisposable
         return await Open().SetAsync(name, secret, cancellationToken: TestContext.Current.CancellationToken);
     }
 
-    public async Task<string?> GetAsync(string name) =>
-        (await Open().GetAsync(name, TestContext.Current.CancellationToken))?.RevealString();
+    /// <summary>What a manager of its own answers, when it has told the ledger everything: nothing is written after it.</summary>
+    public async Task<string?> GetAsync(string name)
+    {
+        var manager = Open();
+        var value = (await manager.GetAsync(name, TestContext.Current.CancellationToken))?.RevealString();
+        await manager.FlushAsync(TestContext.Current.CancellationToken);
+        return value;
+    }
+
+    /// <summary>The same as <see cref="Photograph()"/> without the ledger, which has entries of reads and of refused changes, too.</summary>
+    public IReadOnlyDictionary<string, string> PhotographVault()
+    {
+        var ledger = Settings.LedgerDirectory + System.IO.Path.DirectorySeparatorChar;
+        return Photograph(file => !file.StartsWith(ledger, StringComparison.Ordinal));
+    }
 
     /// <summary>Every file with its mode and bytes, but for the lock's content, which names the last holder.</summary>
-    public IReadOnlyDictionary<string, string> Photograph() => Directory.EnumerateFiles(Path, "*", Everything).ToDictionary(
+    public IReadOnlyDictionary<string, string> Photograph() => Photograph(static _ => true);
+
+    private Dictionary<string, string> Photograph(Func<string, bool> isWanted) => Directory.EnumerateFiles(Path, "*", Everything).Where(isWanted).ToDictionary(
         file => file,
         file => $"{File.GetUnixFileMode(file)} {(file.EndsWith(".lock", StringComparison.Ordinal) ? "" : Convert.ToHexString(File.ReadAllBytes(file)))}",
         StringComparer.Ordinal);
 
-    public void Dispose() => Directory.Delete(Path, recursive: true);
+    public void Dispose()
+    {
+        const int attempts = 20;
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                Directory.Delete(Path, recursive: true);
+                return;
+            }
+            catch (IOException) when (attempt < attempts)
+            {
+                // a manager that the test left has counts to write into the ledger, within a quarter of a second
+                Thread.Sleep(50);
+            }
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -12,6 +13,7 @@ internal sealed class FolderLock : IDisposable
 {
     internal static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Newcomer = TimeSpan.FromMilliseconds(250);
+    private static readonly ConcurrentDictionary<string, Turn> Turns = new(StringComparer.Ordinal);
     private readonly string _path;
     private int _descriptor;
 
@@ -26,6 +28,7 @@ internal sealed class FolderLock : IDisposable
     internal static async ValueTask<FolderLock> AcquireAsync(
         string path, TimeSpan patience, TimeProvider clock, CancellationToken cancellationToken)
     {
+        await Turns.GetOrAdd(path, static _ => new Turn()).BeginAsync(clock, cancellationToken).ConfigureAwait(false);
         var start = clock.GetTimestamp();
         var descriptor = Open(path);
         try
@@ -68,6 +71,7 @@ internal sealed class FolderLock : IDisposable
         {
             ForgetHolder(descriptor, _path);
             Posix.Close(descriptor);
+            Turns[_path].End();
         }
     }
 
@@ -120,5 +124,33 @@ internal sealed class FolderLock : IDisposable
         return parts.Length == 2 && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var process)
             ? string.Create(CultureInfo.InvariantCulture, $"process {process} ({SecretsException.Show(parts[1])})")
             : "another process";
+    }
+
+    /// <summary>
+    /// Lets others have a lock after a quarter of a second: a process that writes on and on takes it again at once, and so
+    /// is always there before those who look for it every few milliseconds.
+    /// </summary>
+    private sealed class Turn
+    {
+        private const int Longest = 250, Pause = 10;
+        private long _began, _ended;
+
+        internal async ValueTask BeginAsync(TimeProvider clock, CancellationToken cancellationToken)
+        {
+            var now = Environment.TickCount64;
+            if (now - Volatile.Read(ref _ended) <= Pause)
+            {
+                if (now - Volatile.Read(ref _began) < Longest)
+                {
+                    return;
+                }
+
+                await Task.Delay(TimeSpan.FromMilliseconds(Pause), clock, cancellationToken).ConfigureAwait(false);
+            }
+
+            Volatile.Write(ref _began, Environment.TickCount64);
+        }
+
+        internal void End() => Volatile.Write(ref _ended, Environment.TickCount64);
     }
 }

@@ -205,16 +205,18 @@ internal sealed class FileVault(VaultSettings settings)
     internal async ValueTask RecordAsync(IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
     {
         var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
-        if (await _ledger.RecordAsync(opened.Document, events).ConfigureAwait(false))
+        if (await _ledger.RecordAsync(opened.Document, events).ConfigureAwait(false) is not { } recorded
+            || VaultLedger.Reaches(opened.Document, recorded))
         {
             return;
         }
 
+        // held against a checkpoint from before this look, so that it can't be called old for writers who go on meanwhile
         Forget();
         opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
-        if (await _ledger.FindFaultAsync(opened.Document).ConfigureAwait(false) is { } fault)
+        if (!VaultLedger.Reaches(opened.Document, recorded))
         {
-            throw fault;
+            throw LedgerAppender.OlderVault(opened.Document.Generation, recorded.ToGeneration);
         }
     }
 

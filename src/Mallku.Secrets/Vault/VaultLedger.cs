@@ -16,32 +16,33 @@ internal sealed class VaultLedger(VaultSettings settings)
 
     internal LedgerFolder Folder { get; } = new(settings.LedgerDirectory);
 
-    /// <summary>Records what was done with a vault as it was opened; durable when it returns. Nothing where it has no ledger yet.</summary>
-    /// <returns>Whether the vault is one that the ledger knows; false where it may have been replaced since it was opened.</returns>
+    /// <summary>Records what was done with a vault as it was opened; durable when it returns.</summary>
+    /// <returns>The checkpoint that has it; null where the vault has no ledger yet, or it is switched off.</returns>
     /// <exception cref="LedgerException">It can't be recorded, or the ledger is not what the vault says.</exception>
-    internal async ValueTask<bool> RecordAsync(VaultDocument document, IReadOnlyList<LedgerEvent> events)
+    internal async ValueTask<Checkpoint?> RecordAsync(VaultDocument document, IReadOnlyList<LedgerEvent> events)
     {
         if (document.Ledger is not { } link)
         {
-            return true;
+            return null;
         }
 
         if (!settings.UsesLedger)
         {
             await NoteOffAsync(link).ConfigureAwait(false);
-            return true;
+            return null;
         }
 
         var session = GetSession(link);
         var commit = await session.Queue.AppendAsync(new LedgerBatch(events, session.ReadKnown(link.Checkpoint), step: null)).ConfigureAwait(false);
-        return IsKnown(document, link, commit.Checkpoint);
+        // the ledger was read after the vault, so that it can't be behind by itself
+        return document.Generation <= commit.Checkpoint.ToGeneration || link.IsSuspended
+            ? commit.Checkpoint
+            : throw LedgerAppender.OlderLedger(document.Generation, commit.Checkpoint.ToGeneration);
     }
 
-    /// <summary>Throws what to say of a vault that the ledger does not know.</summary>
-    internal async ValueTask<LedgerException?> FindFaultAsync(VaultDocument document) =>
-        await RecordAsync(document, []).ConfigureAwait(false) || document.Ledger is not { } link
-            ? null
-            : LedgerAppender.OlderVault(document.Generation, GetSession(link).ReadCurrent().ToGeneration);
+    /// <summary>Whether a vault is no older than the ledger has seen it; false where it was replaced since it was opened, too.</summary>
+    internal static bool Reaches(VaultDocument document, Checkpoint checkpoint) =>
+        document.Generation >= checkpoint.FromGeneration || document.Ledger is not { IsSuspended: false };
 
     /// <summary>
     /// The first half of a change: its entries are durable when it returns, and the document has the generation and the
@@ -115,33 +116,23 @@ internal sealed class VaultLedger(VaultSettings settings)
     /// <exception cref="LedgerException">The vault's record of it is damaged.</exception>
     internal LedgerSession? Find(VaultDocument document) => document.Ledger is { } link ? GetSession(link) : null;
 
-    private static bool IsKnown(VaultDocument document, LedgerLink link, Checkpoint checkpoint)
-    {
-        if (document.Generation > checkpoint.ToGeneration)
-        {
-            // the ledger was read after the vault, so that it can't be behind by itself
-            return link.IsSuspended ? true : throw LedgerAppender.OlderLedger(document.Generation, checkpoint.ToGeneration);
-        }
-
-        return document.Generation >= checkpoint.FromGeneration || link.IsSuspended;
-    }
-
     private LedgerLink Begin(VaultDocument document)
     {
-        PutOrphanAside();
         try
         {
-            if (!Posix.TryStat(Folder.Path, out var facts))
+            if (Posix.TryStat(Folder.Path, out var facts))
+            {
+                PrivateFile.Require(facts, Folder.Path);
+                PutOrphanAside();
+            }
+
+            if (!Folder.Exists)
             {
                 Posix.CreateFolder(Folder.Path);
                 FileReplacement.FlushFolder(Folder.Path);
             }
-            else
-            {
-                PrivateFile.Require(facts, Folder.Path);
-            }
         }
-        catch (Exception e) when (e is IOException or SecretsException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException || (e is SecretsException and not LedgerException))
         {
             throw LedgerAppender.CannotWrite(Folder, e);
         }
@@ -150,11 +141,11 @@ internal sealed class VaultLedger(VaultSettings settings)
         return new LedgerLink(key.Origin, document.Own(key.ExportSeed()), "", IsSuspended: false);
     }
 
-    // The vault knows of no ledger, so that this one was begun by somebody who was cut off before the vault was written, or
-    // belongs to another vault. Its key is gone either way.
+    // The vault knows of no ledger, so that this one was begun by somebody who was cut off before the vault was written, be it
+    // after the first entry and before the first checkpoint; or it belongs to another vault. Its key is gone either way.
     private void PutOrphanAside()
     {
-        if (File.Exists(Folder.CheckpointFile))
+        if (File.Exists(Folder.CheckpointFile) || Folder.FindSegments().Count > 0)
         {
             SetAside(Folder, settings.Clock);
         }

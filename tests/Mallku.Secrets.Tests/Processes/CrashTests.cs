@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Sources;
 
 namespace Mallku.Secrets.Tests.Processes;
@@ -7,6 +8,7 @@ namespace Mallku.Secrets.Tests.Processes;
 public sealed class CrashTests(ITestOutputHelper output)
 {
     private const int Kills = 300;
+    private const int KillsPerVerification = 20;
     private const int MostDelay = 40;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -17,6 +19,7 @@ public sealed class CrashTests(ITestOutputHelper output)
         using var folder = await TemporaryFolder.WithVaultAsync();
         var random = new Random();
         var acknowledged = new Dictionary<string, (int Version, string Value)>(StringComparer.Ordinal);
+        var lines = new List<string>();
         int insideWrite = 0, insideRotation = 0, unacknowledged = 0;
         for (var kill = 1; kill <= Kills; kill++)
         {
@@ -24,13 +27,13 @@ public sealed class CrashTests(ITestOutputHelper output)
             {
                 while (await child.ReadLineAsync() is { } line && line != "ready")
                 {
-                    Note(line, acknowledged);
+                    Note(line, acknowledged, lines);
                 }
 
                 await Task.Delay(random.Next(MostDelay + 1), Cancel);
                 foreach (var line in await child.KillAsync())
                 {
-                    Note(line, acknowledged);
+                    Note(line, acknowledged, lines);
                 }
             }
 
@@ -45,6 +48,11 @@ public sealed class CrashTests(ITestOutputHelper output)
                 Assert.Empty(FindLeftovers(folder));
                 await RequireAcknowledgedAsync(folder, acknowledged, kill);
             }
+
+            if (kill % KillsPerVerification == 0)
+            {
+                RequireRecorded(lines, await LedgerEntries.ReadAsync(folder));
+            }
         }
 
         output.WriteLine($"{Kills} kills: {insideWrite} left a file of an unfinished write, {insideRotation} of them the next key; " +
@@ -52,8 +60,9 @@ public sealed class CrashTests(ITestOutputHelper output)
         Assert.True(insideWrite > 0 && insideRotation > 0, "no kill hit a write, or none a rotation");
     }
 
-    private static void Note(string line, Dictionary<string, (int Version, string Value)> acknowledged)
+    private static void Note(string line, Dictionary<string, (int Version, string Value)> acknowledged, List<string> lines)
     {
+        lines.Add(line);
         if (line.Split(' ') is ["set", var name, var version, var value])
         {
             acknowledged[name] = (int.Parse(version, CultureInfo.InvariantCulture), value);
@@ -64,13 +73,24 @@ public sealed class CrashTests(ITestOutputHelper output)
         }
     }
 
+    private static void RequireRecorded(List<string> lines, IReadOnlyList<LedgerEntry> entries)
+    {
+        var changes = entries.Where(entry => entry.Kind is LedgerKind.Created or LedgerKind.Updated).Select(entry => $"set {entry.Secret} {entry.Version}").ToHashSet(StringComparer.Ordinal);
+        var set = lines.Where(line => line != "rotated").ToList();
+        Assert.All(set, line => Assert.Contains(line[..line.LastIndexOf(' ')], changes));
+        Assert.True(entries.Count(entry => entry.Kind == LedgerKind.KeyRotated) >= lines.Count - set.Count, "a rotation is missing");
+    }
+
     /// <summary>Opens the vault afresh, and takes note of the one version more that may be there.</summary>
     private static async Task<int> RequireAcknowledgedAsync(
         TemporaryFolder folder, Dictionary<string, (int Version, string Value)> acknowledged, int kill)
     {
         var manager = folder.Open();
         var more = 0;
-        foreach (var facts in await manager.ListAsync(Cancel))
+        var all = await manager.ListAsync(Cancel);
+        // at once, so that the ledger's entries share a flush; what follows is known by then
+        await Task.WhenAll(all.Select(facts => manager.FindAsync(facts.Name, Cancel).AsTask()));
+        foreach (var facts in all)
         {
             var found = (await manager.FindAsync(facts.Name, Cancel))!;
             Assert.Equal((VaultSource.SourceName, facts.Version), (found.Source, found.Version));

@@ -1,6 +1,6 @@
 namespace Mallku.Secrets.Tests.Processes;
 
-/// <summary>What a process did to a file of the vault's folder, by the file's name; the folder itself is <c>.</c>.</summary>
+/// <summary>What a process did to a file of the vault's folder, by its path in it; the folder itself is <c>.</c>.</summary>
 internal abstract record FileEvent
 {
     /// <summary>Opened, and made where it was not there, with a mode in octal digits.</summary>
@@ -9,12 +9,12 @@ internal abstract record FileEvent
         public override string ToString() => $"create {Name} {Mode}";
     }
 
-    internal sealed record Truncated(string Name) : FileEvent
+    internal sealed record Truncated(string Name, int Length) : FileEvent
     {
         public override string ToString() => $"truncate {Name}";
     }
 
-    internal sealed record Written(string Name, byte[] Bytes) : FileEvent
+    internal sealed record Written(string Name, int Offset, byte[] Bytes) : FileEvent
     {
         public override string ToString() => $"write {Name}";
     }

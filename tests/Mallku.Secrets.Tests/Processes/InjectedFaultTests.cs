@@ -1,3 +1,5 @@
+using Mallku.Secrets.Ledger;
+
 namespace Mallku.Secrets.Tests.Processes;
 
 /// <summary>A call to the system that fails, each made to by <c>strace</c>.</summary>
@@ -21,20 +23,77 @@ public sealed class InjectedFaultTests
     public async Task A_fault_is_told_with_a_remedy_and_changes_nothing(string injection, string name, string problem, string remedy)
     {
         using var folder = await VaultChange.Of("set").PrepareAsync();
-        var before = folder.Photograph();
+        var before = folder.PhotographVault();
         foreach (var title in new[] { "set", "remove" })
         {
             var error = Refusal.Parse(await Strace.AskAsync(folder, injection, [name], VaultChange.Of(title).For(folder)));
 
+            Assert.IsType<SecretsException>(error);
             Refusal.Require(error, folder.Vault, problem, remedy);
             Assert.EndsWith(Refusal.NothingChanged, error.Problem, StringComparison.Ordinal);
-            Assert.Equal(before, folder.Photograph());
+            Assert.Equal(before, folder.PhotographVault());
         }
 
         await VaultChange.SettleAsync(folder);
     }
 
     [Theory]
+    [InlineData("write:error=ENOSPC", Strace.LedgerSegment, "No space left on device")]
+    [InlineData("write:error=EDQUOT", Strace.LedgerSegment, "Disk quota exceeded")]
+    [InlineData("write:error=EIO", Strace.LedgerSegment, "Input/output error")]
+    [InlineData("fsync:error=ENOSPC", Strace.LedgerSegment, "No space left on device")]
+    [InlineData("fsync:error=EDQUOT", Strace.LedgerSegment, "Disk quota exceeded")]
+    [InlineData("fsync:error=EIO", Strace.LedgerSegment, "Input/output error")]
+    [InlineData("openat:error=EACCES", Strace.LedgerSegment, "Permission denied")]
+    [InlineData("openat:error=ENOSPC", Strace.LedgerCheckpoint + ".tmp", "no space left for")]
+    [InlineData("write:error=ENOSPC", Strace.LedgerCheckpoint + ".tmp", "no space left for")]
+    [InlineData("write:error=EDQUOT", Strace.LedgerCheckpoint + ".tmp", "no space left for")]
+    [InlineData("write:error=EIO", Strace.LedgerCheckpoint + ".tmp", "Input/output error")]
+    [InlineData("fsync:error=ENOSPC", Strace.LedgerCheckpoint + ".tmp", "no space left for")]
+    [InlineData("fsync:error=EDQUOT", Strace.LedgerCheckpoint + ".tmp", "no space left for")]
+    [InlineData("fsync:error=EIO", Strace.LedgerCheckpoint + ".tmp", "Input/output error")]
+    [InlineData("?rename,?renameat:error=ENOSPC", Strace.LedgerCheckpoint + ".tmp", "no space left for")]
+    [InlineData("?rename,?renameat:error=EDQUOT", Strace.LedgerCheckpoint + ".tmp", "no space left for")]
+    [InlineData("?rename,?renameat:error=EIO", Strace.LedgerCheckpoint + ".tmp", "Input/output error")]
+    [InlineData("fsync:error=EIO", "ledger", "the disk did not confirm it")]
+    [InlineData("openat:error=EROFS", Strace.LedgerLock, "Read-only file system")]
+    [InlineData("flock:error=ENOLCK", Strace.LedgerLock, "No locks available")]
+    public async Task A_fault_of_the_ledger_is_told_and_nothing_is_handed_out_or_changed(string injection, string name, string problem)
+    {
+        using var folder = await VaultChange.Of("set").PrepareAsync();
+        var before = folder.PhotographVault();
+        var known = (await LedgerEntries.ReadAsync(folder)).Count;
+        string[][] uses = [VaultChange.Of("set").For(folder), VaultChange.Of("remove").For(folder), VaultChange.Of("rotate").For(folder), ["get", folder.Vault, "changed"]];
+        foreach (var use in uses)
+        {
+            var error = Refusal.Parse(await Strace.AskAsync(folder, injection, [name], use));
+
+            Refusal.RequireLedger(error, $"'{Path.Combine(folder.Vault, "ledger")}'", problem, "--no-ledger");
+            Assert.Equal(before, folder.PhotographVault());
+        }
+
+        await VaultChange.SettleAsync(folder);
+        var entries = (await LedgerEntries.ReadAsync(folder)).Skip(known).ToList();
+        if (name == "ledger")
+        {
+            // the entries were there, and only the disk's word for it was missing
+            Assert.Equal(
+                [LedgerKind.Updated, LedgerKind.Aborted, LedgerKind.Removed, LedgerKind.Aborted, LedgerKind.KeyRotated, LedgerKind.Read],
+                entries.Take(6).Select(entry => entry.Kind));
+        }
+        else
+        {
+            Assert.All(entries, entry => Assert.True(entry.Kind is LedgerKind.Read or LedgerKind.Created or LedgerKind.Recovered, entry.ToString()));
+        }
+    }
+
+    [Theory]
+    [InlineData("write:error=EINTR:when=1", Strace.LedgerSegment)]
+    [InlineData("fsync:error=EINTR:when=1", Strace.LedgerSegment)]
+    [InlineData("write:error=EINTR:when=1", Strace.LedgerCheckpoint + ".tmp")]
+    [InlineData("fsync:error=EINTR:when=1", Strace.LedgerCheckpoint + ".tmp")]
+    [InlineData("fsync:error=EINTR:when=1", "ledger")]
+    [InlineData("flock:error=EINTR:when=1", Strace.LedgerLock)]
     [InlineData("write:error=EINTR:when=1", Vault + ".tmp")]
     [InlineData("fsync:error=EINTR:when=1", Vault + ".tmp")]
     [InlineData("fsync:error=EINTR:when=1", ".")]
@@ -68,34 +127,41 @@ public sealed class InjectedFaultTests
     {
         var change = VaultChange.Of("rotate");
         using var folder = await change.PrepareAsync();
-        var image = FolderImage.Read(folder.Vault);
         var secrets = await DescribeSecretsAsync(folder);
+        var image = FolderImage.Read(folder.Vault);
         var before = Photograph(folder);
-        var (faults, unchanged) = (0, 0);
-        while (true)
+        var (faults, ofLedger, unchanged) = (0, 0, 0);
+        foreach (var names in Strace.TouchedNames)
         {
-            image.Restore(folder.Vault);
-            var answer = await Strace.AskAsync(
-                folder, $"{injection}:when={faults + 1}", Strace.TouchedNames.Where(name => name != ".lock"), change.For(folder));
-            Assert.Equal(secrets, await DescribeSecretsAsync(folder));
-            if (answer == "rotated 2")
+            for (var (n, isOver) = (1, false); !isOver; n++)
             {
-                break;
-            }
+                image.Restore(folder.Vault);
+                var answer = await Strace.AskAsync(
+                    folder, $"{injection}:when={n}", names.Where(name => !name.EndsWith(".lock", StringComparison.Ordinal)), change.For(folder));
+                Assert.Equal(secrets, await DescribeSecretsAsync(folder));
+                isOver = answer == "rotated 2";
+                if (!isOver)
+                {
+                    faults++;
+                    var error = Refusal.Parse(answer);
+                    Refusal.Require(error, folder.Vault, "", "");
+                    var isOfLedger = error is LedgerException;
+                    Assert.True(!isOfLedger || error.Problem.EndsWith(Refusal.NothingDone, StringComparison.Ordinal), error.Problem);
+                    if (isOfLedger || error.Problem.EndsWith(Refusal.NothingChanged, StringComparison.Ordinal))
+                    {
+                        Assert.Equal(before, Photograph(folder));
+                        ofLedger += isOfLedger ? 1 : 0;
+                        unchanged += isOfLedger ? 0 : 1;
+                    }
 
-            faults++;
-            var error = Refusal.Parse(answer);
-            Refusal.Require(error, folder.Vault, "", "");
-            if (error.Problem.EndsWith(Refusal.NothingChanged, StringComparison.Ordinal))
-            {
-                unchanged++;
-                Assert.Equal(before, Photograph(folder));
+                    await VaultChange.SettleAsync(folder);
+                }
             }
-
-            await VaultChange.SettleAsync(folder);
         }
 
-        Assert.True(unchanged > 0 && faults > unchanged, $"{faults} faults, {unchanged} of them before the change");
+        Assert.True(
+            ofLedger > 0 && unchanged > 0 && faults > ofLedger + unchanged,
+            $"{faults} faults, {ofLedger} of them of the ledger, and {unchanged} more before the change");
     }
 
     [Fact]
@@ -122,5 +188,5 @@ public sealed class InjectedFaultTests
 
     // a key that nothing is encrypted under yet is no change
     private static IReadOnlyList<string> Photograph(TemporaryFolder folder) =>
-        [.. folder.Photograph().Where(file => !file.Key.Contains(".next", StringComparison.Ordinal)).Select(file => $"{file.Key} {file.Value}").Order(StringComparer.Ordinal)];
+        [.. folder.PhotographVault().Where(file => !file.Key.Contains(".next", StringComparison.Ordinal)).Select(file => $"{file.Key} {file.Value}").Order(StringComparer.Ordinal)];
 }

@@ -1,62 +1,132 @@
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Vault;
+
 namespace Mallku.Secrets.Tests.Processes;
 
 /// <summary>A disk that is full, and one that is read-only: real ones.</summary>
 public sealed class MountTests
 {
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public static TheoryData<string> WaysOn => ["a ledger elsewhere", "no ledger"];
+
     [Fact]
-    public async Task A_full_disk_is_told_and_changes_nothing()
+    public async Task A_full_disk_is_told_and_nothing_is_handed_out_or_changed()
     {
         using var folder = new TemporaryFolder();
         using var mount = new Mount(folder, "size=64k");
-        await VaultCreation.CreateAsync(folder.Open().Vault, TestContext.Current.CancellationToken);
+        await VaultCreation.CreateAsync(folder.Open().Vault, Cancel);
         await folder.SetAsync("kept", "the kept value");
         var filler = Path.Combine(folder.Vault, "filler");
         Fill(filler);
-        var before = folder.Photograph();
+        var before = Photograph(folder);
 
-        Func<Task>[] writes =
-        [
-            () => folder.SetAsync("kept", "another value"),
-            () => folder.SetAsync("added", new string('v', 20_000)),
-            async () => await folder.Open().RemoveAsync("kept", TestContext.Current.CancellationToken),
-        ];
-        foreach (var write in writes)
+        foreach (var use in Writes(folder.Options).Prepend(() => GetAsync(folder.Options)))
         {
-            Refusal.Require(await Assert.ThrowsAsync<SecretsException>(write), folder.VaultFile, "no space left for", "free some space");
-            Assert.Equal(before, folder.Photograph());
+            Refusal.RequireLedger(await Assert.ThrowsAsync<LedgerException>(use), folder.Settings.LedgerDirectory, "no space left for", "MALLKU_LEDGER_DIR");
+            Assert.Equal(before, Photograph(folder));
         }
 
-        Assert.Equal("the kept value", await folder.GetAsync("kept"));
         File.Delete(filler);
+        Assert.Equal("the kept value", await folder.GetAsync("kept"));
         await folder.SetAsync("kept", "another value");
         Assert.Equal("another value", await folder.GetAsync("kept"));
+        Assert.DoesNotContain(await LedgerEntries.ReadAsync(folder), entry => entry.Kind is LedgerKind.Removed or LedgerKind.Aborted);
+    }
+
+    [Theory]
+    [MemberData(nameof(WaysOn))]
+    public async Task A_full_disk_is_read_with_a_ledger_elsewhere_or_none_and_its_refusal_of_a_write_is_told(string way)
+    {
+        using var folder = new TemporaryFolder();
+        using var mount = new Mount(folder, "size=64k");
+        await VaultCreation.CreateAsync(folder.Open().Vault, Cancel);
+        await folder.SetAsync("kept", "the kept value");
+        var options = GoOn(folder, way);
+        var filler = Path.Combine(folder.Vault, "filler");
+        Fill(filler);
+        var before = Photograph(folder);
+
+        foreach (var write in Writes(options))
+        {
+            Refusal.Require(await Assert.ThrowsAsync<SecretsException>(write), folder.VaultFile, "no space left for", "free some space");
+            Assert.Equal(before, Photograph(folder));
+        }
+
+        Assert.Equal("the kept value", await GetAsync(options));
+        File.Delete(filler);
+        await SetAsync(options, "kept", "another value");
+        Assert.Equal("another value", await GetAsync(options));
     }
 
     [Fact]
-    public async Task A_read_only_file_system_is_read_and_its_refusal_of_a_write_is_told()
+    public async Task A_read_only_file_system_is_not_read_without_a_trace()
     {
         using var folder = new TemporaryFolder();
         using var mount = new Mount(folder, "size=1m");
-        await VaultCreation.CreateAsync(folder.Open().Vault, TestContext.Current.CancellationToken);
+        await VaultCreation.CreateAsync(folder.Open().Vault, Cancel);
         await folder.SetAsync("kept", "the kept value");
         mount.MakeReadOnly();
         var before = folder.Photograph();
 
-        Func<Task>[] writes =
-        [
-            () => folder.SetAsync("kept", "another value"),
-            async () => await folder.Open().RemoveAsync("kept", TestContext.Current.CancellationToken),
-            async () => await Secrets.Vault.VaultKeys.RotateAsync(folder.Open().Vault, TestContext.Current.CancellationToken),
-        ];
-        foreach (var write in writes)
+        Refusal.RequireLedger(
+            await Assert.ThrowsAsync<LedgerException>(() => GetAsync(folder.Options)), folder.Settings.LedgerDirectory, "Read-only file system", "MALLKU_LEDGER_DIR");
+
+        Assert.Equal(before, folder.Photograph());
+    }
+
+    [Theory]
+    [MemberData(nameof(WaysOn))]
+    public async Task A_read_only_file_system_is_read_with_a_ledger_elsewhere_or_none_and_its_refusal_of_a_write_is_told(string way)
+    {
+        using var folder = new TemporaryFolder();
+        using var mount = new Mount(folder, "size=1m");
+        await VaultCreation.CreateAsync(folder.Open().Vault, Cancel);
+        await folder.SetAsync("kept", "the kept value");
+        var options = GoOn(folder, way);
+        mount.MakeReadOnly();
+        var before = Photograph(folder);
+
+        foreach (var write in Writes(options).Append(async () => await VaultKeys.RotateAsync(SecretsManager.Open(options).Vault, Cancel)))
         {
             Refusal.Require(await Assert.ThrowsAsync<SecretsException>(write), folder.Vault, "Read-only file system", "make the folder writable");
         }
 
-        Assert.Equal(before, folder.Photograph());
-        Assert.Equal("the kept value", await folder.GetAsync("kept"));
+        Assert.Equal("the kept value", await GetAsync(options));
+        Assert.Equal(before, Photograph(folder));
     }
+
+    private static SecretsOptions GoOn(TemporaryFolder folder, string way)
+    {
+        if (way == "no ledger")
+        {
+            return folder.Options with { UseLedger = false };
+        }
+
+        var elsewhere = Path.Combine(folder.Path, "elsewhere");
+        Tool.Run("cp", "-a", folder.Settings.LedgerDirectory, elsewhere);
+        return folder.Options with { LedgerDirectory = elsewhere };
+    }
+
+    private static IEnumerable<Func<Task>> Writes(SecretsOptions options) =>
+    [
+        () => SetAsync(options, "kept", "another value"),
+        () => SetAsync(options, "added", new string('v', 20_000)),
+        async () => await SecretsManager.Open(options).RemoveAsync("kept", Cancel),
+    ];
+
+    private static async Task SetAsync(SecretsOptions options, string name, string text)
+    {
+        using var value = SecretValue.FromString(text);
+        await SecretsManager.Open(options).SetAsync(name, value, cancellationToken: Cancel);
+    }
+
+    private static async Task<string?> GetAsync(SecretsOptions options) =>
+        (await SecretsManager.Open(options).GetAsync("kept", Cancel))?.RevealString();
+
+    // what is on the mounted disk, but for the ledger
+    private static IEnumerable<KeyValuePair<string, string>> Photograph(TemporaryFolder folder) =>
+        [.. folder.PhotographVault().Where(file => file.Key.StartsWith(folder.Vault, StringComparison.Ordinal)).OrderBy(file => file.Key, StringComparer.Ordinal)];
 
     private static void Fill(string path)
     {

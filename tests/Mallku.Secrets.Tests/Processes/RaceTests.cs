@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Mallku.Secrets.Ledger;
 
 namespace Mallku.Secrets.Tests.Processes;
 
@@ -32,7 +33,15 @@ public sealed class RaceTests
             await child.ReadToEndAsync();
         }));
         await ended.CancelAsync();
-        await readers;
+        var reads = await readers;
+
+        var entries = await LedgerEntries.ReadAsync(folder);
+        Assert.Equal(reads.Sum(), entries.Where(entry => entry.Kind == LedgerKind.Read).Sum(entry => entry.Count));
+        Assert.Equal(
+            acknowledged.Order(StringComparer.Ordinal),
+            entries.Where(entry => entry.Kind == LedgerKind.Created).Select(entry => entry.Secret!).Order(StringComparer.Ordinal),
+            StringComparer.Ordinal);
+        Assert.DoesNotContain(entries, entry => entry.Kind is LedgerKind.Aborted or LedgerKind.Recovered);
 
         var manager = folder.Open();
         var expected = Enumerable.Range(0, processes).SelectMany(writer => Enumerable.Range(0, each).Select(i => $"p{writer}_{i}")).Append("steady");
@@ -46,7 +55,7 @@ public sealed class RaceTests
         }
 
         Assert.Equal(before + (processes * each), (await manager.Vault.OpenAsync(Cancel)).Document.Generation);
-        string[] files = [".encryption.key", ".gitignore", ".lock", "mallku-secrets.json.encrypted", "mallku-secrets.json.encrypted.previous"];
+        string[] files = [".encryption.key", ".gitignore", ".lock", "ledger", "mallku-secrets.json.encrypted", "mallku-secrets.json.encrypted.previous"];
         Assert.Equal(files, Directory.EnumerateFileSystemEntries(folder.Vault).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal), StringComparer.Ordinal);
     }
 
@@ -68,25 +77,31 @@ public sealed class RaceTests
             }
 
             await ended.CancelAsync();
-            await readers;
+            var reads = await readers;
             await child.KillAsync();
+            Assert.Equal(reads.Sum(), (await LedgerEntries.ReadAsync(folder)).Where(entry => entry.Kind == LedgerKind.Read).Sum(entry => entry.Count));
         }
     }
 
-    // what is acknowledged is there for everybody who opens the vault from then on
-    private static async Task ReadAfreshAsync(TemporaryFolder folder, ConcurrentQueue<string> acknowledged, CancellationToken ended)
+    // what is acknowledged is there for everybody who opens the vault from then on; how often it was asked for
+    private static async Task<long> ReadAfreshAsync(TemporaryFolder folder, ConcurrentQueue<string> acknowledged, CancellationToken ended)
     {
+        var reads = 0L;
         while (!ended.IsCancellationRequested)
         {
             var name = acknowledged.Last();
             Assert.Equal("value of " + name, await folder.GetAsync(name));
+            reads++;
             await Task.Delay(1, Cancel);
         }
+
+        return reads;
     }
 
-    // a reader that stays may be a little late; what it has seen once stays there
-    private static async Task ReadOnAsync(TemporaryFolder folder, ConcurrentQueue<string> acknowledged, CancellationToken ended)
+    // a reader that stays may be a little late; what it has seen once stays there; how often it got a value
+    private static async Task<long> ReadOnAsync(TemporaryFolder folder, ConcurrentQueue<string> acknowledged, CancellationToken ended)
     {
+        var reads = 0L;
         var manager = folder.Open();
         var seen = new HashSet<string>(StringComparer.Ordinal) { "steady" };
         while (!ended.IsCancellationRequested)
@@ -98,11 +113,15 @@ public sealed class RaceTests
                 if (value is not null)
                 {
                     seen.Add(name);
+                    reads++;
                 }
             }
 
             await manager.RefreshAsync(Cancel);
             await Task.Delay(1, Cancel);
         }
+
+        await manager.FlushAsync(Cancel);
+        return reads;
     }
 }

@@ -83,13 +83,13 @@ public sealed class RefusalTests
         var elsewhere = Path.Combine(folder.Path, "elsewhere");
         File.Move(folder.VaultFile, elsewhere);
         File.CreateSymbolicLink(folder.VaultFile, elsewhere);
-        var before = folder.Photograph();
+        var before = folder.PhotographVault();
 
         Assert.Equal("the old value", await folder.GetAsync("changed"));
         foreach (var write in Uses(folder).Skip(2).Take(2))
         {
             Refusal.Require(await Assert.ThrowsAsync<SecretsException>(write), folder.VaultFile, "is a symbolic link to", "use the folder that it points to");
-            Assert.Equal(before, folder.Photograph());
+            Assert.Equal(before, folder.PhotographVault());
         }
 
         Refusal.Require(

@@ -5,7 +5,7 @@ internal static class Strace
 {
     // a name that an architecture does not have is no error with the question mark
     private const string Recorded =
-        "?open,openat,write,fsync,fdatasync,ftruncate,?rename,?renameat,renameat2,?unlink,unlinkat";
+        "?open,openat,lseek,write,fsync,fdatasync,ftruncate,?rename,?renameat,renameat2,?unlink,unlinkat";
 
     internal static async Task<IReadOnlyList<FileEvent>> RecordAsync(TemporaryFolder folder, IReadOnlyList<string> injections, string[] verb)
     {
@@ -22,26 +22,37 @@ internal static class Strace
         return Assert.Single(await child.ReadToEndAsync());
     }
 
-    /// <summary>Kills the child as it enters a call for the n-th time. False when it made fewer.</summary>
+    /// <summary>Kills the child as it enters a call that concerns one of the files for the n-th time. False when it made fewer.</summary>
     internal static async Task<(bool Killed, IReadOnlyList<string> Answer)> KillAsync(
-        TemporaryFolder folder, string call, int n, IReadOnlyList<string> injections, string[] verb)
+        TemporaryFolder folder, string call, int n, IEnumerable<string> names, IReadOnlyList<string> injections, string[] verb)
     {
         using var child = Start(
-            ["-o", "/dev/null", .. Inject([.. injections, $"{call}:signal=KILL:when={n}"]), .. Concern(folder, TouchedNames)], verb);
+            ["-o", "/dev/null", .. Inject([.. injections, $"{call}:signal=KILL:when={n}"]), .. Concern(folder, names)], verb);
         var (exitCode, lines) = await child.WaitAsync();
         const int killed = 128 + 9;
         Assert.True(exitCode is 0 or killed, $"exit code {exitCode}");
         return (exitCode == killed, lines);
     }
 
-    /// <summary>Every name that a write may touch.</summary>
-    internal static readonly string[] TouchedNames =
+    /// <summary>
+    /// Every name that a write may touch. The n-th call is that of one thread: the ledger has a thread of its own, and what
+    /// is written follows it on another than what is read before. So each group is counted for itself.
+    /// </summary>
+    internal static string[][] TouchedNames =>
     [
-        ".", ".lock", "filed.secret",
+        ["ledger", LedgerLock, LedgerSegment, LedgerCheckpoint, LedgerCheckpoint + ".tmp"],
+        [.. VaultNames.Where(name => name.EndsWith(".tmp", StringComparison.Ordinal))],
+        [".", ".lock", "filed.secret", .. VaultNames.Where(name => !name.EndsWith(".tmp", StringComparison.Ordinal))],
+    ];
+
+    private static readonly string[] VaultNames =
+    [
         .. from name in new[] { "mallku-secrets.json.encrypted", ".encryption.key", ".encryption.key.next" }
            from suffix in new[] { "", ".tmp", ".previous", ".previous.tmp" }
            select name + suffix,
     ];
+
+    internal const string LedgerLock = "ledger/.lock", LedgerSegment = "ledger/00000000000000000000.jsonl", LedgerCheckpoint = "ledger/checkpoint";
 
     private static Child Start(IEnumerable<string> options, string[] verb)
     {

@@ -11,12 +11,14 @@ internal static partial class StraceLog
     {
         var events = new List<FileEvent>();
         var unfinished = new Dictionary<string, string>(StringComparer.Ordinal);
+        // where in a file the next write goes; nobody here opens one twice at a time
+        var positions = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var line in lines)
         {
             var text = JoinUnfinished(line, unfinished);
             if (text is not null && CallPattern().Match(text) is { Success: true } call && !call.Groups["result"].Value.StartsWith('-'))
             {
-                AddEvents(call, folder, events);
+                AddEvents(call, folder, positions, events);
             }
         }
 
@@ -40,11 +42,12 @@ internal static partial class StraceLog
             : text;
     }
 
-    private static void AddEvents(Match call, string folder, List<FileEvent> events)
+    private static void AddEvents(Match call, string folder, Dictionary<string, int> positions, List<FileEvent> events)
     {
         var arguments = call.Groups["arguments"].Value;
         var texts = TextPattern().Matches(arguments).Select(match => Decode(match.Groups[1].Value)).ToList();
         string Text(int index) => Encoding.UTF8.GetString(texts[index]);
+        int Result() => int.Parse(call.Groups["result"].Value, CultureInfo.InvariantCulture);
         // the path of the descriptor that is the first argument
         var opened = DescriptorPattern().Match(arguments) is { Success: true } descriptor
             ? Encoding.UTF8.GetString(Decode(descriptor.Groups[1].Value))
@@ -52,6 +55,7 @@ internal static partial class StraceLog
         switch (call.Groups["name"].Value)
         {
             case "open" or "openat" when Name(Text(0), folder) is { } name:
+                positions[name] = 0;
                 if (arguments.Contains("O_CREAT", StringComparison.Ordinal))
                 {
                     events.Add(new FileEvent.Created(name, arguments[(arguments.LastIndexOf(' ') + 1)..]));
@@ -59,15 +63,19 @@ internal static partial class StraceLog
 
                 if (arguments.Contains("O_TRUNC", StringComparison.Ordinal))
                 {
-                    events.Add(new FileEvent.Truncated(name));
+                    events.Add(new FileEvent.Truncated(name, 0));
                 }
 
                 break;
+            case "lseek" when Name(opened, folder) is { } name:
+                positions[name] = Result();
+                break;
             case "ftruncate" when Name(opened, folder) is { } name:
-                events.Add(new FileEvent.Truncated(name));
+                events.Add(new FileEvent.Truncated(name, int.Parse(arguments[(arguments.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture)));
                 break;
             case "write" when Name(opened, folder) is { } name:
-                events.Add(new FileEvent.Written(name, texts[0][..int.Parse(call.Groups["result"].Value, CultureInfo.InvariantCulture)]));
+                events.Add(new FileEvent.Written(name, positions[name], texts[0][..Result()]));
+                positions[name] += Result();
                 break;
             // the runtime writes single bytes to pipes of its own; an answer is a line
             case "write" when opened.StartsWith("pipe:", StringComparison.Ordinal) && texts[0].Length > 1 && texts[0][^1] == '\n':
@@ -89,7 +97,7 @@ internal static partial class StraceLog
     }
 
     private static string? Name(string path, string folder) =>
-        path == folder ? "." : Path.GetDirectoryName(path) == folder ? Path.GetFileName(path) : null;
+        path == folder ? "." : path.StartsWith(folder + "/", StringComparison.Ordinal) ? path[(folder.Length + 1)..] : null;
 
     private static byte[] Decode(string escaped) => Convert.FromHexString(escaped.Replace("\\x", "", StringComparison.Ordinal));
 

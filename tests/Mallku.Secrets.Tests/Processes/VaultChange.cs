@@ -61,6 +61,8 @@ internal sealed record VaultChange(string Verb, string[] Arguments)
             }
         }
 
+        // what is not in the ledger yet would be written later, into whatever the folder is then
+        await manager.FlushAsync(TestContext.Current.CancellationToken);
         return text.ToString();
     }
 

@@ -93,12 +93,12 @@ public sealed class SharedKeyTests : IDisposable
         await folder.SetAsync("a", "a1");
         File.Move(folder.KeyFile, KeyFile);
         File.CreateSymbolicLink(folder.KeyFile, KeyFile);
-        var before = folder.Photograph();
+        var before = folder.PhotographVault();
 
         var error = await Assert.ThrowsAsync<SecretsException>(async () => await VaultKeys.RotateAsync(folder.Open().Vault, Cancel));
 
         Assert.Contains("MALLKU_KEY_FILE", error.Remedy, StringComparison.Ordinal);
-        Assert.Equal(before, folder.Photograph());
+        Assert.Equal(before, folder.PhotographVault());
         Assert.Equal("a1", await folder.GetAsync("a"));
     }
 

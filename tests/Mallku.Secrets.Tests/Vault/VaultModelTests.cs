@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using CsCheck;
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Vault;
 using Microsoft.Extensions.Time.Testing;
 
@@ -60,7 +61,7 @@ public sealed class VaultModelTests
             return;
         }
 
-        var photograph = folder.Photograph();
+        var photograph = folder.PhotographVault();
         var generation = model.Generation;
         var changed = change is RotateKey ? null : model.Match(change.Name).Stored ?? change.Name;
         var expected = change switch
@@ -72,7 +73,7 @@ public sealed class VaultModelTests
         Assert.Equal(expected, await RunAsync(change, running));
         if (model.Generation == generation)
         {
-            Assert.Equal(photograph, folder.Photograph());
+            Assert.Equal(photograph, folder.PhotographVault());
         }
 
         var after = Plaintext.Members(Plaintext.Read(folder));
@@ -113,6 +114,8 @@ public sealed class VaultModelTests
         Assert.Equal(
             existing.Select(pair => (pair.Key, (int?)pair.Value.Current!.Number, (DateTimeOffset?)pair.Value.Current.Created)),
             (await manager.ListAsync(Cancel)).Select(facts => (facts.Name, facts.Version, facts.Created)));
+        // at once, so that the ledger's entries share a flush; what follows is known by then
+        await Task.WhenAll(ForeignNames.Select(name => LookUpAsync(manager, name)));
         foreach (var name in ForeignNames)
         {
             var (stored, isAmbiguous) = model.Match(name);
@@ -161,6 +164,7 @@ public sealed class VaultModelTests
         var reserved = document.RootElement.GetProperty("$mallku");
         Assert.Equal(1, reserved.GetProperty("format").GetInt32());
         Assert.Equal(model.Generation, reserved.GetProperty("generation").GetInt64());
+        AssertLedger(reserved.GetProperty("ledger"), model.Generation);
         Assert.Equal(model.Describe(), VaultModel.Describe(reserved), StringComparer.Ordinal);
         Assert.Equal(
             model.Flat.Select(pair => (pair.Key, VaultModel.Normalize(pair.Value))),
@@ -178,6 +182,15 @@ public sealed class VaultModelTests
         }
 
         Assert.Equal(ids.Count, ids.Values.Distinct(StringComparer.Ordinal).Count());
+    }
+
+    // the vault carries the checkpoint that says to which generation the write leads
+    private static void AssertLedger(JsonElement ledger, long generation)
+    {
+        Assert.Equal(["origin", "seed", "checkpoint"], ledger.EnumerateObject().Select(member => member.Name), StringComparer.Ordinal);
+        var note = ledger.GetProperty("checkpoint").GetString()!;
+        var checkpoint = Assert.IsType<Checkpoint>(Checkpoint.Parse(note[..(note.IndexOf("\n\n", StringComparison.Ordinal) + 1)]));
+        Assert.Equal((ledger.GetProperty("origin").GetString(), generation), (checkpoint.Origin, checkpoint.ToGeneration));
     }
 
     private static string ToJson(IEnumerable<KeyValuePair<string, string>> members) =>
