@@ -89,8 +89,12 @@ internal sealed class VaultLedger(VaultSettings settings)
             return link.IsSuspended ? true : throw LedgerAppender.OlderLedger(document.Generation, checkpoint.ToGeneration);
         }
 
-        return document.Generation >= checkpoint.FromGeneration || link.IsSuspended;
+        return IsNewEnough(document, link, checkpoint);
     }
+
+    /// <summary>Whether a vault is not from before the newest change that its ledger has.</summary>
+    internal static bool IsNewEnough(VaultDocument document, LedgerLink link, Checkpoint checkpoint) =>
+        document.Generation >= checkpoint.FromGeneration || link.IsSuspended;
 
     private LedgerLink Begin(VaultDocument document)
     {
