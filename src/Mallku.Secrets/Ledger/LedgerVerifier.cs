@@ -77,7 +77,7 @@ internal sealed class LedgerVerifier(LedgerFolder folder, NoteVerifier verifier)
     {
         var end = next is { } boundary ? folder.ReadBoundary(boundary, verifier) : newest;
         var file = folder.SegmentFile(start);
-        using var lines = SegmentReader.TryOpen(file, to: next is null ? newest.SegmentLength : long.MaxValue);
+        using var lines = SegmentReader.TryOpen(file);
         var size = next ?? newest.Size;
         if (lines is null)
         {
