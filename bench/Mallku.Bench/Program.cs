@@ -9,6 +9,10 @@ if (args is ["fernet-100"])
 {
     MeasureForPython();
 }
+else if (args is ["ledger", var folder, var entries])
+{
+    await LedgerFilling.FillAsync(folder, int.Parse(entries, CultureInfo.InvariantCulture));
+}
 else
 {
     BenchmarkSwitcher.FromAssembly(typeof(FernetBenchmarks).Assembly).Run(args);

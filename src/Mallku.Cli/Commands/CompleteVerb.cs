@@ -49,9 +49,9 @@ internal sealed class CompleteVerb : Verb
             return verbs.Select(entry => entry.Name.Split(' ')[0]).Distinct(StringComparer.Ordinal).Concat(["--dir", "--version", "--help"]);
         }
 
-        if (before is ["key"])
+        if (before is [var first] && VerbTable.FindSecondWords(first).ToList() is { Count: > 0 } seconds)
         {
-            return verbs.Where(entry => entry.Name.StartsWith("key ", StringComparison.Ordinal)).Select(entry => entry.Name["key ".Length..]);
+            return seconds;
         }
 
         return await CompleteVerbAsync(before, current, options, cancellationToken);
@@ -73,7 +73,8 @@ internal sealed class CompleteVerb : Verb
         return before[^1] switch
         {
             "--format" => ExportVerb.Formats,
-            "--only" or "--except" => await ListNamesAsync(options, cancellationToken),
+            "--kind" => AuditLogVerb.Kinds,
+            "--only" or "--except" or "--secret" => await ListNamesAsync(options, cancellationToken),
             _ when entry.Name is "completion" => CompletionVerb.Shells,
             _ when entry.Name is "help" => VerbTable.All.Where(known => !known.IsHidden).Select(known => known.Name.Split(' ')[0]).Distinct(StringComparer.Ordinal),
             _ when TakeNames.Contains(entry.Name) && !before.Skip(words).Any(word => !word.StartsWith('-')) => await ListNamesAsync(options, cancellationToken),

@@ -23,6 +23,16 @@ internal static class VerbTable
         new("key status", "show where the vault's key is", static () => new KeyStatusVerb()),
         new("key rotate", "encrypt the vault with a new key", static () => new KeyRotateVerb()),
         new("key recover", "recover a vault that is damaged or written over", static () => new KeyRecoverVerb()),
+        new("audit log", "list who used and changed what", static () => new AuditLogVerb()),
+        new("audit report", "show the use of each secret", static () => new AuditReportVerb()),
+        new("audit verify", "check that nobody altered the ledger", static () => new AuditVerifyVerb()),
+        new("audit checkpoint", "print the ledger's newest checkpoint, to keep", static () => new AuditCheckpointVerb()),
+        new("audit key", "print the ledger's public key", static () => new AuditKeyVerb()),
+        new("audit prove", "print a proof that an entry is in the ledger", static () => new AuditProveVerb()),
+        new("audit check", "check such a proof", static () => new AuditCheckVerb()),
+        new("audit unusual", "name the uses that do not fit what came before", static () => new AuditUnusualVerb()),
+        new("audit close", "close a file of the ledger, to archive it", static () => new AuditCloseVerb()),
+        new("audit restart", "give a damaged ledger up and begin a new one", static () => new AuditRestartVerb()),
         new("doctor", "check the vault, and say how to mend it", static () => new DoctorVerb()),
         new("completion", "print the completion script of a shell", static () => new CompletionVerb()),
         new("help", "show the help of a verb", static () => new HelpVerb()),
@@ -38,10 +48,16 @@ internal static class VerbTable
             return entry;
         }
 
-        throw words[0] is "key"
-            ? new UsageException("'key' needs one of its verbs", "write: mallku key status, mallku key rotate or mallku key recover")
+        throw FindGroup(words[0]) is [_, ..] group
+            ? new UsageException($"'{words[0]}' needs one of its verbs", $"write: {string.Join(", ", group[..^1])} or {group[^1]}")
             : new UsageException("there is no such verb", UsageErrors.Suggest(words[0], All.Select(entry => entry.Name), "see what there is: mallku help"));
     }
+
+    /// <summary>What can follow on the first word of a verb that has two.</summary>
+    internal static IEnumerable<string> FindSecondWords(string first) =>
+        All.Where(entry => entry.Name.StartsWith(first + " ", StringComparison.Ordinal)).Select(entry => entry.Name[(first.Length + 1)..]);
+
+    private static string[] FindGroup(string first) => [.. FindSecondWords(first).Select(second => $"mallku {first} {second}")];
 
     internal static bool TryFind(ReadOnlySpan<string> words, [NotNullWhen(true)] out VerbEntry? entry, out int length)
     {

@@ -25,6 +25,27 @@ internal static unsafe class Descriptor
         return Libc.Control(descriptor, getWindowSize, size) == 0 && size[1] > 0 ? size[1] : null;
     }
 
+    /// <summary>Waits, and throws at once where nobody reads the output any more.</summary>
+    /// <exception cref="ClosedPipeException">The reader has gone.</exception>
+    internal static void Wait(int descriptor, int milliseconds)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            Task.Delay(milliseconds).Wait();
+            return;
+        }
+
+        // no events: what is told then is only that the other end is closed
+        Span<int> waited = [descriptor, 0];
+        fixed (int* start = waited)
+        {
+            if (Libc.Poll(start, 1, milliseconds) > 0)
+            {
+                throw new ClosedPipeException();
+            }
+        }
+    }
+
     /// <exception cref="ClosedPipeException">The reader has gone.</exception>
     /// <exception cref="IOException">The bytes could not be written.</exception>
     internal static void Write(int descriptor, ReadOnlySpan<byte> bytes)

@@ -32,6 +32,9 @@ internal sealed class Channel
 
     internal void Write(string text) => Write(Encoding.UTF8.GetBytes(text));
 
+    /// <summary>Waits; ends with an error at once where nobody reads any more.</summary>
+    internal void Wait(TimeSpan time) => Descriptor.Wait(_descriptor, (int)time.TotalMilliseconds);
+
     internal void WriteLine(string text) => Write(text + "\n");
 
     internal string Bold(string text) => Paint(text, 1);

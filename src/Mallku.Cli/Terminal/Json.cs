@@ -22,7 +22,50 @@ internal static class Json
         Channel.Output.Write(buffer.WrittenSpan);
     }
 
-    internal static void WriteNumberOrNull(this Utf8JsonWriter writer, string name, int? number)
+    /// <summary>An array, written as its items come.</summary>
+    internal static void WriteArray<T>(IEnumerable<T> items, Action<Utf8JsonWriter, T> write)
+    {
+        const int atOnce = 1 << 16;
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer, Style))
+        {
+            writer.WriteStartArray();
+            foreach (var item in items)
+            {
+                write(writer, item);
+                if (writer.BytesPending + buffer.WrittenCount > atOnce)
+                {
+                    writer.Flush();
+                    Channel.Output.Write(buffer.WrittenSpan);
+                    buffer.ResetWrittenCount();
+                }
+            }
+
+            writer.WriteEndArray();
+        }
+
+        buffer.Write("\n"u8);
+        Channel.Output.Write(buffer.WrittenSpan);
+    }
+
+    /// <summary>A line for each item.</summary>
+    internal static void WriteLines<T>(IEnumerable<T> items, Action<Utf8JsonWriter, T> write)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        foreach (var item in items)
+        {
+            using (var writer = new Utf8JsonWriter(buffer, Style with { Indented = false }))
+            {
+                write(writer, item);
+            }
+
+            buffer.Write("\n"u8);
+        }
+
+        Channel.Output.Write(buffer.WrittenSpan);
+    }
+
+    internal static void WriteNumberOrNull(this Utf8JsonWriter writer, string name, long? number)
     {
         if (number is { } known)
         {

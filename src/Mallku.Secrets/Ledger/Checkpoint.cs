@@ -79,7 +79,7 @@ internal sealed record Checkpoint
             || ParseNumber(from) is not { } fromGeneration
             || ParseNumber(to) is not { } toGeneration
             || !TreeHash.TryParseBase64(last, out var lastLeaf)
-            || ParseHashes(subtrees) is not { } hashes
+            || TreeHash.ParseAll(subtrees) is not { } hashes
             || TreeFrontier.From(leaves, hashes) is not { } frontier
             || segmentStart > leaves)
         {
@@ -98,22 +98,6 @@ internal sealed record Checkpoint
         };
         // whatever does not come out again as it went in was not written here; so the root is that of the right edge
         return checkpoint.ToText() == text ? checkpoint : null;
-    }
-
-    private static List<TreeHash>? ParseHashes(string[] texts)
-    {
-        var hashes = new List<TreeHash>(texts.Length);
-        foreach (var text in texts)
-        {
-            if (!TreeHash.TryParseBase64(text, out var hash))
-            {
-                return null;
-            }
-
-            hashes.Add(hash);
-        }
-
-        return hashes;
     }
 
     private static long? ParseNumber(string text) =>

@@ -56,7 +56,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
             try
             {
                 Posix.Lock(descriptor, folder.LockFile);
-                var current = ReadCurrent() ?? throw Gone();
+                var current = PutTailAside(ReadCurrent() ?? throw Gone());
                 if (current.SegmentLength == 0)
                 {
                     return current;
@@ -242,6 +242,31 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         return string.Create(CultureInfo.InvariantCulture, $"{read} bytes behind the checkpoint were put aside: {name}");
     }
 
+    // a closed segment ends with what is signed
+    private Checkpoint PutTailAside(Checkpoint current)
+    {
+        var descriptor = OpenSegment(current, current);
+        try
+        {
+            var length = Posix.Stat(descriptor, folder.SegmentFile(current.SegmentStart)).Size;
+            if (length <= current.SegmentLength)
+            {
+                return current;
+            }
+
+            var lines = new LineWriter(current, actor, clock.GetUtcNow());
+            lines.Add(new LedgerEvent(LedgerKind.Recovered, Note: PutAside(descriptor, current, length)));
+            WriteLines(descriptor, current, lines.Written, length);
+            var next = lines.ToCheckpoint();
+            WriteCheckpoint(next, key.Sign(next));
+            return next;
+        }
+        finally
+        {
+            Posix.Close(descriptor);
+        }
+    }
+
     private void WriteLines(int descriptor, Checkpoint current, ReadOnlySpan<byte> lines, long length)
     {
         var path = folder.SegmentFile(current.SegmentStart);
@@ -345,7 +370,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
 
         private void AddWhatHappenedBetween(VaultStep step)
         {
-            if (step.From > _to)
+            if (step.WasSuspended)
             {
                 Add(new LedgerEvent(LedgerKind.Resumed, Note: $"the vault went from generation {_to} to {step.From} without the ledger"));
             }

@@ -40,6 +40,39 @@ internal sealed class LedgerFolder(string path)
         return starts;
     }
 
+    /// <summary>Those that a checkpoint speaks of, from the first that was not archived to the open one, whose file may not be there yet.</summary>
+    internal IReadOnlyList<long> FindSegments(Checkpoint newest) =>
+        [.. FindSegments().Where(start => start < newest.SegmentStart), newest.SegmentStart];
+
+    /// <summary>A note as it lies on the disk, also where others may read it: it is public. Null where there is none.</summary>
+    /// <exception cref="IOException">It can't be read.</exception>
+    internal static byte[]? ReadNote(string file)
+    {
+        var descriptor = Posix.TryOpenRead(file);
+        if (descriptor < 0)
+        {
+            return null;
+        }
+
+        try
+        {
+            var note = new byte[SignedNote.MaxLength + 1];
+            return note[..Posix.ReadAll(descriptor, note, file)];
+        }
+        finally
+        {
+            Posix.Close(descriptor);
+        }
+    }
+
+    /// <summary>The checkpoint with which the segment before an index was closed; null where there is none that this key signed.</summary>
+    /// <exception cref="IOException">It can't be read.</exception>
+    internal Checkpoint? ReadBoundary(long start, NoteVerifier verifier) =>
+        ReadNote(BoundaryFile(start)) is { } note && OpenCheckpoint(note, verifier) is { SegmentLength: 0 } boundary
+        && boundary.Size == start && boundary.SegmentStart == start
+            ? boundary
+            : null;
+
     /// <summary>A signed checkpoint as it lies on the disk; null where there is none.</summary>
     /// <exception cref="LedgerException">It was not signed by this ledger's key, or is damaged.</exception>
     internal static Checkpoint? ReadCheckpoint(string file, NoteVerifier verifier)

@@ -3,6 +3,95 @@ namespace Mallku.Secrets.Ledger;
 /// <summary>Reads the entries of a ledger, as far as its checkpoint goes.</summary>
 internal static class LedgerLog
 {
+    /// <summary>The entries up to a checkpoint, the oldest first, read as they are asked for.</summary>
+    /// <param name="folder">Where they are.</param>
+    /// <param name="newest">How far they go.</param>
+    /// <param name="after">A checkpoint of before: only what came since is read. Null for all that was not archived.</param>
+    /// <exception cref="LedgerException">A line is no entry, or a segment is gone.</exception>
+    /// <exception cref="IOException">A file can't be read.</exception>
+    internal static IEnumerable<LedgerEntry> ReadEntries(LedgerFolder folder, Checkpoint newest, Checkpoint? after = null)
+    {
+        var from = after?.Size ?? 0;
+        var starts = folder.FindSegments(newest);
+        for (var i = 0; i < starts.Count; i++)
+        {
+            var start = starts[i];
+            var end = i + 1 < starts.Count ? starts[i + 1] : newest.Size;
+            if (end <= Math.Max(from, start))
+            {
+                continue;
+            }
+
+            var goesOn = after is not null && after.SegmentStart == start;
+            using var lines = Open(folder, start, goesOn ? after!.SegmentLength : 0, i + 1 < starts.Count ? long.MaxValue : newest.SegmentLength);
+            var index = goesOn ? from : start;
+            while (index < end && lines.ReadBlock())
+            {
+                for (var line = 0; line < lines.Count && index < end; line++, index++)
+                {
+                    if (index >= from)
+                    {
+                        yield return EntryLine.Parse(lines[line]) ?? throw NoEntry(folder, start, index);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>The hash of every entry that is there, in their order, and the bytes of one of them.</summary>
+    /// <exception cref="LedgerException">A segment is gone.</exception>
+    /// <exception cref="IOException">A file can't be read.</exception>
+    internal static (IReadOnlyList<TreeHash> Leaves, byte[]? Line) ReadLeaves(LedgerFolder folder, Checkpoint newest, long wanted)
+    {
+        var starts = folder.FindSegments(newest);
+        var leaves = new List<TreeHash>(checked((int)(newest.Size - starts[0])));
+        byte[]? found = null;
+        using var hasher = new TreeHasher();
+        for (var i = 0; i < starts.Count; i++)
+        {
+            var end = i + 1 < starts.Count ? starts[i + 1] : newest.Size;
+            if (end == starts[i])
+            {
+                continue;
+            }
+
+            using var lines = Open(folder, starts[i], 0, i + 1 < starts.Count ? long.MaxValue : newest.SegmentLength);
+            for (var index = starts[i]; index < end && lines.ReadBlock();)
+            {
+                for (var line = 0; line < lines.Count && index < end; line++, index++)
+                {
+                    found = index == wanted ? lines[line].ToArray() : found;
+                    leaves.Add(hasher.HashLeaf(lines.WithLead(line)));
+                }
+            }
+        }
+
+        return (leaves, found);
+    }
+
+    /// <summary>The newest entry; null where it is not there, because its segment was archived, or is no entry.</summary>
+    /// <exception cref="IOException">A file can't be read.</exception>
+    internal static LedgerEntry? ReadLast(LedgerFolder folder, Checkpoint newest)
+    {
+        var isClosed = newest.SegmentLength == 0;
+        var start = isClosed ? folder.FindSegments().LastOrDefault(start => start < newest.Size, -1) : newest.SegmentStart;
+        if (start < 0)
+        {
+            return null;
+        }
+
+        var file = folder.SegmentFile(start);
+        var length = isClosed ? new FileInfo(file).Length : newest.SegmentLength;
+        using var lines = SegmentReader.TryOpen(file, Math.Max(0, length - EntryLine.MaxLength), length);
+        LedgerEntry? last = null;
+        while (lines is not null && lines.ReadBlock())
+        {
+            last = EntryLine.Parse(lines[lines.Count - 1]);
+        }
+
+        return last;
+    }
+
     /// <summary>Whether the last line is of that kind; false where there is none. A glance that checks nothing.</summary>
     internal static bool EndsWith(LedgerFolder folder, LedgerKind kind)
     {
@@ -23,4 +112,11 @@ internal static class LedgerLog
             return false;
         }
     }
+
+    private static SegmentReader Open(LedgerFolder folder, long start, long from, long to) =>
+        SegmentReader.TryOpen(folder.SegmentFile(start), from, to)
+        ?? throw new LedgerException($"'{folder.SegmentFile(start)}' is gone", LedgerException.WayOn);
+
+    private static LedgerException NoEntry(LedgerFolder folder, long start, long index) =>
+        new($"entry {index} in '{folder.SegmentFile(start)}' can't be read", LedgerException.WayOn);
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Buffers.Text;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -9,7 +10,7 @@ namespace Mallku.Secrets.Ledger;
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct TreeHash
 {
-    internal const int Length = SHA256.HashSizeInBytes;
+    internal const int Length = SHA256.HashSizeInBytes, Base64Length = 44;
 
     private readonly UInt128 _high;
     private readonly UInt128 _low;
@@ -35,6 +36,31 @@ internal readonly record struct TreeHash
         return valid && text.SequenceEqual(hash.ToString());
     }
 
+    /// <summary>Hashes as <see cref="ToString"/> writes each; null where one is none.</summary>
+    internal static List<TreeHash>? ParseAll(string[] texts)
+    {
+        var hashes = new List<TreeHash>(texts.Length);
+        foreach (var text in texts)
+        {
+            if (!TryParseBase64(text, out var hash))
+            {
+                return null;
+            }
+
+            hashes.Add(hash);
+        }
+
+        return hashes;
+    }
+
+    /// <summary>Writes what <see cref="ToString"/> gives, in UTF-8.</summary>
+    internal void WriteBase64(Span<byte> text)
+    {
+        Span<byte> bytes = stackalloc byte[Length];
+        CopyTo(bytes);
+        Base64.EncodeToUtf8(bytes, text, out _, out _);
+    }
+
     public override string ToString()
     {
         Span<byte> bytes = stackalloc byte[Length];
@@ -49,7 +75,7 @@ internal readonly record struct TreeHash
 /// </summary>
 internal static class MerkleTree
 {
-    private const byte LeafPrefix = 0, NodePrefix = 1;
+    internal const byte LeafPrefix = 0, NodePrefix = 1;
     private const int OnStack = 1024;
 
     /// <summary>The root of a tree without leaves.</summary>

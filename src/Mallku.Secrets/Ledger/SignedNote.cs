@@ -105,7 +105,7 @@ internal static class SignedNote
 
         var whole = Encoding.UTF8.GetString(note);
         var split = whole.LastIndexOf("\n\n", StringComparison.Ordinal);
-        if (split < 0 || !whole.EndsWith('\n') || whole.AsSpan().ContainsAnyInRange('\0', '\t') || whole.AsSpan().ContainsAnyInRange('\v', '\x1f'))
+        if (split < 0 || split + 2 >= whole.Length || !whole.EndsWith('\n') || whole.AsSpan().ContainsAnyInRange('\0', '\t') || whole.AsSpan().ContainsAnyInRange('\v', '\x1f'))
         {
             return null;
         }

@@ -28,17 +28,38 @@ internal sealed class TreeFrontier
 
     internal TreeFrontier Copy() => new(Size, [.. _subtrees]);
 
-    internal void Append(TreeHash leaf)
+    internal void Append(TreeHash leaf) => Append(leaf, height: 0);
+
+    /// <summary>Appends a whole subtree of so many levels, where the tree's size is a multiple of its leaves.</summary>
+    internal void Append(TreeHash subtree, int height)
     {
-        var hash = leaf;
-        for (var merges = BitOperations.TrailingZeroCount(~(ulong)Size); merges > 0; merges--)
+        var hash = subtree;
+        for (var merges = BitOperations.TrailingZeroCount(~((ulong)Size >> height)); merges > 0; merges--)
         {
             hash = MerkleTree.HashNode(_subtrees[^1], hash);
             _subtrees.RemoveAt(_subtrees.Count - 1);
         }
 
         _subtrees.Add(hash);
-        Size++;
+        Size += 1L << height;
+    }
+
+    /// <summary>The first leaves among which two trees of one size differ, from the first to the one behind the last; null where they are the same.</summary>
+    internal (long From, long To)? FindDifference(TreeFrontier other)
+    {
+        var (from, rest) = (0L, Size);
+        for (var i = 0; i < _subtrees.Count; i++)
+        {
+            var leaves = 1L << BitOperations.Log2((ulong)rest);
+            if (_subtrees[i] != other._subtrees[i])
+            {
+                return (from, from + leaves);
+            }
+
+            (from, rest) = (from + leaves, rest - leaves);
+        }
+
+        return null;
     }
 
     internal TreeHash GetRoot()

@@ -60,6 +60,7 @@ internal sealed class VaultInspection(VaultSettings settings)
         if (!Posix.TryStat(settings.Directory, out var facts))
         {
             Add(FindingLevel.Error, "folder", $"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
+            SayNothingIsRecorded();
             return false;
         }
 
@@ -178,6 +179,7 @@ internal sealed class VaultInspection(VaultSettings settings)
         if (opened.Key is null)
         {
             Add(FindingLevel.Error, "vault", $"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
+            SayNothingIsRecorded();
             return;
         }
 
@@ -204,7 +206,11 @@ internal sealed class VaultInspection(VaultSettings settings)
         }
 
         InspectClock(opened);
+        _findings.AddRange(await LedgerInspection.InspectAsync(vault, opened, cancellationToken).ConfigureAwait(false));
     }
+
+    private void SayNothingIsRecorded() => Add(
+        FindingLevel.Warning, LedgerInspection.Check, "nothing is recorded: a ledger needs a vault, which keeps its key", $"make one: {settings.InitCommand}");
 
     private void InspectClock(OpenedVault opened)
     {

@@ -142,11 +142,17 @@ internal sealed class VaultLedger(VaultSettings settings)
     }
 
     // The vault knows of no ledger, so that this one was begun by somebody who was cut off before the vault was written, be it
-    // after the first entry and before the first checkpoint; or it belongs to another vault. Its key is gone either way.
+    // after the first entry and before the first checkpoint. Its key is gone.
     private void PutOrphanAside()
     {
         if (File.Exists(Folder.CheckpointFile) || Folder.FindSegments().Count > 0)
         {
+            if (Path.GetDirectoryName(Folder.Path) != settings.Directory)
+            {
+                throw new LedgerException(
+                    $"'{Folder.Path}' holds a ledger that is not this vault's", "name another folder by MALLKU_LEDGER_DIR, or move away what is there");
+            }
+
             SetAside(Folder, settings.Clock);
         }
     }

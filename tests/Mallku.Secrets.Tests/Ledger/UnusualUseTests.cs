@@ -42,7 +42,7 @@ public sealed class UnusualUseTests
         Use(Start.AddDays(30).AddHours(3), Bot with { ProcessId = 77 });
 
         var found = Assert.Single(Find());
-        Assert.Equal(("new-actor", "ana@mercury curl never used it before; 1 other did"), (found.Detector, found.Reason));
+        Assert.Equal(("new-actor", "ana@mercury curl never used it before; 1 other did"), (found.Rule, found.Reason));
         Assert.Equal(Start.AddDays(30).AddHours(1), found.Entry.Time);
     }
 
@@ -56,7 +56,7 @@ public sealed class UnusualUseTests
         }
 
         var found = Assert.Single(Find());
-        Assert.Equal(("burst", "52 uses within an hour, and never more than 1 before"), (found.Detector, found.Reason));
+        Assert.Equal(("burst", "52 uses within an hour, and never more than 1 before"), (found.Rule, found.Reason));
     }
 
     [Fact]
@@ -76,7 +76,7 @@ public sealed class UnusualUseTests
         Use(Start.AddDays(30).AddHours(18), Bot);
 
         var found = Assert.Single(Find());
-        Assert.Equal(("new-hour", "it was never used between 03:00 and 03:59 UTC before"), (found.Detector, found.Reason));
+        Assert.Equal(("new-hour", "it was never used between 03:00 and 03:59 UTC before"), (found.Rule, found.Reason));
     }
 
     [Fact]
@@ -89,7 +89,7 @@ public sealed class UnusualUseTests
         Use(Start.AddDays(4).AddHours(3), Bot, version: 2);
 
         var found = Assert.Single(Find());
-        Assert.Equal("old-version", found.Detector);
+        Assert.Equal("old-version", found.Rule);
         Assert.Equal(Start.AddDays(4).AddHours(2), found.Entry.Time);
     }
 
@@ -101,7 +101,7 @@ public sealed class UnusualUseTests
         Use(Start.AddDays(200), Bot);
 
         var found = Assert.Single(Find());
-        Assert.Equal(("silence", "nobody had used it for 140 days"), (found.Detector, found.Reason));
+        Assert.Equal(("silence", "nobody had used it for 140 days"), (found.Rule, found.Reason));
     }
 
     [Fact]

@@ -1,0 +1,157 @@
+using System.CommandLine;
+using System.Diagnostics.CodeAnalysis;
+using Mallku.Cli.Terminal;
+using Mallku.Secrets.Ledger;
+
+namespace Mallku.Cli.Commands;
+
+internal sealed class AuditLogVerb : Verb
+{
+    internal static readonly string[] Kinds = [.. Enum.GetValues<LedgerKind>().Select(EntryLine.ToText)];
+
+    private const int RowsAtOnce = 1000;
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(250);
+
+    private readonly Option<string?> _secret = new("--secret") { HelpName = "NAME", Description = "of this secret alone" };
+    private readonly Option<string?> _actor = new("--actor") { HelpName = "WHO", Description = "by this user, user@host, host, program or voice alone" };
+    private readonly Option<string?> _since = new("--since") { HelpName = "TIME", Description = "not before: a date, a time in UTC, or such as 12h or 7d" };
+    private readonly Option<string?> _kind = new("--kind") { HelpName = "KIND", Description = "of this kind alone, such as read or updated" };
+    private readonly Option<bool> _json = new("--json") { Description = "as a JSON array; with --follow, an object a line" };
+    private readonly Option<bool> _follow = new("--follow", "-f") { Description = "go on with what is added, until interrupted" };
+
+    internal AuditLogVerb() => Understand(_secret, _actor, _since, _kind, _json, _follow);
+
+    internal override string? Notes =>
+        $"The newest entry comes last. The kinds: {string.Join(", ", Kinds)}. It does not check whether somebody altered the entries: "
+        + "that is what 'mallku audit verify' is for. In a pipe: no header, columns separated by tabs, times in UTC.";
+
+    internal override string[] Examples =>
+        ["mallku audit log --since 7d", "mallku audit log --secret openai_api_key --kind read", "mallku audit log --follow --json | jq -r .secret"];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var now = invocation.Options.TimeProvider.GetUtcNow();
+        var filter = ReadFilter(invocation.Parsed, now);
+        var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
+        var json = invocation.Parsed.GetValue(_json);
+        if (invocation.Parsed.GetValue(_follow))
+        {
+            Follow(ledger, filter, json);
+        }
+
+        var entries = LedgerLog.ReadEntries(ledger.Folder, ledger.Session.ReadCurrent()).Where(filter.Takes);
+        if (json)
+        {
+            Json.WriteArray(entries, EntryWords.WriteJson);
+        }
+        else if (Channel.Output.IsTerminal)
+        {
+            WriteForPeople([.. entries], now);
+        }
+        else
+        {
+            foreach (var some in entries.Chunk(RowsAtOnce))
+            {
+                WriteForPrograms(some, now);
+            }
+        }
+
+        return ExitCode.Done;
+    }
+
+    private EntryFilter ReadFilter(ParseResult parsed, DateTimeOffset now)
+    {
+        LedgerKind? kind = null;
+        if (parsed.GetValue(_kind) is { } text)
+        {
+            kind = EntryLine.TryParseKind(text, out var known) ? known : throw new UsageException("there is no such kind of entry", $"take one of: {string.Join(", ", Kinds)}");
+        }
+
+        var since = parsed.GetValue(_since);
+        return new EntryFilter(parsed.GetValue(_secret), parsed.GetValue(_actor), since is null ? null : EntryFilter.ParseSince(since, now), kind);
+    }
+
+    // ends when it is interrupted, or when nobody reads it any more
+    [DoesNotReturn]
+    private static void Follow(OpenedLedger ledger, EntryFilter filter, bool json)
+    {
+        Checkpoint? known = null;
+        while (true)
+        {
+            var newest = ledger.Session.ReadCurrent();
+            if (newest.Size != known?.Size)
+            {
+                WriteAdded(LedgerLog.ReadEntries(ledger.Folder, newest, known).Where(filter.Takes), json);
+            }
+
+            known = newest;
+            Channel.Output.Wait(BetweenLooks);
+        }
+    }
+
+    private static void WriteAdded(IEnumerable<LedgerEntry> entries, bool json)
+    {
+        foreach (var some in entries.Chunk(RowsAtOnce))
+        {
+            if (json)
+            {
+                Json.WriteLines(some, EntryWords.WriteJson);
+            }
+            else if (Channel.Output.IsTerminal)
+            {
+                Channel.Output.Write(string.Concat(some.Select(entry => EntryWords.Describe(entry) + "\n")));
+            }
+            else
+            {
+                WriteForPrograms(some, default);
+            }
+        }
+    }
+
+    private static void WriteForPeople(List<LedgerEntry> entries, DateTimeOffset now)
+    {
+        if (entries.Count == 0)
+        {
+            Notice.Done("there is no such entry");
+            return;
+        }
+
+        var table = new Table("INDEX", "TIME", "KIND", "SECRET", "VERSION", "COUNT", "ACTOR", "FOR");
+        foreach (var entry in entries)
+        {
+            table.Add(
+                entry.Index.ToString(),
+                Moment.Show(entry.Time, now, Channel.Output),
+                EntryLine.ToText(entry.Kind),
+                EntryWords.Show(entry.Secret),
+                entry.Version?.ToString() ?? "-",
+                entry.Count.ToString(),
+                EntryWords.Actor(entry.Actor),
+                EntryWords.Show(entry.Note ?? entry.Purpose));
+        }
+
+        table.Write(Channel.Output);
+    }
+
+    private static void WriteForPrograms(LedgerEntry[] entries, DateTimeOffset now)
+    {
+        var table = new Table("INDEX", "TIME", "KIND", "SECRET", "VERSION", "SOURCE", "COUNT", "ACTOR", "PROCESS", "PURPOSE", "NOTE");
+        foreach (var entry in entries)
+        {
+            table.Add(
+                entry.Index.ToString(),
+                Moment.Show(entry.Time, now, Channel.Output),
+                EntryLine.ToText(entry.Kind),
+                EntryWords.Show(entry.Secret),
+                entry.Version?.ToString() ?? "-",
+                EntryWords.Show(entry.Source),
+                entry.Count.ToString(),
+                EntryWords.Actor(entry.Actor),
+                $"{EntryWords.Show(entry.Actor.Process)} {entry.Actor.ProcessId}",
+                EntryWords.Show(entry.Purpose),
+                EntryWords.Show(entry.Note));
+        }
+
+        table.Write(Channel.Output);
+    }
+}

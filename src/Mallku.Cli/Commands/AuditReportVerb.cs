@@ -1,0 +1,122 @@
+using System.CommandLine;
+using System.Text.Json;
+using Mallku.Cli.Terminal;
+using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Cli.Commands;
+
+internal sealed class AuditReportVerb : Verb
+{
+    private const int Days = 30;
+    private const string Blocks = "▁▂▃▄▅▆▇█";
+    private readonly Option<bool> _json = new("--json") { Description = "as a JSON array" };
+
+    internal AuditReportVerb() => Understand(_json);
+
+    internal override string? Notes =>
+        "Counts how often each value was handed out, as the entries say that were not archived; a secret of the vault that nobody used "
+        + "is in it too. At a terminal, the blocks are the use on each of the last 30 days, today last. "
+        + "In a pipe: name, source, count, first and last use, actors, version and when it was made, separated by tabs.";
+
+    internal override string[] Examples => ["mallku audit report", "mallku audit report --json"];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
+        var document = ledger.Opened.Document;
+        var uses = AccessReport.Make(LedgerLog.ReadEntries(ledger.Folder, ledger.Session.ReadCurrent()), document.Existing.Select(record => record.Name));
+        var rows = uses.Select(use => new Row(use, document.Find(use.Name)?.Current)).ToList();
+        var now = invocation.Options.TimeProvider.GetUtcNow();
+        if (invocation.Parsed.GetValue(_json))
+        {
+            Json.WriteArray(rows, (writer, row) => WriteJson(writer, row, now));
+        }
+        else if (Channel.Output.IsTerminal)
+        {
+            WriteForPeople(rows, now);
+        }
+        else
+        {
+            WriteForPrograms(rows, now);
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static void WriteForPeople(List<Row> rows, DateTimeOffset now)
+    {
+        foreach (var (use, current) in rows)
+        {
+            var version = current is null ? "not in the vault" : $"version {current.Number}, {Moment.Ago(current.Created, now)}";
+            Channel.Output.WriteLine($"{Channel.Output.Bold(EntryWords.Show(use.Name))}  {version}");
+            if (use.Count == 0)
+            {
+                Channel.Output.WriteLine($"  {Channel.Output.Yellow("never used")}");
+                continue;
+            }
+
+            var times = use.Count == 1 ? "once" : $"{use.Count} times";
+            Channel.Output.WriteLine(
+                $"  used {times}, first {Moment.Ago(use.First!.Value, now)}, last {Moment.Ago(use.Last!.Value, now)}, from {EntryWords.Show(use.Source)}");
+            Channel.Output.WriteLine($"  by {Actors(use)}");
+            Channel.Output.WriteLine($"  {Sparkline(use.GetDays(now, Days))}");
+        }
+
+        if (rows.Count == 0)
+        {
+            Notice.Done("there are no secrets yet: mallku set NAME");
+        }
+    }
+
+    private static void WriteForPrograms(List<Row> rows, DateTimeOffset now)
+    {
+        var table = new Table("NAME", "SOURCE", "COUNT", "FIRST", "LAST", "ACTORS", "VERSION", "CREATED");
+        foreach (var (use, current) in rows)
+        {
+            table.Add(
+                EntryWords.Show(use.Name),
+                EntryWords.Show(use.Source),
+                use.Count.ToString(),
+                Moment.Show(use.First, now, Channel.Output),
+                Moment.Show(use.Last, now, Channel.Output),
+                use.Count == 0 ? "-" : Actors(use),
+                current?.Number.ToString() ?? "-",
+                Moment.Show(current?.Created, now, Channel.Output));
+        }
+
+        table.Write(Channel.Output);
+    }
+
+    private static string Actors(SecretUse use) => string.Join(", ", use.Actors.Select(EntryWords.Show));
+
+    /// <summary>A block for each day, as high as its part of the busiest one; a day without use is a dot.</summary>
+    private static string Sparkline(IReadOnlyList<long> days)
+    {
+        var most = days.Max();
+        return string.Concat(days.Select(count => count == 0 ? '·' : Blocks[(int)((count * (Blocks.Length - 1)) / most)]));
+    }
+
+    private static void WriteJson(Utf8JsonWriter writer, Row row, DateTimeOffset now)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("name", row.Use.Name);
+        writer.WriteString("source", row.Use.Source);
+        writer.WriteNumber("count", row.Use.Count);
+        writer.WriteTimeOrNull("first", row.Use.First);
+        writer.WriteTimeOrNull("last", row.Use.Last);
+        writer.WriteStrings("actors", row.Use.Actors);
+        writer.WriteNumberOrNull("version", row.Current?.Number);
+        writer.WriteTimeOrNull("created", row.Current?.Created);
+        writer.WriteStartArray("days");
+        foreach (var count in row.Use.GetDays(now, Days))
+        {
+            writer.WriteNumberValue(count);
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    private sealed record Row(SecretUse Use, VersionRecord? Current);
+}

@@ -1,0 +1,89 @@
+using System.CommandLine;
+using System.Text;
+using Mallku.Cli.Terminal;
+using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Cli.Commands;
+
+internal sealed class AuditVerifyVerb : Verb
+{
+    private readonly Option<string?> _against = new("--against") { HelpName = "FILE", Description = "a checkpoint of before, which the ledger must go on from" };
+    private readonly Option<string?> _key = VerifierKey.Option();
+
+    internal AuditVerifyVerb() => Understand(_against, _key);
+
+    internal override string? Notes =>
+        "Reads every entry that was not archived, and compares them with the signed checkpoints, with the one in the vault, and with "
+        + "FILE. With --key it needs no vault, only the ledger's files: in DIR/ledger, or where MALLKU_LEDGER_DIR says. "
+        + "Ends with 1 if an entry was altered, added, moved or taken away, and names the first one.";
+
+    internal override string[] Examples =>
+        ["mallku audit verify", "mallku audit verify --against checkpoint-of-may", "MALLKU_LEDGER_DIR=copy mallku audit verify --key ledger.vkey"];
+
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var ledger = invocation.Parsed.GetValue(_key) is null ? await OpenedLedger.OpenAsync(invocation, cancellationToken) : null;
+        var verifier = ledger?.Verifier ?? VerifierKey.Read(invocation.Parsed.GetValue(_key)!);
+        var check = new LedgerVerifier(ledger?.Folder ?? invocation.OpenVault().Ledger.Folder, verifier);
+        var kept = new List<KeptCheckpoint>();
+        var against = invocation.Parsed.GetValue(_against);
+        if (against is not null)
+        {
+            kept.Add(check.OpenKept(ReadNote(against), $"'{against}'", isDemanded: true));
+        }
+
+        if (ledger is not null)
+        {
+            kept.Add(ledger.Kept);
+        }
+
+        LedgerVerification found;
+        using (var progress = new Progress("entries checked"))
+        {
+            found = await check.VerifyAsync(kept, progress.Show, cancellationToken);
+        }
+
+        foreach (var tail in found.Tails)
+        {
+            Notice.Warn($"{tail.Bytes} bytes in '{tail.File}' are behind the checkpoint, and no part of the ledger: a write was cut off, or somebody added them");
+        }
+
+        if (found.Fault is { } fault)
+        {
+            throw new LedgerException(fault.Problem, fault.Remedy);
+        }
+
+        if (ledger is not null && await LedgerInspection.FindGenerationFaultAsync(ledger.Vault, ledger.Opened.Document, found.Newest!, cancellationToken) is { } other)
+        {
+            throw other;
+        }
+
+        Say(found, verifier, kept);
+        return ExitCode.Done;
+    }
+
+    private static void Say(LedgerVerification found, NoteVerifier verifier, List<KeptCheckpoint> kept)
+    {
+        var (first, size) = (found.First, found.Newest!.Size);
+        Channel.Output.WriteLine($"verified {size - first} {(size - first == 1 ? "entry" : "entries")}, as {verifier.Name} has signed them");
+        if (first > 0)
+        {
+            Notice.Warn($"the entries before {first} are archived; put their files back to verify them too");
+        }
+
+        foreach (var one in kept.Except(found.Unreached))
+        {
+            Channel.Output.WriteLine($"goes on from what {one.Where} knows: {one.Checkpoint.Size} {(one.Checkpoint.Size == 1 ? "entry" : "entries")}");
+        }
+
+        foreach (var one in found.Unreached)
+        {
+            Notice.Warn($"what {one.Where} knows, {one.Checkpoint.Size} entries, could not be compared: they are archived");
+        }
+    }
+
+    private static string ReadNote(string file) => LedgerFolder.ReadNote(file) is { } note
+        ? Encoding.UTF8.GetString(note)
+        : throw new SecretsException($"there is no file '{file}'", "keep a checkpoint now and then, in another place: mallku audit checkpoint > FILE");
+}

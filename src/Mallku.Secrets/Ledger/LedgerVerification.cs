@@ -1,0 +1,80 @@
+namespace Mallku.Secrets.Ledger;
+
+/// <summary>A checkpoint that somebody kept, whose signature was checked.</summary>
+/// <param name="Checkpoint">What the ledger committed itself to.</param>
+/// <param name="Where">Who has it, in words.</param>
+/// <param name="IsDemanded">Whether it is wrong where it can't be compared.</param>
+internal sealed record KeptCheckpoint(Checkpoint Checkpoint, string Where, bool IsDemanded = false);
+
+/// <summary>Bytes that no checkpoint covers: nobody was told that they are in the ledger.</summary>
+internal sealed record LedgerTail(string File, long Bytes);
+
+/// <summary>What is wrong with a ledger, at the first entry that shows it.</summary>
+/// <param name="Entry">The first entry that is not as it was signed; null where it can't be told.</param>
+/// <param name="Through">The last entry among which it is, where one can't be told alone.</param>
+/// <param name="Problem">What it is; one line without a full stop.</param>
+/// <param name="Remedy">What to do.</param>
+internal sealed record LedgerFault(long? Entry, long? Through, string Problem, string Remedy)
+{
+    private const string PutBack = "put it back from a backup, or go on with a new ledger that says so: mallku audit restart";
+
+    internal static LedgerFault NoCheckpoint(LedgerFolder folder) => new(
+        null, null, $"there is no checkpoint in '{folder.Path}': the ledger is gone, or lies elsewhere", $"name its place by MALLKU_LEDGER_DIR, or {PutBack}");
+
+    internal static LedgerFault NotSigned(string file, NoteVerifier verifier) => new(
+        null, null, $"'{file}' was not signed by the key {verifier.Name}, or is damaged", PutBack);
+
+    internal static LedgerFault NoBoundary(string file, long entry) => new(
+        entry, entry, $"the checkpoint '{file}', with which the entries before {entry} were closed, is gone or another one", PutBack);
+
+    internal static LedgerFault Altered(string file, long entry) => new(entry, entry, $"entry {entry} in '{file}' was altered", PutBack);
+
+    internal static LedgerFault OneAltered(string file, long first) => new(
+        first, first + 1, $"entry {first} or entry {first + 1} in '{file}' was altered: the one does not follow from the other", PutBack);
+
+    internal static LedgerFault NoEntry(string file, long entry) => new(
+        entry - 1, entry, $"entry {entry} is not in '{file}': what follows entry {entry - 1} is no entry", PutBack);
+
+    internal static LedgerFault Missing(string file, long entry, long instead) => new(
+        entry, entry, $"entry {entry} is missing in '{file}': entry {instead} is in its place", PutBack);
+
+    internal static LedgerFault CutOff(string file, long from, long to, bool isWithin) => new(
+        from,
+        to - 1,
+        $"'{file}' ends {(isWithin ? $"within entry {from}" : $"before entry {from}")}, and its checkpoint knows of {to} entries: {Count(to - from)} cut off",
+        PutBack);
+
+    internal static LedgerFault Gone(string file, long from, long to) => new(from, to - 1, $"'{file}' is gone, and with it {Count(to - from)}", PutBack);
+
+    internal static LedgerFault Rewritten(string file, long from, long to) => new(
+        from, to - 1, $"the entries {from} to {to - 1} are not those that were signed: one of them was altered in '{file}', and those behind it were made to fit", PutBack);
+
+    internal static LedgerFault Older(long size, KeptCheckpoint kept) => new(
+        size,
+        kept.Checkpoint.Size - 1,
+        $"the ledger has {size} entries, and {kept.Where} knows of {kept.Checkpoint.Size}: an older ledger was put back, or entries were cut off",
+        PutBack);
+
+    internal static LedgerFault Other(long from, long to, KeptCheckpoint kept) => new(
+        from,
+        to - 1,
+        $"the ledger is signed, and is not the one that {kept.Where} knows: it differs among the entries {from} to {to - 1}",
+        "whoever has the vault's key has written it anew: look who that can be, and put the ledger back from a backup");
+
+    internal static LedgerFault Archived(long first, KeptCheckpoint kept) => new(
+        null,
+        null,
+        $"the entries before {first} are archived, and {kept.Where} knows of {kept.Checkpoint.Size}, so that it can't be compared",
+        "put the archived files back for the time of the check");
+
+    private static string Count(long entries) => entries == 1 ? "1 entry was" : $"{entries} entries were";
+}
+
+/// <summary>What looking over a whole ledger has found.</summary>
+/// <param name="Newest">The checkpoint that it was compared with; null where there is none that is signed.</param>
+/// <param name="First">The first entry that is there: what is before it was archived.</param>
+/// <param name="Fault">The first thing that is wrong; null where all is as it was signed.</param>
+/// <param name="Tails">What lies behind the signed entries.</param>
+/// <param name="Unreached">Kept checkpoints from before the first entry that is there, which could not be compared.</param>
+internal sealed record LedgerVerification(
+    Checkpoint? Newest, long First, LedgerFault? Fault, IReadOnlyList<LedgerTail> Tails, IReadOnlyList<KeptCheckpoint> Unreached);

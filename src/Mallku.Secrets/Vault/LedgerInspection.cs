@@ -1,0 +1,106 @@
+using Mallku.Secrets.Files;
+using Mallku.Secrets.Ledger;
+
+namespace Mallku.Secrets.Vault;
+
+/// <summary>Looks over a vault's ledger, changing nothing.</summary>
+internal static class LedgerInspection
+{
+    internal const string Check = "ledger";
+
+    internal static async ValueTask<IReadOnlyList<Finding>> InspectAsync(FileVault vault, OpenedVault opened, CancellationToken cancellationToken)
+    {
+        if (opened.Document.Ledger is not { } link)
+        {
+            return [new Finding(FindingLevel.Ok, Check, "there is no ledger yet: it begins with the next write", null)];
+        }
+
+        try
+        {
+            return await InspectAsync(vault, opened.Document, link, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SecretsException e)
+        {
+            return [new Finding(FindingLevel.Error, Check, e.Problem, e.Remedy)];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [new Finding(FindingLevel.Error, Check, e.Message.TrimEnd('.'), $"look at the modes of '{vault.Ledger.Folder.Path}' and of what is in it")];
+        }
+    }
+
+    private static async ValueTask<IReadOnlyList<Finding>> InspectAsync(FileVault vault, VaultDocument document, LedgerLink link, CancellationToken cancellationToken)
+    {
+        var folder = vault.Ledger.Folder;
+        var findings = new List<Finding>();
+        if (Posix.TryStat(folder.Path, out var facts))
+        {
+            PrivateFile.Require(facts, folder.Path);
+        }
+
+        var verifier = vault.Ledger.Find(document)!.Key.Verifier;
+        var check = new LedgerVerifier(folder, verifier);
+        var found = await check.VerifyAsync([check.OpenKept(link.Checkpoint, KeptByVault(document))], progress: null, cancellationToken).ConfigureAwait(false);
+        if (found.Fault is { } fault)
+        {
+            var since = found.Newest is null ? $"; the vault knew of it when it was last written, at {VaultDocument.Format(document.Written)}" : "";
+            findings.Add(new Finding(FindingLevel.Error, Check, fault.Problem + since, fault.Remedy));
+        }
+        else if (await FindGenerationFaultAsync(vault, document, found.Newest!, cancellationToken).ConfigureAwait(false) is { } other)
+        {
+            findings.Add(new Finding(FindingLevel.Error, Check, other.Problem, other.Remedy));
+        }
+        else
+        {
+            findings.Add(new Finding(FindingLevel.Ok, Check, Describe(folder, found), null));
+        }
+
+        foreach (var tail in found.Tails)
+        {
+            findings.Add(new Finding(
+                FindingLevel.Warning,
+                Check,
+                $"{tail.Bytes} bytes in '{tail.File}' are behind the checkpoint: a write was cut off, or somebody added them",
+                "the next entry puts them aside and says so; or: mallku set NAME"));
+        }
+
+        if (link.IsSuspended)
+        {
+            findings.Add(new Finding(
+                FindingLevel.Warning, Check, "the vault was last changed without the ledger, which was switched off", "the next write without --no-ledger goes on with it"));
+        }
+
+        return findings;
+    }
+
+    /// <summary>The vault in words, as one who keeps a checkpoint.</summary>
+    internal static string KeptByVault(VaultDocument document) => $"the vault of {VaultDocument.Format(document.Written)}";
+
+    /// <summary>What to say where the vault is older than the ledger, or newer.</summary>
+    internal static async ValueTask<LedgerException?> FindGenerationFaultAsync(
+        FileVault vault, VaultDocument document, Checkpoint newest, CancellationToken cancellationToken)
+    {
+        if (VaultLedger.Reaches(document, newest))
+        {
+            return document.Generation > newest.ToGeneration && !document.Ledger!.IsSuspended
+                ? LedgerAppender.OlderLedger(document.Generation, newest.ToGeneration)
+                : null;
+        }
+
+        // what was opened before the ledger was read may be overtaken by a writer: only a fresh look tells
+        vault.Forget();
+        var again = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
+        return !VaultLedger.Reaches(again.Document, newest)
+            ? LedgerAppender.OlderVault(again.Document.Generation, newest.ToGeneration)
+            : null;
+    }
+
+    private static string Describe(LedgerFolder folder, LedgerVerification found)
+    {
+        var entries = found.Newest!.Size;
+        var what = $"the ledger is as it was signed, and as the vault knows it: {entries} {(entries == 1 ? "entry" : "entries")}";
+        var archived = found.First > 0 ? $", of which {found.First} are archived" : "";
+        var last = LedgerLog.ReadLast(folder, found.Newest) is { } entry ? $", the last of {VaultDocument.Format(entry.Time)}" : "";
+        return what + archived + last;
+    }
+}
