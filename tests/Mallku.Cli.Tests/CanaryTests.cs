@@ -28,6 +28,8 @@ public sealed class CanaryTests : IDisposable
         Check(0, "mallku set another --generate", "mallku list", "mallku list --json", "mallku explain openai_api_key", "mallku explain openai_api_key --json");
         Check(0, "mallku history openai_api_key", "mallku history openai_api_key --json", "mallku key status", "mallku key status --json");
         Check(0, "mallku doctor", "mallku doctor --json", "mallku key rotate", "mallku list", "mallku completion bash", "mallku completion zsh");
+        Check(0, "mallku audit log", "mallku audit log --json", "mallku audit report", "mallku audit report --json", "mallku audit verify");
+        Check(0, "mallku audit checkpoint", "mallku audit key", "mallku audit prove 1", "mallku audit close", "cat .secrets/ledger/*");
         Check(0, "mallku completion fish", "mallku completion pwsh", "mallku help", "mallku --version");
         Check(0, "OPENAI_API_KEY=$CANARY mallku list", "OPENAI_API_KEY=$CANARY mallku explain openai_api_key --json");
         Write("keys.env", $"IMPORTED_KEY={_canary}\nEXPORTED=\"{_canary}\"\n");
@@ -46,6 +48,7 @@ public sealed class CanaryTests : IDisposable
         Check(2, "mallku rm -y $CANARY/+=", "mallku history $CANARY/+=", "mallku explain $CANARY/+=", "mallku explain --json $CANARY/+=");
         Check(2, "mallku run --only $CANARY/+= -- true", "mallku run --except $CANARY/+= -- true");
         Check(2, "mallku export --format $CANARY", "mallku run --env $CANARY -- true", "mallku completion $CANARY", "mallku help $CANARY");
+        Check(2, "mallku audit $CANARY", "mallku audit log --since $CANARY", "mallku audit log --kind $CANARY", "mallku audit prove $CANARY", "mallku audit verify --key $CANARY");
         Check(1, "mallku import $OUTSIDE/absent");
     }
 

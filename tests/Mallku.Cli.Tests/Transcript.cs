@@ -5,7 +5,8 @@ namespace Mallku.Cli.Tests;
 
 /// <summary>
 /// A file of shell lines and what they print: <c>$ line</c>, then standard output as it is, standard error behind
-/// <c>! </c>, and the exit code as <c>[1]</c> where it is not 0. What differs from run to run stands as DIR, TIME or ID.
+/// <c>! </c>, and the exit code as <c>[1]</c> where it is not 0. What differs from run to run stands as DIR, TIME, ID,
+/// WHO, KEY, SIGNATURE or HASH.
 /// </summary>
 internal sealed partial class Transcript
 {
@@ -58,7 +59,9 @@ internal sealed partial class Transcript
     private static void AppendLines(StringBuilder text, string prefix, string printed, Scratch scratch)
     {
         printed = printed.Replace(scratch.Folder, "DIR", StringComparison.Ordinal);
+        printed = printed.Replace($"{Environment.UserName}@{Environment.MachineName}", "WHO", StringComparison.Ordinal);
         printed = Id().Replace(Time().Replace(printed, "TIME"), "ID");
+        printed = Hash().Replace(Signature().Replace(Key().Replace(printed, "+KEY"), "SIGNATURE"), "HASH");
         foreach (var line in printed.Split('\n')[..^1])
         {
             // an empty line would not be told from the file's own
@@ -73,6 +76,15 @@ internal sealed partial class Transcript
 
     [GeneratedRegex(@"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")]
     private static partial Regex Time();
+
+    [GeneratedRegex("[+][0-9a-f]{8}[+][A-Za-z0-9+/]{44}")]
+    private static partial Regex Key();
+
+    [GeneratedRegex("[A-Za-z0-9+/]{91}=")]
+    private static partial Regex Signature();
+
+    [GeneratedRegex("[A-Za-z0-9+/]{43}=")]
+    private static partial Regex Hash();
 
     [GeneratedRegex(@"\b[0-9a-f]{32}\b")]
     private static partial Regex Id();

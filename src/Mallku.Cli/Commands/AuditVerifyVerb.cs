@@ -66,7 +66,7 @@ internal sealed class AuditVerifyVerb : Verb
     private static void Say(LedgerVerification found, NoteVerifier verifier, List<KeptCheckpoint> kept)
     {
         var (first, size) = (found.First, found.Newest!.Size);
-        Channel.Output.WriteLine($"verified {size - first} {(size - first == 1 ? "entry" : "entries")}, as {verifier.Name} has signed them");
+        Channel.Output.WriteLine($"verified {size - first} {(size - first == 1 ? "entry" : "entries")}, signed by {verifier.Name}");
         if (first > 0)
         {
             Notice.Warn($"the entries before {first} are archived; put their files back to verify them too");

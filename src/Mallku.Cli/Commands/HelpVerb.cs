@@ -51,6 +51,7 @@ internal sealed class HelpVerb : Verb
               MALLKU_SECRETS_DIR      the vault's folder
               MALLKU_KEY_FILE         the file that holds the vault's key
               MALLKU_ENCRYPTION_KEY   the vault's key itself
+              MALLKU_LEDGER_DIR       the folder of the vault's ledger
 
             Exit codes: 0 done, 1 failed, 2 usage, 3 no such secret, 4 the vault can't be
             opened. More of a verb: mallku help VERB

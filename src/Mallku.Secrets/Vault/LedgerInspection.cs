@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Ledger;
 
@@ -43,7 +44,7 @@ internal static class LedgerInspection
         var found = await check.VerifyAsync([check.OpenKept(link.Checkpoint, KeptByVault(document))], progress: null, cancellationToken).ConfigureAwait(false);
         if (found.Fault is { } fault)
         {
-            var since = found.Newest is null ? $"; the vault knew of it when it was last written, at {VaultDocument.Format(document.Written)}" : "";
+            var since = found.Newest is null ? $"; the vault knew of it when it was last written, at {Show(document.Written)}" : "";
             findings.Add(new Finding(FindingLevel.Error, Check, fault.Problem + since, fault.Remedy));
         }
         else if (await FindGenerationFaultAsync(vault, document, found.Newest!, cancellationToken).ConfigureAwait(false) is { } other)
@@ -74,7 +75,7 @@ internal static class LedgerInspection
     }
 
     /// <summary>The vault in words, as one who keeps a checkpoint.</summary>
-    internal static string KeptByVault(VaultDocument document) => $"the vault of {VaultDocument.Format(document.Written)}";
+    internal static string KeptByVault(VaultDocument document) => $"the vault of {Show(document.Written)}";
 
     /// <summary>What to say where the vault is older than the ledger, or newer.</summary>
     internal static async ValueTask<LedgerException?> FindGenerationFaultAsync(
@@ -100,7 +101,9 @@ internal static class LedgerInspection
         var entries = found.Newest!.Size;
         var what = $"the ledger is as it was signed, and as the vault knows it: {entries} {(entries == 1 ? "entry" : "entries")}";
         var archived = found.First > 0 ? $", of which {found.First} are archived" : "";
-        var last = LedgerLog.ReadLast(folder, found.Newest) is { } entry ? $", the last of {VaultDocument.Format(entry.Time)}" : "";
+        var last = LedgerLog.ReadLast(folder, found.Newest) is { } entry ? $", the last of {Show(entry.Time)}" : "";
         return what + archived + last;
     }
+
+    private static string Show(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 }

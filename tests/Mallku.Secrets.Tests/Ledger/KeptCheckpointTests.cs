@@ -78,6 +78,31 @@ public sealed class KeptCheckpointTests
     }
 
     [Fact]
+    public async Task A_ledger_can_be_verified_while_others_write_to_it()
+    {
+        using var ledger = await SampleLedger.MakeAsync();
+        var writing = Task.Run(async () =>
+        {
+            for (var i = 0; i < 200; i++)
+            {
+                await ledger.AddAsync(SampleLedger.Read("a", 1));
+                if (i % 20 == 19)
+                {
+                    ledger.CloseSegment();
+                }
+            }
+        });
+        do
+        {
+            var found = await ledger.VerifyAsync();
+            Assert.Null(found.Fault);
+            Assert.Empty(found.Tails);
+        }
+        while (!writing.IsCompleted);
+        await writing;
+    }
+
+    [Fact]
     public async Task Closing_puts_aside_what_is_not_signed()
     {
         using var ledger = await SampleLedger.MakeAsync();
