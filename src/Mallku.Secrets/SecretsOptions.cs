@@ -39,10 +39,10 @@ public sealed record SecretsOptions
     /// <summary>Whether a thread is kept while its entry becomes durable: for a command, which has nothing else to do.</summary>
     internal bool BlocksForLedger { get; init; }
 
-    /// <summary>For what the secrets are used, as the ledger says it: the name of a job, an adapter, a verb.</summary>
+    /// <summary>For what the secrets are used, as the ledger says it: the name of a job, an adapter, a verb. At most 300 characters.</summary>
     public string? Purpose { get; init; }
 
-    /// <summary>The voice or the service for which they are used, as the ledger says it.</summary>
+    /// <summary>The voice or the service for which they are used, as the ledger says it. At most 300 characters.</summary>
     public string? Voice { get; init; }
 
     /// <summary>The clock of versions' times.</summary>

@@ -6,7 +6,7 @@ namespace Mallku.Cli.Tests;
 /// <summary>
 /// A file of shell lines and what they print: <c>$ line</c>, then standard output as it is, standard error behind
 /// <c>! </c>, and the exit code as <c>[1]</c> where it is not 0. What differs from run to run stands as DIR, TIME, ID,
-/// WHO, KEY, SIGNATURE or HASH.
+/// WHO, PID, KEY, SIGNATURE or HASH.
 /// </summary>
 internal sealed partial class Transcript
 {
@@ -61,6 +61,7 @@ internal sealed partial class Transcript
         printed = printed.Replace(scratch.Folder, "DIR", StringComparison.Ordinal);
         printed = printed.Replace($"{Environment.UserName}@{Environment.MachineName}", "WHO", StringComparison.Ordinal);
         printed = Id().Replace(Time().Replace(printed, "TIME"), "ID");
+        printed = ProcessId().Replace(printed, "WHO, mallku PID,");
         printed = Hash().Replace(Signature().Replace(Key().Replace(printed, "+KEY"), "SIGNATURE"), "HASH");
         foreach (var line in printed.Split('\n')[..^1])
         {
@@ -79,6 +80,9 @@ internal sealed partial class Transcript
 
     [GeneratedRegex("[+][0-9a-f]{8}[+][A-Za-z0-9+/]{44}")]
     private static partial Regex Key();
+
+    [GeneratedRegex(@"WHO, mallku \d+,")]
+    private static partial Regex ProcessId();
 
     [GeneratedRegex("[A-Za-z0-9+/]{91}=")]
     private static partial Regex Signature();

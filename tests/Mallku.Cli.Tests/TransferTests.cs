@@ -43,7 +43,7 @@ public sealed class TransferTests : IDisposable
         value =>
         {
             Store([value]);
-            Assert.Equal(value + ".", _scratch.Run("mallku run -- sh -c 'printf \"%s.\" \"$NAME_0\"'").Output);
+            Assert.Equal(new Outcome(value + ".", "", 0), _scratch.Run("mallku run -- sh -c 'printf \"%s.\" \"$NAME_0\"'"));
         },
         iter: 60, threads: 1);
 

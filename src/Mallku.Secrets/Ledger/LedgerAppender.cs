@@ -360,8 +360,10 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         internal void Add(LedgerEvent happened, long? generation = null)
         {
             var start = _lines.WrittenCount;
+            // another program may have given a secret a name of any length
+            var secret = happened.Secret is null ? null : SecretsException.Show(happened.Secret);
             var entry = new LedgerEntry(
-                _frontier.Size, now, happened.Kind, happened.Secret, happened.Version, happened.Source, actor, happened.Purpose, happened.Count, generation, happened.Note);
+                _frontier.Size, now, happened.Kind, secret, happened.Version, happened.Source, actor, happened.Purpose, happened.Count, generation, happened.Note);
             EntryLine.Write(_lines, entry, _lastLeaf);
             _lastLeaf = MerkleTree.HashLeaf(_lines.WrittenSpan[start..]);
             _frontier.Append(_lastLeaf);
