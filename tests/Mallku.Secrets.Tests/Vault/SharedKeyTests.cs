@@ -120,7 +120,7 @@ public sealed class SharedKeyTests : IDisposable
         await SetAsync(one, "a", "precious");
         await SetAsync(one, "a", "more precious");
         var (folderLock, opened) = await one.Vault.BeginWriteAsync(Cancel);
-        using (var plaintext = one.Vault.Compose(opened.Document))
+        using (var plaintext = await one.Vault.CommitAsync(opened.Document, opened.Document.Generation, []))
         {
             one.Vault.Replace(plaintext, one.Vault.Settings.Keys.PrepareNext());
         }
@@ -140,7 +140,7 @@ public sealed class SharedKeyTests : IDisposable
         await folder.SetAsync("a", "a1");
         var vault = folder.Open().Vault;
         var (folderLock, opened) = await vault.BeginWriteAsync(Cancel);
-        using (var plaintext = vault.Compose(opened.Document))
+        using (var plaintext = await vault.CommitAsync(opened.Document, opened.Document.Generation, []))
         {
             vault.Replace(plaintext, vault.Settings.Keys.PrepareNext());
         }
