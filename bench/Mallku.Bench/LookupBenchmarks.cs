@@ -16,6 +16,7 @@ public class LookupBenchmarks : IDisposable
     private readonly ConcurrentDictionary<string, string> _dictionary = new(StringComparer.Ordinal) { [Name] = "sk" };
     private TemporaryVault _vault = null!;
     private SecretsManager _manager = null!;
+    private SecretsManager _unrecorded = null!;
     private IConfigurationRoot _configuration = null!;
 
     [GlobalSetup]
@@ -24,6 +25,8 @@ public class LookupBenchmarks : IDisposable
         _vault = new TemporaryVault(secrets: 5);
         _manager = SecretsManager.Open(_vault.Options);
         _ = _manager.GetAsync(Name).AsTask().GetAwaiter().GetResult();
+        _unrecorded = SecretsManager.Open(_vault.Options with { UseLedger = false });
+        _ = _unrecorded.GetAsync(Name).AsTask().GetAwaiter().GetResult();
         _configuration = new ConfigurationBuilder()
             .AddInMemoryCollection([new(Name, "sk")])
             .AddInMemoryCollection([new("another", "value")])
@@ -36,6 +39,9 @@ public class LookupBenchmarks : IDisposable
 
     [Benchmark]
     public SecretValue? Hot() => _manager.GetAsync(Name).GetAwaiter().GetResult();
+
+    [Benchmark]
+    public SecretValue? HotWithoutLedger() => _unrecorded.GetAsync(Name).GetAwaiter().GetResult();
 
     [Benchmark(Baseline = true)]
     public string? Configuration() => _configuration[Name];

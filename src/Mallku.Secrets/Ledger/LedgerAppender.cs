@@ -18,6 +18,8 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
     /// <summary>Writes what can be written of them and completes each, also where it fails.</summary>
     internal void Write(IReadOnlyList<LedgerBatch> batches)
     {
+        // whoever is answered finds the lock free
+        var answers = new List<Action>();
         try
         {
             if (!folder.Exists)
@@ -29,21 +31,21 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
             try
             {
                 Posix.Lock(descriptor, folder.LockFile);
-                WriteLocked([.. batches.Where(batch => batch.TryBegin())]);
+                WriteLocked([.. batches.Where(batch => batch.TryBegin())], answers);
             }
             finally
             {
                 Posix.Close(descriptor);
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SecretsException)
+        catch (Exception e)
         {
+            // the thread's own end: whatever it is belongs to those who wait, and none of them has an answer yet
             var error = e as LedgerException ?? CannotWrite(folder, e);
-            foreach (var batch in batches)
-            {
-                batch.Fail(error);
-            }
+            answers = [.. batches.Select(batch => (Action)(() => batch.Fail(error)))];
         }
+
+        answers.ForEach(static answer => answer());
     }
 
     /// <summary>Closes the open segment: what comes next goes into a new file.</summary>
@@ -79,7 +81,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         }
     }
 
-    private void WriteLocked(List<LedgerBatch> batches)
+    private void WriteLocked(List<LedgerBatch> batches, List<Action> answers)
     {
         if (batches.Count == 0)
         {
@@ -91,7 +93,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         var descriptor = OpenSegment(found, current);
         try
         {
-            var accepted = Accept(found, current, batches);
+            var accepted = Accept(found, current, batches, answers);
             if (accepted.Count == 0)
             {
                 return;
@@ -111,7 +113,8 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
             WriteCheckpoint(next, note);
             for (var i = 0; i < accepted.Count; i++)
             {
-                accepted[i].Succeed(new LedgerCommit(next, note, generations[i]));
+                var (batch, commit) = (accepted[i], new LedgerCommit(next, note, generations[i]));
+                answers.Add(() => batch.Succeed(commit));
             }
         }
         finally
@@ -121,7 +124,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
     }
 
     /// <summary>Those that may be written; the others have their error.</summary>
-    private List<LedgerBatch> Accept(Checkpoint? found, Checkpoint current, List<LedgerBatch> batches)
+    private List<LedgerBatch> Accept(Checkpoint? found, Checkpoint current, List<LedgerBatch> batches, List<Action> answers)
     {
         var accepted = new List<LedgerBatch>(batches.Count);
         var (from, to) = (current.FromGeneration, current.ToGeneration);
@@ -129,11 +132,11 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         {
             if (FindFault(found, batch) is { } unknown)
             {
-                batch.Fail(unknown);
+                answers.Add(() => batch.Fail(unknown));
             }
             else if (batch.Step is { } step && FindFault(step, from, to) is { } fault)
             {
-                batch.Fail(fault);
+                answers.Add(() => batch.Fail(fault));
             }
             else
             {
