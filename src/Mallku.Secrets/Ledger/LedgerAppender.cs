@@ -12,6 +12,7 @@ namespace Mallku.Secrets.Ledger;
 /// </summary>
 internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeProvider clock)
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private byte[] _readNote = [];
     private Checkpoint? _read;
 
@@ -22,15 +23,12 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         var answers = new List<Action>();
         try
         {
-            if (!folder.Exists)
-            {
-                throw Gone();
-            }
-
+            RequireFolder();
             var descriptor = Posix.OpenOrCreate(folder.LockFile);
             try
             {
                 Posix.Lock(descriptor, folder.LockFile);
+                RequireSame(descriptor);
                 WriteLocked([.. batches.Where(batch => batch.TryBegin())], answers);
             }
             finally
@@ -48,16 +46,34 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         answers.ForEach(static answer => answer());
     }
 
+    private void RequireFolder()
+    {
+        if (!Posix.TryStat(folder.Path, out var facts))
+        {
+            throw Gone();
+        }
+
+        PrivateFile.Require(facts, folder.Path);
+    }
+
+    // whoever waited for the lock of a ledger that was set aside meanwhile must not write to the one in its place
+    private void RequireSame(int descriptor)
+    {
+        if (!Posix.TryStat(folder.LockFile, out var there) || there.Inode != Posix.Stat(descriptor, folder.LockFile).Inode)
+        {
+            throw new LedgerException($"the ledger in '{folder.Path}' was replaced meanwhile", "try again");
+        }
+    }
+
     /// <summary>Closes the open segment: what comes next goes into a new file.</summary>
     /// <exception cref="LedgerException">The ledger is not as its checkpoint says, or can't be written.</exception>
     internal Checkpoint CloseSegment()
     {
         try
         {
-            var descriptor = Posix.OpenOrCreate(folder.LockFile);
+            var descriptor = folder.LockWithin(Patience);
             try
             {
-                Posix.Lock(descriptor, folder.LockFile);
                 var current = PutTailAside(ReadCurrent() ?? throw Gone());
                 if (current.SegmentLength == 0)
                 {

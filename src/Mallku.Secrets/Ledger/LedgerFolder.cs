@@ -21,6 +21,21 @@ internal sealed class LedgerFolder(string path)
     /// <summary>The checkpoint with which the segment before that index was closed.</summary>
     internal string BoundaryFile(long start) => Combine(Name(start) + CheckpointSuffix);
 
+    /// <summary>Takes the lock, and gives the descriptor that holds it until it is closed.</summary>
+    /// <exception cref="LedgerException">Somebody else held it all the time.</exception>
+    internal int LockWithin(TimeSpan patience)
+    {
+        var descriptor = Posix.OpenOrCreate(LockFile);
+        if (SpinWait.SpinUntil(() => Posix.TryLock(descriptor, LockFile), patience))
+        {
+            return descriptor;
+        }
+
+        Posix.Close(descriptor);
+        throw new LedgerException(
+            $"another process holds '{LockFile}' for more than {patience.TotalSeconds:0} s; nothing was changed", "wait until it is done, or end that process, and try again");
+    }
+
     internal bool Exists => Directory.Exists(Path);
 
     /// <summary>The segments that are there, by the index of their first entry.</summary>

@@ -1,3 +1,6 @@
+using System.Text;
+using Mallku.Secrets.Files;
+
 namespace Mallku.Secrets.Ledger;
 
 /// <summary>Reads the entries of a ledger, as far as its checkpoint goes.</summary>
@@ -92,26 +95,48 @@ internal static class LedgerLog
         return last;
     }
 
-    /// <summary>Whether the last line is of that kind; false where there is none. A glance that checks nothing.</summary>
+    /// <summary>Whether the newest entry is of that kind; false where there is none. A glance that checks no signature.</summary>
     internal static bool EndsWith(LedgerFolder folder, LedgerKind kind)
     {
         try
         {
-            if (!folder.Exists || folder.FindSegments() is not [.., var last])
-            {
-                return false;
-            }
-
-            using var file = new FileStream(folder.SegmentFile(last), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-            file.Seek(-Math.Min(file.Length, EntryLine.MaxLength), SeekOrigin.End);
-            using var text = new StreamReader(file);
-            return text.ReadToEnd().TrimEnd('\n').Split('\n')[^1].Contains($"\"kind\":\"{EntryLine.ToText(kind)}\"", StringComparison.Ordinal);
+            return Glance(folder) is { } newest && ReadLast(folder, newest)?.Kind == kind;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SecretsException)
         {
             return false;
         }
     }
+
+    /// <summary>
+    /// Whether there is a ledger that was used after its beginning: entries of one batch have one time, so that one which
+    /// was cut off with the vault's first write has no other. A glance that checks no signature.
+    /// </summary>
+    internal static bool IsInUse(LedgerFolder folder)
+    {
+        if (!folder.Exists || Glance(folder) is not { } newest)
+        {
+            return false;
+        }
+
+        DateTimeOffset? first = null;
+        foreach (var entry in ReadEntries(folder, newest))
+        {
+            first ??= entry.Time;
+            if (entry.Time != first)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static Checkpoint? Glance(LedgerFolder folder) =>
+        PrivateFile.Read(folder.CheckpointFile, out _) is { } note && Encoding.UTF8.GetString(note) is var text
+        && text.LastIndexOf("\n\n", StringComparison.Ordinal) is var end and > 0
+            ? Checkpoint.Parse(text[..(end + 1)])
+            : null;
 
     private static SegmentReader Open(LedgerFolder folder, long start, long from, long to) =>
         SegmentReader.TryOpen(folder.SegmentFile(start), from, to)

@@ -52,7 +52,7 @@ internal static class VaultLocator
         {
             Directory = directory,
             LedgerDirectory = ledger is null ? Path.Combine(directory, "ledger") : MakeFull(ledger),
-            UsesLedger = options.UseLedger && Read(NoLedgerVariable) is null,
+            UsesLedger = options.UseLedger && Read(NoLedgerVariable) is not ("1" or "true"),
             LedgerPatience = options.LedgerTimeout,
             BlocksForLedger = options.BlocksForLedger,
             Purpose = options.Purpose,

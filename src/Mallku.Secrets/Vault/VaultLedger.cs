@@ -10,6 +10,7 @@ namespace Mallku.Secrets.Vault;
 internal sealed class VaultLedger(VaultSettings settings)
 {
     private static readonly TimeSpan PatienceWhenOff = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(5);
     private readonly Lock _gate = new();
     private LedgerSession? _session;
     private int _offIsNoted;
@@ -23,7 +24,7 @@ internal sealed class VaultLedger(VaultSettings settings)
     {
         if (document.Ledger is not { } link)
         {
-            return null;
+            return settings.UsesLedger && IsOwnPlace && LedgerLog.IsInUse(Folder) ? throw Unknown() : null;
         }
 
         if (!settings.UsesLedger)
@@ -42,7 +43,7 @@ internal sealed class VaultLedger(VaultSettings settings)
 
     /// <summary>Whether a vault is no older than the ledger has seen it; false where it was replaced since it was opened, too.</summary>
     internal static bool Reaches(VaultDocument document, Checkpoint checkpoint) =>
-        document.Generation >= checkpoint.FromGeneration || document.Ledger is not { IsSuspended: false };
+        document.Generation >= checkpoint.FromGeneration || document.Ledger is null;
 
     /// <summary>
     /// The first half of a change: its entries are durable when it returns, and the document has the generation and the
@@ -61,18 +62,26 @@ internal sealed class VaultLedger(VaultSettings settings)
             document.Generation = from + writes;
             if (document.Ledger is { } off)
             {
-                await NoteOffAsync(off).ConfigureAwait(false);
-                document.Ledger = off with { IsSuspended = true };
+                var newest = await NoteOffAsync(off).ConfigureAwait(false);
+                // a generation that the ledger has planned is not used for another change
+                document.Generation = Math.Max(from, newest?.Checkpoint.ToGeneration ?? 0) + writes;
+                document.Ledger = off with { IsSuspended = true, Checkpoint = newest?.Note ?? off.Checkpoint };
             }
 
             return;
         }
 
         var isBeginning = document.Ledger is null;
+        var isOrphaned = isBeginning && IsOwnPlace && LedgerLog.IsInUse(Folder);
+        if (isOrphaned && !acceptsOlder)
+        {
+            throw Unknown();
+        }
+
         var link = document.Ledger ?? Begin(document);
         var session = GetSession(link);
         var step = new VaultStep(from, writes, link.IsSuspended, acceptsOlder);
-        IReadOnlyList<LedgerEvent> all = isBeginning ? [new LedgerEvent(LedgerKind.Opened), .. events] : events;
+        IReadOnlyList<LedgerEvent> all = isBeginning ? [new LedgerEvent(LedgerKind.Opened), .. isOrphaned ? GivenUp() : [], .. events] : events;
         var commit = await session.Queue.AppendAsync(new LedgerBatch(all, isBeginning ? null : session.ReadKnown(link.Checkpoint), step)).ConfigureAwait(false);
         document.Generation = commit.Generation;
         document.Ledger = link with { Checkpoint = commit.Note, IsSuspended = false };
@@ -90,12 +99,19 @@ internal sealed class VaultLedger(VaultSettings settings)
         using (folderLock)
         using (opened.Document)
         {
-            var link = opened.Document.Ledger ?? throw new SecretsException("there is no ledger yet", "it begins with the next write: mallku set NAME");
             var folder = vault.Ledger.Folder;
+            var link = opened.Document.Ledger;
+            if (link is null && !folder.Exists)
+            {
+                throw new SecretsException("there is no ledger yet", "it begins with the next write: mallku set NAME");
+            }
+
             var kept = folder.Exists ? SetAside(folder, vault.Settings.Clock) : null;
             opened.Document.Ledger = null;
             var from = opened.Document.Generation;
-            var note = $"the vault knew {link.Checkpoint.Split('\n').ElementAtOrDefault(1)} entries of {link.Origin}, which is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}";
+            var note = link is null
+                ? $"the vault, at generation {from}, knew of no ledger; one is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}"
+                : $"the vault, at generation {from}, knew {link.Checkpoint.Split('\n').ElementAtOrDefault(1)} entries of {link.Origin}, which is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}";
             IReadOnlyList<LedgerEvent> events = [new(LedgerKind.Restarted, Purpose: vault.Settings.Purpose, Note: note), .. VaultEvents.OfOutside(opened.Document)];
             using var plaintext = await vault.CommitAsync(opened.Document, from, events).ConfigureAwait(false);
             try
@@ -115,6 +131,15 @@ internal sealed class VaultLedger(VaultSettings settings)
     /// <summary>The ledger of an opened vault, to look into; null where it has none yet.</summary>
     /// <exception cref="LedgerException">The vault's record of it is damaged.</exception>
     internal LedgerSession? Find(VaultDocument document) => document.Ledger is { } link ? GetSession(link) : null;
+
+    // beside the vault there can be no other vault's ledger
+    private bool IsOwnPlace => Path.GetDirectoryName(Folder.Path) == settings.Directory;
+
+    private LedgerException Unknown() => new(
+        $"the vault knows of no ledger, and one is in use in '{Folder.Path}': a vault from before it was put back",
+        "put the newer one back, or, where the older one is wanted, say so: mallku audit restart");
+
+    private LedgerEvent[] GivenUp() => [new(LedgerKind.Restarted, Purpose: settings.Purpose, Note: "the vault is from before the ledger that was in use, which is kept beside this one")];
 
     private LedgerLink Begin(VaultDocument document)
     {
@@ -147,7 +172,7 @@ internal sealed class VaultLedger(VaultSettings settings)
     {
         if (File.Exists(Folder.CheckpointFile) || Folder.FindSegments().Count > 0)
         {
-            if (Path.GetDirectoryName(Folder.Path) != settings.Directory)
+            if (!IsOwnPlace)
             {
                 throw new LedgerException(
                     $"'{Folder.Path}' holds a ledger that is not this vault's", "name another folder by MALLKU_LEDGER_DIR, or move away what is there");
@@ -161,6 +186,16 @@ internal sealed class VaultLedger(VaultSettings settings)
     /// <exception cref="LedgerException">It could not be renamed.</exception>
     internal static string SetAside(LedgerFolder folder, TimeProvider clock)
     {
+        int descriptor;
+        try
+        {
+            descriptor = folder.LockWithin(LockPatience);
+        }
+        catch (IOException e)
+        {
+            throw LedgerAppender.CannotWrite(folder, e);
+        }
+
         var aside = $"{folder.Path}.{clock.GetUtcNow():yyyyMMdd'T'HHmmssfff'Z'}";
         try
         {
@@ -170,6 +205,10 @@ internal sealed class VaultLedger(VaultSettings settings)
         catch (SecretsException e)
         {
             throw LedgerAppender.CannotWrite(folder, e);
+        }
+        finally
+        {
+            Posix.Close(descriptor);
         }
     }
 
@@ -187,21 +226,23 @@ internal sealed class VaultLedger(VaultSettings settings)
     }
 
     // once, and where it is possible: that the ledger can't be written may be why it is off
-    private async ValueTask NoteOffAsync(LedgerLink link)
+    private async ValueTask<(Checkpoint Checkpoint, string Note)?> NoteOffAsync(LedgerLink link)
     {
-        if (Interlocked.Exchange(ref _offIsNoted, 1) == 1 || LedgerLog.EndsWith(Folder, LedgerKind.Suspended))
-        {
-            return;
-        }
-
         try
         {
+            if (Interlocked.Exchange(ref _offIsNoted, 1) == 1 || LedgerLog.EndsWith(Folder, LedgerKind.Suspended))
+            {
+                return null;
+            }
+
             var session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, PatienceWhenOff, settings.BlocksForLedger, settings.Clock);
-            await session.Queue.AppendAsync(new LedgerBatch([new LedgerEvent(LedgerKind.Suspended, Purpose: settings.Purpose)], session.ReadKnown(link.Checkpoint), step: null))
+            var commit = await session.Queue.AppendAsync(new LedgerBatch([new LedgerEvent(LedgerKind.Suspended, Purpose: settings.Purpose)], session.ReadKnown(link.Checkpoint), step: null))
                 .ConfigureAwait(false);
+            return (commit.Checkpoint, commit.Note);
         }
         catch (LedgerException)
         {
+            return null;
         }
     }
 }

@@ -292,6 +292,61 @@ public sealed class RecordingTests
     }
 
     [Fact]
+    public async Task A_vault_from_before_its_ledger_is_refused_until_a_person_wants_it()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        Directory.Delete(LedgerFile.Folder(folder), recursive: true);
+        Directory.Delete(folder.Vault, recursive: true);
+        var off = SecretsManager.Open(folder.Options with { UseLedger = false });
+        await VaultCreation.CreateAsync(off.Vault, Cancel);
+        using (var old = SecretValue.FromString("old"))
+        {
+            await off.SetAsync("a", old, cancellationToken: Cancel);
+        }
+
+        var before = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        await folder.SetAsync("a", "new");
+        Assert.Equal("new", await folder.GetAsync("a"));
+        await File.WriteAllBytesAsync(folder.VaultFile, before, Cancel);
+        File.Delete(folder.VaultFile + ".previous");
+
+        await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"));
+        await Assert.ThrowsAsync<LedgerException>(() => folder.SetAsync("a", "newer"));
+
+        Assert.NotNull(await VaultLedger.RestartAsync(folder.Open().Vault, Cancel));
+        Assert.Equal("old", await folder.GetAsync("a"));
+        Assert.Equal(["opened - - - 1", "restarted - - - 1", "read a 1 vault 1"], LedgerFile.Summarize(folder));
+    }
+
+    [Fact]
+    public async Task An_older_vault_that_was_written_without_the_ledger_is_refused_too()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        using (var old = SecretValue.FromString("old"))
+        {
+            await SecretsManager.Open(folder.Options with { UseLedger = false }).SetAsync("a", old, cancellationToken: Cancel);
+        }
+
+        var before = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        await folder.SetAsync("a", "new");
+        await folder.SetAsync("a", "newer");
+        await File.WriteAllBytesAsync(folder.VaultFile, before, Cancel);
+        File.Delete(folder.VaultFile + ".previous");
+
+        await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_ledger_folder_that_others_can_write_is_refused()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        File.SetUnixFileMode(LedgerFile.Folder(folder), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.OtherWrite);
+
+        Assert.Contains("0702", (await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"))).Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task No_entry_holds_a_value()
     {
         using var folder = await TemporaryFolder.WithVaultAsync();
