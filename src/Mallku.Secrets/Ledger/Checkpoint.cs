@@ -100,6 +100,10 @@ internal sealed record Checkpoint
         return checkpoint.ToText() == text ? checkpoint : null;
     }
 
+    /// <summary>The checkpoint in a note whose signature is not checked; null where there is none.</summary>
+    internal static Checkpoint? ParseUnverified(string note) =>
+        note.LastIndexOf("\n\n", StringComparison.Ordinal) is var end and > 0 ? Parse(note[..(end + 1)]) : null;
+
     private static long? ParseNumber(string text) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 }

@@ -115,18 +115,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
                 return;
             }
 
-            var lines = new LineWriter(current, actor, clock.GetUtcNow());
-            var length = Posix.Stat(descriptor, folder.SegmentFile(current.SegmentStart)).Size;
-            if (length > current.SegmentLength)
-            {
-                lines.Add(new LedgerEvent(LedgerKind.Recovered, Note: PutAside(descriptor, current, length)));
-            }
-
-            var generations = accepted.ConvertAll(lines.Add);
-            WriteLines(descriptor, current, lines.Written, length);
-            var next = lines.ToCheckpoint();
-            var note = key.Sign(next);
-            WriteCheckpoint(next, note);
+            var (next, note, generations) = Append(descriptor, current, accepted);
             for (var i = 0; i < accepted.Count; i++)
             {
                 var (batch, commit) = (accepted[i], new LedgerCommit(next, note, generations[i]));
@@ -137,6 +126,24 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         {
             Posix.Close(descriptor);
         }
+    }
+
+    // behind what is signed; what lies there already is put aside first, and noted
+    private (Checkpoint Next, string Note, List<long> Generations) Append(int descriptor, Checkpoint current, List<LedgerBatch> batches)
+    {
+        var lines = new LineWriter(current, actor, clock.GetUtcNow());
+        var length = Posix.Stat(descriptor, folder.SegmentFile(current.SegmentStart)).Size;
+        if (length > current.SegmentLength)
+        {
+            lines.Add(new LedgerEvent(LedgerKind.Recovered, Note: PutAside(descriptor, current, length)));
+        }
+
+        var generations = batches.ConvertAll(lines.Add);
+        WriteLines(descriptor, current, lines.Written, length);
+        var next = lines.ToCheckpoint();
+        var note = key.Sign(next);
+        WriteCheckpoint(next, note);
+        return (next, note, generations);
     }
 
     /// <summary>Those that may be written; the others have their error.</summary>
@@ -174,9 +181,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
 
         _read = note is null
             ? null
-            : LedgerFolder.OpenCheckpoint(note, key.Verifier)
-                ?? throw new LedgerException(
-                    $"the checkpoint '{folder.CheckpointFile}' was not signed by the key of this vault's ledger, or is damaged", LedgerException.WayOn);
+            : LedgerFolder.RequireCheckpoint(note, folder.CheckpointFile, key.Verifier);
         _readNote = note ?? [];
         return _read;
     }
@@ -268,17 +273,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         try
         {
             var length = Posix.Stat(descriptor, folder.SegmentFile(current.SegmentStart)).Size;
-            if (length <= current.SegmentLength)
-            {
-                return current;
-            }
-
-            var lines = new LineWriter(current, actor, clock.GetUtcNow());
-            lines.Add(new LedgerEvent(LedgerKind.Recovered, Note: PutAside(descriptor, current, length)));
-            WriteLines(descriptor, current, lines.Written, length);
-            var next = lines.ToCheckpoint();
-            WriteCheckpoint(next, key.Sign(next));
-            return next;
+            return length > current.SegmentLength ? Append(descriptor, current, []).Next : current;
         }
         finally
         {

@@ -93,12 +93,15 @@ internal sealed class LedgerFolder(string path)
     internal static Checkpoint? ReadCheckpoint(string file, NoteVerifier verifier)
     {
         var note = PrivateFile.Read(file, out _);
-        return note is null
-            ? null
-            : OpenCheckpoint(note, verifier)
-                ?? throw new LedgerException(
-                    $"the checkpoint '{file}' was not signed by the key of this vault's ledger, or is damaged", LedgerException.WayOn);
+        return note is null ? null : RequireCheckpoint(note, file, verifier);
     }
+
+    /// <summary>The checkpoint in the bytes of a file.</summary>
+    /// <exception cref="LedgerException">It was not signed by this ledger's key, or is damaged.</exception>
+    internal static Checkpoint RequireCheckpoint(ReadOnlySpan<byte> note, string file, NoteVerifier verifier) =>
+        OpenCheckpoint(note, verifier)
+        ?? throw new LedgerException(
+            $"the checkpoint '{file}' was not signed by the key of this vault's ledger, or is damaged", LedgerException.WayOn);
 
     /// <summary>The checkpoint in a note that this key signed; null for every other note.</summary>
     internal static Checkpoint? OpenCheckpoint(ReadOnlySpan<byte> note, NoteVerifier verifier) =>

@@ -133,10 +133,7 @@ internal static class LedgerLog
     }
 
     private static Checkpoint? Glance(LedgerFolder folder) =>
-        PrivateFile.Read(folder.CheckpointFile, out _) is { } note && Encoding.UTF8.GetString(note) is var text
-        && text.LastIndexOf("\n\n", StringComparison.Ordinal) is var end and > 0
-            ? Checkpoint.Parse(text[..(end + 1)])
-            : null;
+        PrivateFile.Read(folder.CheckpointFile, out _) is { } note ? Checkpoint.ParseUnverified(Encoding.UTF8.GetString(note)) : null;
 
     private static SegmentReader Open(LedgerFolder folder, long start, long from, long to) =>
         SegmentReader.TryOpen(folder.SegmentFile(start), from, to)

@@ -295,7 +295,6 @@ public sealed class RecordingTests
     public async Task A_vault_from_before_its_ledger_is_refused_until_a_person_wants_it()
     {
         using var folder = await TemporaryFolder.WithVaultAsync();
-        Directory.Delete(LedgerFile.Folder(folder), recursive: true);
         Directory.Delete(folder.Vault, recursive: true);
         var off = SecretsManager.Open(folder.Options with { UseLedger = false });
         await VaultCreation.CreateAsync(off.Vault, Cancel);
