@@ -3,6 +3,8 @@
 # program (or file) : package : what it is for
 needed='clang:clang:linking the native command
 /usr/include/zlib.h:zlib1g-dev:linking the native command
+/usr/include/openssl/ssl.h:libssl-dev:linking OpenSSL into the native command
+cmake:cmake:linking OpenSSL into the native command
 strace:strace:the order of writes and the faults of a disk
 flock:util-linux:a lock that another program holds
 mount:mount:full and read-only disks

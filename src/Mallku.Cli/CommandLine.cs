@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Globalization;
+using System.Security.Cryptography;
 using Mallku.Cli.Commands;
 using Mallku.Cli.Terminal;
 
@@ -19,6 +21,7 @@ internal static class CommandLine
             {
                 case "--version":
                     Channel.Output.WriteLine($"mallku {typeof(CommandLine).Assembly.GetName().Version!.ToString(3)}");
+                    Channel.Output.WriteLine($"OpenSSL {ShowOpenSslVersion()}");
                     return ExitCode.Done;
                 case "--help" or "-h" or "-?":
                     return HelpVerb.PrintOverview();
@@ -70,6 +73,18 @@ internal static class CommandLine
 
         // the one place that waits: a command has nothing else to do
         return verb.RunAsync(invocation, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+    }
+
+    // it is linked in, so that whoever asks whether a weakness of it is in this binary has to ask here
+    private static string ShowOpenSslVersion()
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return "none";
+        }
+
+        var version = SafeEvpPKeyHandle.OpenSslVersion;
+        return string.Create(CultureInfo.InvariantCulture, $"{version >> 28}.{(version >> 20) & 0xff}.{(version >> 4) & 0xff}");
     }
 
     private static string[] BeforeCommand(string[] arguments, int start) =>

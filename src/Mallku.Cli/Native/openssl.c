@@ -1,22 +1,27 @@
-/* OpenSSL without what no verb uses. The runtime asks for the texts of a thousand errors and for a table of every
-   algorithm's names; OpenSSL goes by whoever initializes it first. Saves a tenth of a whole `mallku get`. */
+/* OpenSSL without what no verb uses. The runtime asks for the texts of a thousand errors, for a table of every
+   algorithm's names and for the machine's configuration of TLS; OpenSSL goes by whoever initializes it first. */
 
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-/* include/openssl/crypto.h of OpenSSL 1.1 and 3; the library is the machine's, its headers need not be there */
+/* include/openssl/crypto.h of OpenSSL 1.1 and 3 */
 #define OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS 0x00000001u
 #define OPENSSL_INIT_NO_ADD_ALL_CIPHERS 0x00000010u
 #define OPENSSL_INIT_NO_ADD_ALL_DIGESTS 0x00000020u
 
+/* here where it is linked into the binary, and null where the machine's library is used */
+extern int OPENSSL_init_crypto(uint64_t, const void *) __attribute__((weak));
+
 void mallku_start_openssl_lean(void)
 {
-    /* whatever is missing or chosen otherwise is the runtime's to find and to complain about */
-    void *library = getenv("CLR_OPENSSL_VERSION_OVERRIDE") ? 0 : dlopen("libssl.so.3", RTLD_LAZY);
-    int (*initialize)(uint64_t, const void *) = 0;
-    if (library) {
-        *(void **)&initialize = dlsym(library, "OPENSSL_init_crypto");
+    int (*initialize)(uint64_t, const void *) = OPENSSL_init_crypto;
+    if (!initialize && !getenv("CLR_OPENSSL_VERSION_OVERRIDE")) {
+        /* whatever is missing or chosen otherwise is the runtime's to find and to complain about */
+        void *library = dlopen("libssl.so.3", RTLD_LAZY);
+        if (library) {
+            *(void **)&initialize = dlsym(library, "OPENSSL_init_crypto");
+        }
     }
 
     if (initialize) {
