@@ -1,6 +1,6 @@
 /* Times whole processes: every command once per round, in turn, so that a noisy moment meets all of them.
-   spawn ROUNDS INPUT NAME COMMAND [ARGUMENT...] [-- NAME COMMAND [ARGUMENT...]]...
-   INPUT is every command's standard input. Prints "median-in-ms <tab> name" for each; a command that fails ends it. */
+   spawn ROUNDS INPUT NAME [VARIABLE=VALUE...] COMMAND [ARGUMENT...] [-- NAME ...]...
+   INPUT is every command's standard input; variables are set for that command and every later one. Prints "median-in-ms <tab> name" for each; a command that fails ends it. */
 
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,6 +16,9 @@ extern char **environ;
 
 static double run(char **command, posix_spawn_file_actions_t *actions)
 {
+    while (strchr(command[0], '=')) {
+        putenv(*command++);
+    }
     struct timespec start, end;
     pid_t child;
     int status;
