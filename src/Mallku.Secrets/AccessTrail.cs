@@ -20,6 +20,7 @@ internal sealed class AccessTrail
 
     private readonly FileVault _vault;
     private readonly LedgerKind _kind;
+    private readonly string? _purpose;
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _reporting = new(1, 1);
     private Timer? _timer;
@@ -27,10 +28,11 @@ internal sealed class AccessTrail
     private List<AccessCounter> _awake = [];
     private Dictionary<(LedgerKind Kind, string Secret, string? Note), long> _refused = [];
 
-    internal AccessTrail(FileVault vault, AccessCounts counts, LedgerKind kind)
+    internal AccessTrail(FileVault vault, AccessCounts counts, LedgerKind kind, string? purpose)
     {
         _vault = vault;
         _kind = kind;
+        _purpose = purpose;
         counts.Wake = Wake;
     }
 
@@ -75,7 +77,7 @@ internal sealed class AccessTrail
             var (counters, refused) = Take();
             var taken = counters.ConvertAll(counter => (Counter: counter, Count: counter.TakeUnreported()));
             var events = taken.Where(pair => pair.Count > 0).Select(pair => ToEvent(pair.Counter, pair.Count))
-                .Concat(refused.Select(pair => new LedgerEvent(pair.Key.Kind, pair.Key.Secret, Purpose: _vault.Settings.Purpose, Count: pair.Value, Note: pair.Key.Note)))
+                .Concat(refused.Select(pair => new LedgerEvent(pair.Key.Kind, pair.Key.Secret, Purpose: _purpose, Count: pair.Value, Note: pair.Key.Note)))
                 .ToList();
             try
             {
@@ -100,7 +102,7 @@ internal sealed class AccessTrail
     }
 
     private LedgerEvent ToEvent(AccessCounter counter, long count) =>
-        new(_kind, counter.Name, counter.Version, counter.Source, _vault.Settings.Purpose, count);
+        new(_kind, counter.Name, counter.Version, counter.Source, _purpose, count);
 
     private void Wake(AccessCounter counter)
     {

@@ -20,6 +20,8 @@ public sealed class SecretsManager
 {
     private readonly ISecretSource[] _sources;
     private readonly FileVault? _vault;
+    private readonly TimeProvider _clock;
+    private readonly LedgerKind _handingOut;
     private readonly AccessCounts _counts;
     private readonly AccessTrail? _trail;
     private Known _known = new([]);
@@ -27,16 +29,18 @@ public sealed class SecretsManager
     /// <summary>A manager over sources of the caller's choice, in their order; it can't set or remove.</summary>
     /// <exception cref="ArgumentException">The list or one of its sources is null.</exception>
     public SecretsManager(IEnumerable<ISecretSource> sources)
-        : this(Require(sources), vault: null, TimeProvider.System, LedgerKind.Read)
+        : this(Require(sources), vault: null, TimeProvider.System, LedgerKind.Read, purpose: null)
     {
     }
 
-    private SecretsManager(IEnumerable<ISecretSource> sources, FileVault? vault, TimeProvider clock, LedgerKind handingOut)
+    private SecretsManager(ISecretSource[] sources, FileVault? vault, TimeProvider clock, LedgerKind handingOut, string? purpose)
     {
-        _sources = [.. sources];
+        _sources = sources;
         _vault = vault;
+        _clock = clock;
+        _handingOut = handingOut;
         _counts = new AccessCounts(clock);
-        _trail = vault is null ? null : new AccessTrail(vault, _counts, handingOut);
+        _trail = vault is null ? null : new AccessTrail(vault, _counts, handingOut, purpose);
     }
 
     /// <summary>
@@ -50,7 +54,20 @@ public sealed class SecretsManager
     internal static SecretsManager Open(SecretsOptions options, LedgerKind handingOut)
     {
         var vault = new FileVault(VaultLocator.Locate(options));
-        return new SecretsManager([new EnvironmentSource(), new VaultSource(vault)], vault, options.TimeProvider, handingOut);
+        return new SecretsManager([new EnvironmentSource(), new VaultSource(vault)], vault, options.TimeProvider, handingOut, options.Purpose);
+    }
+
+    /// <summary>
+    /// The same sources for another purpose, as the ledger says it. Has counts of its own; what the sources hold is shared.
+    /// </summary>
+    /// <param name="purpose">The name of a job, an adapter, a part of the program. At most 300 characters.</param>
+    /// <exception cref="ArgumentException">It is longer.</exception>
+    public SecretsManager WithPurpose(string purpose)
+    {
+        ArgumentNullException.ThrowIfNull(purpose);
+        return purpose.Length <= SecretsOptions.MostWords
+            ? new SecretsManager(_sources, _vault, _clock, _handingOut, purpose)
+            : throw new ArgumentException($"A purpose has at most {SecretsOptions.MostWords} characters.", nameof(purpose));
     }
 
     /// <summary>The vault that this manager writes to.</summary>
@@ -92,6 +109,69 @@ public sealed class SecretsManager
     /// <inheritdoc cref="GetAsync(string, CancellationToken)"/>
     public ValueTask<FoundSecret?> FindAsync(string name, CancellationToken cancellationToken = default) =>
         TryFindKnown(name, cancellationToken, out var found) ? new(found) : FindAfreshAsync(name, cancellationToken);
+
+    /// <summary>
+    /// The secret of the first of several names that a source has, or null. An exact match of any of the names comes before
+    /// a loose one.
+    /// </summary>
+    /// <param name="names">The names, at least one, the most wanted first.</param>
+    /// <param name="cancellationToken">Ends the lookup.</param>
+    /// <exception cref="SecretNameException">No secret can have one of the names.</exception>
+    /// <exception cref="AmbiguousSecretNameException">Several secrets match one of the names loosely.</exception>
+    /// <exception cref="SecretsException">A source failed.</exception>
+    public async ValueTask<FoundSecret?> FindFirstAsync(IReadOnlyList<string> names, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        ArgumentOutOfRangeException.ThrowIfZero(names.Count, nameof(names));
+        SecretName[] parsed = [.. names.Select(SecretName.Parse)];
+        var (known, now) = Observe();
+        var found = await TellAsync(names[0], LookUpFirstAsync(parsed, cancellationToken)).ConfigureAwait(false);
+        if (found is not null)
+        {
+            known.Secrets[found.Name] = await HandOutAsync(found, now, cancellationToken).ConfigureAwait(false);
+        }
+
+        return found;
+    }
+
+    /// <summary>
+    /// The versions of a secret that may be in use, after a fresh look: the current one first, then the previous one of the
+    /// vault. For who was refused with a version and wants to know whether there is another.
+    /// </summary>
+    /// <inheritdoc cref="GetAsync(string, CancellationToken)"/>
+    public async ValueTask<IReadOnlyList<FoundSecret>> FindLiveAsync(string name, CancellationToken cancellationToken = default)
+    {
+        await RefreshAsync(cancellationToken).ConfigureAwait(false);
+        if (await FindAsync(name, cancellationToken).ConfigureAwait(false) is not { } current)
+        {
+            return [];
+        }
+
+        var source = Array.Find(_sources, source => source.Name == current.Source) as VaultSource;
+        if (source is null || await source.FindPreviousAsync(current.Name, cancellationToken).ConfigureAwait(false) is not { } previous)
+        {
+            return [current];
+        }
+
+        await HandOutAsync(previous, Environment.TickCount64, cancellationToken).ConfigureAwait(false);
+        return [current, previous];
+    }
+
+    /// <summary>
+    /// Another number when an answer may be another one than before: for who keeps something that was made of one. Looks at
+    /// a source as seldom as a lookup does; takes no lock and allocates nothing while nothing changed.
+    /// </summary>
+    public long GetChangeStamp()
+    {
+        var now = Environment.TickCount64;
+        var stamp = 0L;
+        foreach (var source in _sources)
+        {
+            stamp = unchecked((stamp * 31) + source.GetChangeStamp(now));
+        }
+
+        return stamp;
+    }
 
     /// <summary>Writes a new version of a secret into the vault. It is durable when the task completes.</summary>
     /// <param name="name">The name; a secret that matches it loosely is updated under its own name.</param>
@@ -260,7 +340,19 @@ public sealed class SecretsManager
 
     private async ValueTask<FoundSecret?> FindAfreshAsync(string name, CancellationToken cancellationToken)
     {
-        // The stamps are taken before the sources are asked: a change in between makes the answer stale, never fresh.
+        var (known, now) = Observe();
+        var found = await TellAsync(name, LookUpAsync(name, cancellationToken)).ConfigureAwait(false);
+        if (found is not null)
+        {
+            known.Secrets[name] = await HandOutAsync(found, now, cancellationToken).ConfigureAwait(false);
+        }
+
+        return found;
+    }
+
+    // The stamps are taken before the sources are asked: a change in between makes the answer stale, never fresh.
+    private (Known Known, long Now) Observe()
+    {
         var now = Environment.TickCount64;
         var known = Volatile.Read(ref _known);
         if (!known.IsCurrent(_sources, now))
@@ -269,31 +361,30 @@ public sealed class SecretsManager
             Volatile.Write(ref _known, known);
         }
 
-        var found = await LookUpAndTellAsync(name, cancellationToken).ConfigureAwait(false);
-        if (found is not null)
-        {
-            var counter = _counts.Get(found);
-            if (_trail is null)
-            {
-                counter.Add(now);
-            }
-            else
-            {
-                await _trail.HandOutAsync(counter, now, cancellationToken).ConfigureAwait(false);
-            }
+        return (known, now);
+    }
 
-            known.Secrets[name] = new Entry(found, counter);
+    private async ValueTask<Entry> HandOutAsync(FoundSecret found, long now, CancellationToken cancellationToken)
+    {
+        var counter = _counts.Get(found);
+        if (_trail is null)
+        {
+            counter.Add(now);
+        }
+        else
+        {
+            await _trail.HandOutAsync(counter, now, cancellationToken).ConfigureAwait(false);
         }
 
-        return found;
+        return new Entry(found, counter);
     }
 
     // who got no value is for the ledger too
-    private async ValueTask<FoundSecret?> LookUpAndTellAsync(string name, CancellationToken cancellationToken)
+    private async ValueTask<FoundSecret?> TellAsync(string name, ValueTask<FoundSecret?> lookup)
     {
         try
         {
-            var found = await LookUpAsync(name, cancellationToken).ConfigureAwait(false);
+            var found = await lookup.ConfigureAwait(false);
             if (found is null)
             {
                 _trail?.Refuse(LedgerKind.Missing, SecretsException.Show(name), note: null);
@@ -308,15 +399,33 @@ public sealed class SecretsManager
         }
     }
 
-    private async ValueTask<FoundSecret?> LookUpAsync(string name, CancellationToken cancellationToken)
+    private async ValueTask<FoundSecret?> LookUpFirstAsync(SecretName[] names, CancellationToken cancellationToken)
     {
-        var asked = SecretName.Existing(name);
-        foreach (var source in _sources)
+        foreach (var name in names)
         {
-            if (await source.FindAsync(asked, cancellationToken).ConfigureAwait(false) is { } found)
+            if (await LookUpExactlyAsync(name, cancellationToken).ConfigureAwait(false) is { } found)
             {
                 return found;
             }
+        }
+
+        foreach (var name in names)
+        {
+            if (await LookUpLooselyAsync(name, cancellationToken).ConfigureAwait(false) is { } found)
+            {
+                return found;
+            }
+        }
+
+        return null;
+    }
+
+    private async ValueTask<FoundSecret?> LookUpAsync(string name, CancellationToken cancellationToken)
+    {
+        var asked = SecretName.Existing(name);
+        if (await LookUpExactlyAsync(asked, cancellationToken).ConfigureAwait(false) is { } found)
+        {
+            return found;
         }
 
         if (!asked.IsValid)
@@ -325,6 +434,19 @@ public sealed class SecretsManager
         }
 
         return await LookUpLooselyAsync(asked, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<FoundSecret?> LookUpExactlyAsync(SecretName name, CancellationToken cancellationToken)
+    {
+        foreach (var source in _sources)
+        {
+            if (await source.FindAsync(name, cancellationToken).ConfigureAwait(false) is { } found)
+            {
+                return found;
+            }
+        }
+
+        return null;
     }
 
     private async ValueTask<FoundSecret?> LookUpLooselyAsync(SecretName asked, CancellationToken cancellationToken)

@@ -3,6 +3,8 @@ namespace Mallku.Secrets;
 /// <summary>Where a <see cref="SecretsManager"/> finds its vault. What is null comes from the environment.</summary>
 public sealed record SecretsOptions
 {
+    internal const int MostWords = 300;
+
     /// <summary>
     /// The vault's folder. Null: <c>MALLKU_SECRETS_DIR</c>, else <c>./.secrets</c>, else the nearest one upwards within
     /// the repository.

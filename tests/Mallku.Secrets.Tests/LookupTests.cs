@@ -63,6 +63,35 @@ public sealed class LookupTests : IDisposable
     }
 
     [Fact]
+    public async Task Of_several_names_an_exact_match_comes_before_a_loose_one_and_then_the_earlier_name()
+    {
+        var manager = new SecretsManager([new FixedSource("first", ("C-Key", "loose")), new FixedSource("second", ("a_key", "exact a"), ("b_key", "exact b"))]);
+        Assert.Equal("exact b", (await manager.FindFirstAsync(["c_key", "b_key", "a_key"], Cancel))!.Value.RevealString());
+        Assert.Equal("C-Key", (await manager.FindFirstAsync(["none", "c_key"], Cancel))!.Name);
+        Assert.Null(await manager.FindFirstAsync(["none", "nobody"], Cancel));
+        await Assert.ThrowsAsync<SecretNameException>(async () => await manager.FindFirstAsync(["a_key", "no/name"], Cancel));
+    }
+
+    [Fact]
+    public async Task The_live_versions_are_those_after_a_fresh_look_with_the_current_one_first()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync(Name, "one");
+        var manager = folder.Open();
+        Assert.Equal(["one"], (await manager.FindLiveAsync(Name, Cancel)).Select(found => found.Value.RevealString()).ToList());
+        var stamp = manager.GetChangeStamp();
+
+        await folder.SetAsync(Name, "two");
+        await folder.SetAsync(Name, "three");
+        Assert.Equal(["three", "two"], (await manager.FindLiveAsync(Name, Cancel)).Select(found => found.Value.RevealString()).ToList());
+        Assert.NotEqual(stamp, manager.GetChangeStamp());
+        Assert.Empty(await manager.FindLiveAsync("nobody", Cancel));
+
+        Environment.SetEnvironmentVariable(Variable, "from the environment");
+        Assert.Equal("environment", Assert.Single(await manager.FindLiveAsync(Name, Cancel)).Source);
+    }
+
+    [Fact]
     public async Task A_source_that_fails_is_an_error_and_never_falls_through_to_an_older_value()
     {
         var fault = new SecretsException("the first source is down", "start it");

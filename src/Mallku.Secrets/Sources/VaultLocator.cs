@@ -8,7 +8,6 @@ internal static class VaultLocator
     internal const string DirectoryVariable = "MALLKU_SECRETS_DIR";
     internal const string KeyVariable = "MALLKU_ENCRYPTION_KEY";
     internal const string LedgerVariable = "MALLKU_LEDGER_DIR";
-    private const int MostWords = 300;
 
     internal const string NoLedgerVariable = "MALLKU_NO_LEDGER";
     internal const string KeyFileVariable = "MALLKU_KEY_FILE";
@@ -37,9 +36,9 @@ internal static class VaultLocator
             throw new ArgumentException("LedgerTimeout must be above zero.", nameof(options));
         }
 
-        if (options.Purpose?.Length > MostWords || options.Voice?.Length > MostWords)
+        if (options.Purpose?.Length > SecretsOptions.MostWords || options.Voice?.Length > SecretsOptions.MostWords)
         {
-            throw new ArgumentException($"Purpose and Voice have at most {MostWords} characters.", nameof(options));
+            throw new ArgumentException($"Purpose and Voice have at most {SecretsOptions.MostWords} characters.", nameof(options));
         }
 
         var named = options.Directory ?? Read(DirectoryVariable);

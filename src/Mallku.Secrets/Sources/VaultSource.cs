@@ -23,19 +23,27 @@ internal sealed class VaultSource(FileVault vault) : ISecretSource
             throw error;
         }
 
-        if (opened.Document.Find(name.ToString())?.Current is not { } version)
-        {
-            return null;
-        }
+        return opened.Document.Find(name.ToString())?.Current is { } version ? Reveal(opened, name.ToString(), version) : null;
+    }
 
+    /// <summary>The version before the current one, while it may still work at its provider; null for none.</summary>
+    internal async ValueTask<FoundSecret?> FindPreviousAsync(string name, CancellationToken cancellationToken)
+    {
+        var opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var version = opened.Document.Find(name)?.Versions.FindLast(static version => version is { State: SecretVersionState.Previous, Value: not null });
+        return version is null ? null : Reveal(opened, name, version);
+    }
+
+    private FoundSecret Reveal(OpenedVault opened, string name, VersionRecord version)
+    {
         var isText = JsonToken.TryDecode(version.Value!.Value.Span, borrowed: true, out var value);
 
         // the document wipes its values when nobody holds it, and the vault may have forgotten it meanwhile
         GC.KeepAlive(opened.Document);
         return isText
-            ? new FoundSecret(name.ToString(), value!, SourceName, version.Number, version.Created)
+            ? new FoundSecret(name, value!, SourceName, version.Number, version.Created)
             : throw new SecretsException(
-                $"the value of '{SecretsException.Show(name.ToString())}' in {vault.Describe()} is no text: it holds half of a surrogate pair or bytes that are no UTF-8",
+                $"the value of '{SecretsException.Show(name)}' in {vault.Describe()} is no text: it holds half of a surrogate pair or bytes that are no UTF-8",
                 "write it again with the program that wrote it, or set it here");
     }
 

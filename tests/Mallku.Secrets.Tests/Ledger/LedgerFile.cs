@@ -12,7 +12,9 @@ internal static class LedgerFile
     public static string Checkpoint(TemporaryFolder folder) => Path.Combine(Folder(folder), "checkpoint");
 
     /// <summary>Each entry as "kind secret version source count".</summary>
-    public static IReadOnlyList<string> Summarize(TemporaryFolder folder) =>
+    public static IReadOnlyList<string> Summarize(TemporaryFolder folder) => Summarize(folder, "kind", "secret", "version", "source", "count");
+
+    public static IReadOnlyList<string> Summarize(TemporaryFolder folder, params string[] members) =>
     [
         .. File.ReadLines(Segment(folder)).Select(line =>
         {
@@ -20,7 +22,7 @@ internal static class LedgerFile
             var entry = json.RootElement;
             return string.Join(
                 ' ',
-                new[] { "kind", "secret", "version", "source", "count" }.Select(name => entry.TryGetProperty(name, out var value) ? value.ToString() : "-"));
+                members.Select(name => entry.TryGetProperty(name, out var value) ? value.ToString() : "-"));
         }),
     ];
 

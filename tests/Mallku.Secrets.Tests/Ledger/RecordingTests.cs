@@ -38,6 +38,23 @@ public sealed class RecordingTests
     }
 
     [Fact]
+    public async Task Each_purpose_of_one_manager_is_recorded_for_itself()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var before = LedgerFile.Count(folder);
+        var manager = SecretsManager.Open(folder.Options with { Purpose = "service" });
+        var adapter = manager.WithPurpose("adapter");
+        await manager.GetAsync("a", Cancel);
+        await adapter.GetAsync("a", Cancel);
+        await adapter.FindFirstAsync(["nobody", "none"], Cancel);
+        await adapter.FlushAsync(Cancel);
+        Assert.Equal(
+            ["read a service", "read a adapter", "missing nobody adapter"],
+            LedgerFile.Summarize(folder, "kind", "secret", "purpose").Skip(before).ToList());
+    }
+
+    [Fact]
     public async Task Counts_are_written_by_themselves_and_are_exact_under_load()
     {
         const int threads = 8, each = 20_000;
