@@ -8,6 +8,13 @@ public sealed record SetOptions
 
     /// <summary>Who or what writes it, as history shows it: <c>set</c> by default.</summary>
     public string Source { get; init; } = "set";
+
+    /// <summary>
+    /// How long the version that was current may still be used, as <see cref="SecretsManager.FindLiveAsync"/> does; from
+    /// zero, which is the default, to a year. Who sets a value says that this is the one: falling back to another would
+    /// hide that it does not work.
+    /// </summary>
+    public TimeSpan Grace { get; init; }
 }
 
 /// <summary>What a change did. It is durable. Immutable.</summary>

@@ -9,7 +9,7 @@ public enum SecretVersionState
     /// <summary>The one that is handed out.</summary>
     Current,
 
-    /// <summary>The one before the current; may still work at the provider.</summary>
+    /// <summary>One before the current; still in use where it has a grace.</summary>
     Previous,
 
     /// <summary>Older than that; kept for its history until it is pruned.</summary>
@@ -22,7 +22,14 @@ public enum SecretVersionState
 /// <param name="State">Where it stands.</param>
 /// <param name="Created">When it was written, in UTC; for a change from outside, when the file says so.</param>
 /// <param name="Source">Who wrote it: <c>set</c>, <c>generate</c>, <c>import</c>, or <c>external</c> for another program.</param>
-public sealed record SecretVersion(int Number, string Id, SecretVersionState State, DateTimeOffset Created, string Source);
+public sealed record SecretVersion(int Number, string Id, SecretVersionState State, DateTimeOffset Created, string Source)
+{
+    /// <summary>
+    /// Until when a previous version may still be used, in UTC; null where it may not, and in every other state. Then it is
+    /// retired, whether or not somebody has recorded that yet.
+    /// </summary>
+    public DateTimeOffset? GraceEnds { get; init; }
+}
 
 /// <summary>What a list shows of a secret. Immutable.</summary>
 /// <param name="Name">The name.</param>

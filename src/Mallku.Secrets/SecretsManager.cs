@@ -135,8 +135,9 @@ public sealed class SecretsManager
     }
 
     /// <summary>
-    /// The versions of a secret that may be in use, after a fresh look: the current one first, then the previous one of the
-    /// vault. For who was refused with a version and wants to know whether there is another.
+    /// What may work now, after a fresh look: the current version, then those before it that are still within their grace,
+    /// the newest first. For who was refused with a version and wants to know whether there is another. Each counts as
+    /// handed out.
     /// </summary>
     /// <inheritdoc cref="GetAsync(string, CancellationToken)"/>
     public async ValueTask<IReadOnlyList<FoundSecret>> FindLiveAsync(string name, CancellationToken cancellationToken = default)
@@ -147,14 +148,21 @@ public sealed class SecretsManager
             return [];
         }
 
-        var source = Array.Find(_sources, source => source.Name == current.Source) as VaultSource;
-        if (source is null || await source.FindPreviousAsync(current.Name, cancellationToken).ConfigureAwait(false) is not { } previous)
+        List<FoundSecret> live = [current];
+        if (Array.Find(_sources, source => source.Name == current.Source) is VaultSource source)
         {
-            return [current];
+            foreach (var previous in await source.FindPreviousAsync(current.Name, cancellationToken).ConfigureAwait(false))
+            {
+                // what was the current one a moment ago is not handed out twice
+                if (previous.Version < current.Version)
+                {
+                    await HandOutAsync(previous, Environment.TickCount64, cancellationToken).ConfigureAwait(false);
+                    live.Add(previous);
+                }
+            }
         }
 
-        await HandOutAsync(previous, Environment.TickCount64, cancellationToken).ConfigureAwait(false);
-        return [current, previous];
+        return live;
     }
 
     /// <summary>
@@ -178,6 +186,7 @@ public sealed class SecretsManager
     /// <param name="value">Up to 1 MiB; stays the caller's.</param>
     /// <param name="options">How it is set.</param>
     /// <param name="cancellationToken">Ends the wait for another writer; a write that has begun is finished.</param>
+    /// <exception cref="ArgumentException">The grace is out of its range.</exception>
     /// <exception cref="SecretNameException">The name breaks the rules.</exception>
     /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
     /// <exception cref="SecretsException">
@@ -188,8 +197,11 @@ public sealed class SecretsManager
         string name, SecretValue value, SetOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(value);
+        options ??= new SetOptions();
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Grace, TimeSpan.Zero, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Grace, VersionMoves.LongestGrace, nameof(options));
         var parsed = SecretName.Parse(name);
-        var changes = await Vault.SetAsync([new(parsed, value)], options ?? new SetOptions(), cancellationToken).ConfigureAwait(false);
+        var changes = await Vault.SetAsync([new(parsed, value)], options, cancellationToken).ConfigureAwait(false);
         return changes[0];
     }
 

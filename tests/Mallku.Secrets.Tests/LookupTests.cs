@@ -82,7 +82,11 @@ public sealed class LookupTests : IDisposable
         var stamp = manager.GetChangeStamp();
 
         await folder.SetAsync(Name, "two");
-        await folder.SetAsync(Name, "three");
+        using (var three = SecretValue.FromString("three"))
+        {
+            await folder.Open().SetAsync(Name, three, new SetOptions { Grace = TimeSpan.FromHours(1) }, Cancel);
+        }
+
         Assert.Equal(["three", "two"], (await manager.FindLiveAsync(Name, Cancel)).Select(found => found.Value.RevealString()).ToList());
         Assert.NotEqual(stamp, manager.GetChangeStamp());
         Assert.Empty(await manager.FindLiveAsync("nobody", Cancel));

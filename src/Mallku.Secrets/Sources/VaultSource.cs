@@ -26,12 +26,13 @@ internal sealed class VaultSource(FileVault vault) : ISecretSource
         return opened.Document.Find(name.ToString())?.Current is { } version ? Reveal(opened, name.ToString(), version) : null;
     }
 
-    /// <summary>The version before the current one, while it may still work at its provider; null for none.</summary>
-    internal async ValueTask<FoundSecret?> FindPreviousAsync(string name, CancellationToken cancellationToken)
+    /// <summary>The versions before the current one that are still within their grace, the newest first.</summary>
+    internal async ValueTask<IReadOnlyList<FoundSecret>> FindPreviousAsync(string name, CancellationToken cancellationToken)
     {
         var opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
-        var version = opened.Document.Find(name)?.Versions.FindLast(static version => version is { State: SecretVersionState.Previous, Value: not null });
-        return version is null ? null : Reveal(opened, name, version);
+        return opened.Document.Find(name) is { } record
+            ? [.. VersionMoves.Live(vault.Settings.Clock.GetUtcNow(), record.Facts).Skip(1).Select(live => Reveal(opened, name, record.Get(live.Number)))]
+            : [];
     }
 
     private FoundSecret Reveal(OpenedVault opened, string name, VersionRecord version)

@@ -150,9 +150,7 @@ internal sealed class FileVault(VaultSettings settings)
             return null;
         }
 
-        var versions = record.Versions.ConvertAll(static v => v.ToFacts());
-        versions.Reverse();
-        return new SecretHistory(stored, record.Removed, versions);
+        return new SecretHistory(stored, record.Removed, [.. VersionMoves.At(settings.Clock.GetUtcNow(), record.Facts).Reverse()]);
     }
 
     /// <summary>Whether there is a vault.</summary>
@@ -368,7 +366,7 @@ internal sealed class FileVault(VaultSettings settings)
         var record = opened.Document.GetOrAdd(stored);
         var created = record.Current is null;
         VaultMatch.Add(opened.LooseNames, stored);
-        var version = record.Add(opened.Document.Own(JsonToken.Encode(value)), VaultDocument.NewVersionId(), settings.Clock.GetUtcNow(), options.Source);
+        var version = record.Add(opened.Document.Own(JsonToken.Encode(value)), VaultDocument.NewVersionId(), settings.Clock.GetUtcNow(), options.Source, options.Grace);
         events.Add(VaultEvents.OfVersion(record, version, VaultEvents.Store, settings.Purpose));
         return new SecretChange(stored, version.Number, "vault", created, opened.Absorbed);
     }

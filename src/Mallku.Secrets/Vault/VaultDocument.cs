@@ -22,7 +22,22 @@ internal sealed class VersionRecord
     /// <summary>Members that this version of the program does not know, to be written back as they are.</summary>
     internal List<RawMember> Others { get; init; } = [];
 
-    internal SecretVersion ToFacts() => new(Number, Id, State, Created, Source);
+    /// <summary>Until when a previous version may still be used; null where it may not.</summary>
+    internal DateTimeOffset? GraceEnds { get; set; }
+
+    /// <summary>The rotation that made it.</summary>
+    internal string? Token { get; set; }
+
+    /// <summary>What the provider calls the key.</summary>
+    internal string? KeyId { get; set; }
+
+    /// <summary>The rotator that is to revoke the key at the provider when the version is retired.</summary>
+    internal string? RevokeBy { get; set; }
+
+    /// <summary>When the key was revoked at the provider.</summary>
+    internal DateTimeOffset? Revoked { get; set; }
+
+    internal SecretVersion ToFacts() => new(Number, Id, State, Created, Source) { GraceEnds = State == SecretVersionState.Previous ? GraceEnds : null };
 }
 
 /// <summary>A member of a JSON object, its value as a token. The name is a token too where it is no text.</summary>
@@ -75,19 +90,14 @@ internal sealed class SecretRecord(string name)
         }
     }
 
-    /// <summary>Makes a new version the current one; the current becomes previous, and a previous one retired.</summary>
-    internal VersionRecord Add(ReadOnlyMemory<byte> value, string id, DateTimeOffset created, string source)
-    {
-        foreach (var version in Versions)
-        {
-            version.State = version.State switch
-            {
-                SecretVersionState.Previous => SecretVersionState.Retired,
-                SecretVersionState.Current => SecretVersionState.Previous,
-                var other => other,
-            };
-        }
+    /// <summary>What <see cref="VersionMoves"/> goes by.</summary>
+    internal IReadOnlyList<SecretVersion> Facts => Versions.ConvertAll(static version => version.ToFacts());
 
+    internal VersionRecord Get(int number) => Versions.Find(version => version.Number == number)!;
+
+    /// <summary>Makes a new version the current one.</summary>
+    internal VersionRecord Add(ReadOnlyMemory<byte> value, string id, DateTimeOffset created, string source, TimeSpan grace = default)
+    {
         var added = new VersionRecord
         {
             Number = Next,
@@ -97,10 +107,22 @@ internal sealed class SecretRecord(string name)
             Source = source,
             Value = value,
         };
+        var moved = VersionMoves.Add(created, Facts, added.ToFacts(), grace);
         Next++;
         Versions.Add(added);
+        Apply(moved);
         Removed = null;
         return added;
+    }
+
+    /// <summary>Takes over where the versions stand after a move.</summary>
+    internal void Apply(IReadOnlyList<SecretVersion> moved)
+    {
+        for (var i = 0; i < moved.Count; i++)
+        {
+            Versions[i].State = moved[i].State;
+            Versions[i].GraceEnds = moved[i].GraceEnds;
+        }
     }
 
     /// <summary>Drops every value; the numbers and the facts stay.</summary>
@@ -110,6 +132,7 @@ internal sealed class SecretRecord(string name)
         foreach (var version in Versions)
         {
             version.State = SecretVersionState.Retired;
+            version.GraceEnds = null;
             version.Value = null;
         }
     }

@@ -137,9 +137,26 @@ internal static class VaultFormat
             json.Raw(value.Span);
         }
 
+        WriteTime(json, "graceEnds"u8, version.GraceEnds);
+        WriteText(json, "token"u8, version.Token);
+        WriteText(json, "keyId"u8, version.KeyId);
+        WriteText(json, "revokeBy"u8, version.RevokeBy);
+        WriteTime(json, "revoked"u8, version.Revoked);
         Write(json, version.Others);
         json.Raw("}"u8);
     }
+
+    private static void WriteText(PlaintextWriter json, ReadOnlySpan<byte> name, string? text)
+    {
+        if (text is not null)
+        {
+            json.Name(name);
+            json.Text(text);
+        }
+    }
+
+    private static void WriteTime(PlaintextWriter json, ReadOnlySpan<byte> name, DateTimeOffset? time) =>
+        WriteText(json, name, time is { } known ? VaultDocument.Format(known) : null);
 
     private static void Write(PlaintextWriter json, List<RawMember> members)
     {

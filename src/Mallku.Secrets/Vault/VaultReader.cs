@@ -301,7 +301,8 @@ internal sealed class VaultReader
     {
         long number = 0;
         string? id = null, state = null, source = null;
-        DateTimeOffset? created = null;
+        string? token = null, keyId = null, revokeBy = null;
+        DateTimeOffset? created = null, graceEnds = null, revoked = null;
         ReadOnlyMemory<byte>? value = null;
         var others = new List<RawMember>();
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
@@ -329,6 +330,21 @@ internal sealed class VaultReader
                 case "value":
                     value = SkipValue(ref json);
                     break;
+                case "graceEnds":
+                    graceEnds = ReadTime(ref json, "graceEnds");
+                    break;
+                case "token":
+                    token = ReadString(ref json, "token");
+                    break;
+                case "keyId":
+                    keyId = ReadString(ref json, "keyId");
+                    break;
+                case "revokeBy":
+                    revokeBy = ReadString(ref json, "revokeBy");
+                    break;
+                case "revoked":
+                    revoked = ReadTime(ref json, "revoked");
+                    break;
                 default:
                     others.Add(new RawMember(nameToken, SkipValue(ref json)));
                     break;
@@ -348,6 +364,11 @@ internal sealed class VaultReader
             Created = created.Value,
             Source = source,
             Value = value,
+            GraceEnds = graceEnds,
+            Token = token,
+            KeyId = keyId,
+            RevokeBy = revokeBy,
+            Revoked = revoked,
             Others = others,
         };
     }
