@@ -5,18 +5,26 @@ using NSec.Cryptography;
 
 namespace Mallku.Secrets.Ledger;
 
-/// <summary>The key that signs a ledger's checkpoints, Ed25519. Its seed lies in the encrypted vault. Safe for concurrent use.</summary>
+/// <summary>
+/// The key that signs a ledger's checkpoints, Ed25519. Its seed lies in the encrypted vault. Safe for concurrent use, but
+/// for <see cref="Dispose"/>, which wipes it.
+/// </summary>
 internal sealed class LedgerKey : IDisposable
 {
     internal const int SeedTextLength = 44;
     private const int SeedLength = 32;
     private const string OriginPrefix = "mallku-ledger/";
-    private readonly Key _key;
 
-    private LedgerKey(string origin, Key key)
+    // The native key is made anew for every signature, which takes less than a hundredth of the flush that follows: each
+    // one alive costs the process four of the 65,530 mappings that it may have, and a program may make any number of managers.
+    private readonly byte[] _seed;
+
+    private LedgerKey(string origin, ReadOnlySpan<byte> seed)
     {
         Origin = origin;
-        _key = key;
+        _seed = SecretValue.Allocate(SeedLength);
+        seed.CopyTo(_seed);
+        using var key = Key.Import(SignatureAlgorithm.Ed25519, _seed, KeyBlobFormat.RawPrivateKey);
         Verifier = new NoteVerifier(origin, key.PublicKey);
     }
 
@@ -29,8 +37,12 @@ internal sealed class LedgerKey : IDisposable
     internal static LedgerKey Generate()
     {
         SignedNote.RequireLibrary();
+        Span<byte> seed = stackalloc byte[SeedLength];
+        RandomNumberGenerator.Fill(seed);
         var id = string.Create(CultureInfo.InvariantCulture, $"{OriginPrefix}{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16))}");
-        return new LedgerKey(id, Key.Create(SignatureAlgorithm.Ed25519, new KeyCreationParameters { ExportPolicy = KeyExportPolicies.AllowPlaintextExport }));
+        var key = new LedgerKey(id, seed);
+        CryptographicOperations.ZeroMemory(seed);
+        return key;
     }
 
     /// <summary>The key from its seed as <see cref="ExportSeed"/> writes it; null where it is none.</summary>
@@ -43,9 +55,9 @@ internal sealed class LedgerKey : IDisposable
         {
             return seedText.Length == SeedTextLength
                 && PaddedBase64Url.TryDecode(seedText, seed, out var length)
+                && length == SeedLength
                 && SignedNote.IsKeyName(origin)
-                && Key.TryImport(SignatureAlgorithm.Ed25519, seed[..length], KeyBlobFormat.RawPrivateKey, out var key, new KeyCreationParameters { ExportPolicy = KeyExportPolicies.AllowPlaintextExport })
-                ? new LedgerKey(origin, key!)
+                ? new LedgerKey(origin, seed[..length])
                 : null;
         }
         finally
@@ -57,14 +69,25 @@ internal sealed class LedgerKey : IDisposable
     /// <summary>The seed in url-safe base64 with padding, in an array that stays in place and is the caller's to wipe.</summary>
     internal byte[] ExportSeed()
     {
-        var seed = _key.Export(KeyBlobFormat.RawPrivateKey);
         var text = SecretValue.Allocate(SeedTextLength);
-        PaddedBase64Url.Encode(seed, text);
-        CryptographicOperations.ZeroMemory(seed);
+        PaddedBase64Url.Encode(_seed, text);
         return text;
     }
 
-    internal string Sign(Checkpoint checkpoint) => SignedNote.Sign(checkpoint.ToText(), Verifier, _key);
+    internal string Sign(Checkpoint checkpoint)
+    {
+        using var key = Key.Import(SignatureAlgorithm.Ed25519, _seed, KeyBlobFormat.RawPrivateKey);
+        var note = SignedNote.Sign(checkpoint.ToText(), Verifier, key);
+        // or the finalizer could wipe what is being imported
+        GC.KeepAlive(this);
+        return note;
+    }
 
-    public void Dispose() => _key.Dispose();
+    ~LedgerKey() => CryptographicOperations.ZeroMemory(_seed);
+
+    public void Dispose()
+    {
+        CryptographicOperations.ZeroMemory(_seed);
+        GC.SuppressFinalize(this);
+    }
 }

@@ -71,7 +71,9 @@ internal sealed class Child : IDisposable
         var text = await _process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
         const int killed = 128 + 9;
-        Assert.True(_process.ExitCode == killed, $"it ended by itself: exit code {_process.ExitCode}");
+        Assert.True(
+            _process.ExitCode == killed,
+            $"it ended by itself: exit code {_process.ExitCode}\n{await _process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken)}");
         return text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 

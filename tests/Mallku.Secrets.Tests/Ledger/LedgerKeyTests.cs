@@ -1,0 +1,19 @@
+using Mallku.Secrets.Ledger;
+
+namespace Mallku.Secrets.Tests.Ledger;
+
+public sealed class LedgerKeyTests
+{
+    [Fact]
+    public void Twenty_thousand_keys_at_once_sign()
+    {
+        // one for each manager that a program has made and not let go of yet
+        using var first = LedgerKey.Generate();
+        var seed = first.ExportSeed();
+        var keys = Enumerable.Range(0, 20_000).Select(_ => LedgerKey.TryImport(first.Origin, seed)!).ToList();
+
+        var expected = first.Sign(Checkpoint.Begin(first.Origin, generation: 0));
+        Assert.All([keys[0], keys[^1]], key => Assert.Equal(expected, key.Sign(Checkpoint.Begin(key.Origin, generation: 0))));
+        keys.ForEach(key => key.Dispose());
+    }
+}
