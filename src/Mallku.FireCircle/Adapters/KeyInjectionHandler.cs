@@ -1,0 +1,115 @@
+using System.Net;
+using System.Runtime.CompilerServices;
+using Mallku.FireCircle.Providers;
+
+namespace Mallku.FireCircle.Adapters;
+
+/// <summary>
+/// Puts a provider's key into each request at the moment when it is sent, and takes it out again afterwards: the client in
+/// front of it never holds one. Safe for concurrent use.
+/// </summary>
+/// <remarks>
+/// A request to another server than the configured one is an error, and so is an answer that redirects. When the key is
+/// refused and another live version of it exists, the request is sent once more with that, if its body can be.
+/// </remarks>
+internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri server, HttpMessageHandler inner) : DelegatingHandler(inner)
+{
+    // every header in which some client puts a key, or what it was given for one
+    private static readonly string[] KeyHeaders = ["Authorization", "x-api-key", "x-goog-api-key", "api-key"];
+
+    // A header's value is a string, which nobody can wipe: one that lives as long as the value that it was made of leaves
+    // fewer copies in memory than one for each request.
+    private readonly ConditionalWeakTable<SecretValue, string> _headerValues = [];
+
+    private readonly string _header = provider.Key.Header switch
+    {
+        KeyHeader.XApiKey => "x-api-key",
+        KeyHeader.XGoogApiKey => "x-goog-api-key",
+        _ => "Authorization",
+    };
+
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        RequireServer(request.RequestUri);
+        foreach (var header in KeyHeaders)
+        {
+            request.Headers.Remove(header);
+        }
+
+        var sent = await key.GetAsync(cancellationToken).ConfigureAwait(false);
+        var response = await SendWithAsync(sent, request, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (sent is not null
+                && provider.Check.Refused.Contains((int)response.StatusCode)
+                && ReplayableBody.IsOne(request.Content)
+                && await key.FindOtherAsync(sent, cancellationToken).ConfigureAwait(false) is { } other)
+            {
+                response.Dispose();
+                sent = other;
+                response = await SendWithAsync(sent, request, cancellationToken).ConfigureAwait(false);
+            }
+
+            if (response.StatusCode is >= HttpStatusCode.MultipleChoices and < HttpStatusCode.BadRequest)
+            {
+                throw new HttpRequestException(
+                    $"{Authority} redirects to another address, which is not followed: the key of {provider.Id} is for this server alone",
+                    inner: null,
+                    response.StatusCode);
+            }
+
+            if (sent is not null && response.StatusCode >= HttpStatusCode.BadRequest)
+            {
+                await ErrorBody.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
+            }
+
+            return response;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
+        throw new NotSupportedException("An adapter's requests are asynchronous: asking for the key is.");
+
+    private string Authority => server.GetLeftPart(UriPartial.Authority);
+
+    private async Task<HttpResponseMessage> SendWithAsync(SecretValue? sent, HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (sent is not null)
+        {
+            request.Headers.TryAddWithoutValidation(_header, _headerValues.GetValue(sent, Compose));
+        }
+
+        try
+        {
+            return await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // who holds the request, or the response to it, holds no key
+            request.Headers.Remove(_header);
+        }
+    }
+
+    private string Compose(SecretValue value)
+    {
+        var text = value.RevealString();
+        return text.AsSpan().ContainsAnyExceptInRange('!', '~')
+            ? throw new SecretsException($"the key of {provider.Id} holds a character that no key has, such as a space or a line break", "set it again")
+            : provider.Key.Header == KeyHeader.Bearer ? $"Bearer {text}" : text;
+    }
+
+    private void RequireServer(Uri? address)
+    {
+        if (address is null || !ProviderRules.IsSameServer(address, server))
+        {
+            throw new SecretsException(
+                $"a request of the adapter for {provider.Id} goes to another server than {Authority}, for which the key is",
+                "name that server as the adapter's base URL, if it is meant");
+        }
+    }
+}

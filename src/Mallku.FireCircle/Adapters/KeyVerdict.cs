@@ -1,0 +1,50 @@
+using Mallku.FireCircle.Providers;
+
+namespace Mallku.FireCircle.Adapters;
+
+/// <summary>What a check of a key came to.</summary>
+public enum KeyOutcome
+{
+    /// <summary>The provider took it.</summary>
+    Works,
+
+    /// <summary>The provider refused it.</summary>
+    Refused,
+
+    /// <summary>The provider did not answer, or with something that says nothing of the key.</summary>
+    Unreachable,
+}
+
+/// <summary>What a check of a key came to, and why. Immutable.</summary>
+/// <param name="Outcome">What it came to.</param>
+/// <param name="Status">The HTTP status, or null where none came.</param>
+/// <param name="Reason">Why, in words; never holds a part of the key.</param>
+public sealed record KeyVerdict(KeyOutcome Outcome, int? Status, string Reason)
+{
+    internal static async ValueTask<KeyVerdict> AskAsync(HttpClient http, KeyCheck check, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, check.Path);
+        foreach (var (header, value) in check.Headers)
+        {
+            request.Headers.TryAddWithoutValidation(header, value);
+        }
+
+        try
+        {
+            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            var status = (int)response.StatusCode;
+            var outcome = check.Works.Contains(status) ? KeyOutcome.Works
+                : check.Refused.Contains(status) ? KeyOutcome.Refused
+                : KeyOutcome.Unreachable;
+            return new KeyVerdict(outcome, status, $"the server answered {status}");
+        }
+        catch (HttpRequestException e)
+        {
+            return new KeyVerdict(KeyOutcome.Unreachable, (int?)e.StatusCode, e.Message.TrimEnd('.'));
+        }
+        catch (TaskCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return new KeyVerdict(KeyOutcome.Unreachable, Status: null, $"no answer within {http.Timeout.TotalSeconds} seconds");
+        }
+    }
+}
