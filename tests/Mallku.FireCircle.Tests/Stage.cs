@@ -38,11 +38,11 @@ internal sealed class Stage : IAsyncDisposable
     public static string NewKey() => $"canary-{Guid.NewGuid():N}";
 
     /// <summary>Stores a new key, as another process would, and lets the server take it.</summary>
-    public async Task<string> StoreAsync(string name, bool isAccepted = true)
+    public async Task<string> StoreAsync(string name, bool isAccepted = true, TimeSpan grace = default)
     {
         var key = NewKey();
         using var value = SecretValue.FromString(key);
-        await SecretsManager.Open(Options).SetAsync(name, value, cancellationToken: Cancel);
+        await SecretsManager.Open(Options).SetAsync(name, value, new SetOptions { Grace = grace }, Cancel);
         if (isAccepted)
         {
             Server.Accept(key);
