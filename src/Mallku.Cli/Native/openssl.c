@@ -9,6 +9,7 @@
 #define OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS 0x00000001u
 #define OPENSSL_INIT_NO_ADD_ALL_CIPHERS 0x00000010u
 #define OPENSSL_INIT_NO_ADD_ALL_DIGESTS 0x00000020u
+#define OPENSSL_INIT_NO_ATEXIT 0x00080000u
 
 /* here where it is linked into the binary, and null where the machine's library is used */
 extern int OPENSSL_init_crypto(uint64_t, const void *) __attribute__((weak));
@@ -25,6 +26,7 @@ void mallku_start_openssl_lean(void)
     }
 
     if (initialize) {
-        initialize(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS, 0);
+        /* nor a clean-up at the end, which would take from under the threads that still run what they use */
+        initialize(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_ATEXIT, 0);
     }
 }
