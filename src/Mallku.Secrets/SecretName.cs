@@ -43,6 +43,36 @@ public readonly struct SecretName : IEquatable<SecretName>
     /// <summary>Whether a secret of this name can be set.</summary>
     internal bool IsValid => TryParse(_text, out _);
 
+    /// <summary>
+    /// Whether a text that is no secret's name may be a value in the wrong place: it begins with <c>sk-</c>, or with <c>hf_</c>
+    /// and 30 or more letters and digits; or it has 16 or more letters and digits in a row, in which a letter follows on a
+    /// digit or a digit on a letter at least three times.
+    /// </summary>
+    internal static bool MayBeValue(string text)
+    {
+        const int changesOfNoWord = 3, lengthOfRandom = 16, lengthOfLetters = 30;
+        const string prefixOfLetters = "hf_";
+        var (length, changes) = (0, 0);
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (!char.IsAsciiLetterOrDigit(text[i]))
+            {
+                (length, changes) = (0, 0);
+                continue;
+            }
+
+            changes += length > 0 && char.IsAsciiDigit(text[i]) != char.IsAsciiDigit(text[i - 1]) ? 1 : 0;
+            length++;
+            if ((length >= lengthOfRandom && changes >= changesOfNoWord)
+                || (length >= lengthOfLetters && i - length == prefixOfLetters.Length - 1 && text.StartsWith(prefixOfLetters, StringComparison.Ordinal)))
+            {
+                return true;
+            }
+        }
+
+        return text.StartsWith("sk-", StringComparison.Ordinal);
+    }
+
     /// <summary>The environment variable that holds this secret: upper case, with <c>.</c> and <c>-</c> as <c>_</c>.</summary>
     public string ToEnvironmentVariable() => string.Create(ToString().Length, ToString(), static (variable, name) =>
     {

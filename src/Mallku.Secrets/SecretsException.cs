@@ -46,7 +46,7 @@ public sealed class SecretNameException(string text) : SecretsException(
     text.Length == 0 ? "the name is empty" : $"a text of {text.Length} characters is no name for a secret",
     "use 1 to 255 ASCII letters, digits, '.', '_' and '-'");
 
-/// <summary>No source has the secret.</summary>
+/// <summary>No source has the secret. A text that may be a value, typed as a name, is not repeated.</summary>
 public sealed class SecretNotFoundException : SecretsException
 {
     /// <summary>Creates the error.</summary>
@@ -58,9 +58,12 @@ public sealed class SecretNotFoundException : SecretsException
     }
 
     internal SecretNotFoundException(string name, string asked, string remedy)
-        : base($"no secret '{Show(name)}' in {asked}", remedy) => Name = name;
+        : base(
+            SecretName.MayBeValue(name) ? $"that text is the name of no secret in {asked}" : $"no secret '{Show(name)}' in {asked}",
+            SecretName.MayBeValue(name) ? "names look like openai_api_key; see what there is: mallku list" : remedy) =>
+        Name = SecretName.MayBeValue(name) ? "" : name;
 
-    /// <summary>The name that was asked for.</summary>
+    /// <summary>The name that was asked for; empty where the text may be a value.</summary>
     public string Name { get; }
 }
 

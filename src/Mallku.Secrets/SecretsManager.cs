@@ -320,6 +320,12 @@ public sealed class SecretsManager
 
     private SecretNotFoundException NotFound(string name)
     {
+        if (SecretName.MayBeValue(name))
+        {
+            // what a source looks for would repeat it
+            return new SecretNotFoundException(name, string.Join(" or ", _sources.Select(static source => source.Name)));
+        }
+
         var asked = string.Join(" or ", _sources.Select(source => $"{source.Name} ({source.DescribeLookup(SecretName.Existing(name))})"));
         return _vault is { IsMade: false }
             ? new SecretNotFoundException(name, asked, $"make a vault, then set it: {_vault.Settings.InitCommand} && mallku set {name}")

@@ -35,6 +35,12 @@ public sealed record SecretsOptions
     /// </summary>
     public bool UseLedger { get; init; } = true;
 
+    /// <summary>
+    /// Whether a ledger that begins here, with the first write of a vault, has keyed pseudonyms in the place of secrets'
+    /// names. One that is there stays as its vault says, whatever stands here: <c>mallku audit names</c> switches it.
+    /// </summary>
+    public bool UsePseudonyms { get; init; }
+
     /// <summary>How long an entry may take to become durable before the value is withheld: 5 seconds.</summary>
     public TimeSpan LedgerTimeout { get; init; } = TimeSpan.FromSeconds(5);
 

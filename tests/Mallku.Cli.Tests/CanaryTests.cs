@@ -85,6 +85,52 @@ public sealed class CanaryTests : IDisposable
         Check(1, "flock .secrets/.lock sh -c 'printf %s \"$CANARY\" | mallku set openai_api_key'");
     }
 
+    [Fact]
+    public void No_verb_shows_or_leaves_a_value_that_was_typed_as_a_name()
+    {
+        Prepare();
+        Check(3, "mallku get $CANARY", "mallku get -n $CANARY", "mallku history $CANARY", "mallku rm -y $CANARY", "mallku explain $CANARY", "mallku explain --json $CANARY");
+        Check(3, "mallku run --only $CANARY -- true", "mallku run --except $CANARY -- true", "mallku run --env A=$CANARY -- true");
+        Check(2, "echo value | mallku set $CANARY", "mallku set --generate $CANARY");
+        Check(3, "mallku --dir absent/.secrets get $CANARY || exit 3", "MALLKU_NO_LEDGER=1 mallku get $CANARY");
+        Check(0, "mallku audit log --secret $CANARY", "mallku audit log --json", "mallku audit report", "mallku audit unusual", "mallku complete -- get $CANARY", "cat .secrets/ledger/*");
+        AssertNotInLedger(_canary);
+    }
+
+    [Fact]
+    public void No_verb_leaves_a_name_in_a_ledger_with_pseudonyms()
+    {
+        const string hidden = "hiddenname";
+        Check(0, "mallku init --pseudonyms", "printf 1 | mallku set hiddenname_one", "printf 2 | mallku set hiddenname-ONE", "mallku set hiddenname_two --generate");
+        Check(0, "mallku get hiddenname_one", "mallku export --format json", "mallku run --only hiddenname_one -- true", "mallku run -- true", "HIDDENNAME_THREE=1 mallku get hiddenname_three");
+        Check(3, "mallku get hiddenname_absent", "mallku run --only hiddenname_absent -- true", "mallku rm -y hiddenname_absent");
+        Write("names.json", """{"hiddenname.four": "1", "hiddenname__five": "2"}""");
+        Check(0, "mallku import $OUTSIDE/names.json", "mallku rm -y hiddenname_two", "mallku key rotate", "mallku audit close", "mallku list", "mallku get hiddenname.four");
+        Check(0, "mallku --no-ledger get hiddenname_one 2>/dev/null || mallku get hiddenname_one --no-ledger", "printf 3 | mallku set hiddenname_one --no-ledger", "printf 4 | mallku set hiddenname_one");
+        Check(0, "printf x >> .secrets/mallku-secrets.json.encrypted; mallku key recover", "mallku get hiddenname_one", "printf x >> .secrets/ledger/00000000000000000000.jsonl");
+        Check(0, "mallku audit restart --yes", "printf 5 | mallku set hiddenname_one", "mallku get hiddenname_one", "mallku audit verify", "mallku doctor");
+        Check(0, "mallku audit log --secret hiddenname_one | grep -q hiddenname_one");
+        AssertNotInLedger(hidden);
+    }
+
+    // as it is, in hexadecimal, and in base64 at each of its three places, where the characters that depend on others are left out
+    private void AssertNotInLedger(string text)
+    {
+        var bytes = Encoding.UTF8.GetBytes(text);
+        string[] spellings =
+        [
+            text, Convert.ToHexString(bytes),
+            .. new[] { 0, 1, 2 }.Select(shift => Convert.ToBase64String([.. new byte[shift], .. bytes]).TrimEnd('=')[(shift == 0 ? 0 : shift + 1)..^2]),
+        ];
+        var files = Directory.GetDirectories(_scratch[".secrets"], "ledger*").SelectMany(Directory.GetFiles).ToList();
+        Assert.Contains(files, file => file.EndsWith(".jsonl", StringComparison.Ordinal));
+        foreach (var file in files)
+        {
+            var content = File.ReadAllText(file);
+            Assert.All(spellings, spelling => Assert.False(content.Contains(spelling, StringComparison.OrdinalIgnoreCase), $"{spelling} in {file}"));
+        }
+    }
+
     private void Prepare()
     {
         Check(0, "mallku init", "printf %s \"$CANARY\" | mallku set openai_api_key");

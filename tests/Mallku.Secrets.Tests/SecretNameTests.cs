@@ -121,6 +121,46 @@ public sealed class SecretNameTests
         Assert.Contains(error.Remedy, error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("openai_api_key")]
+    [InlineData("aws_secret_access_key_2026")]
+    [InlineData("MY_SERVICE_KEY_V2")]
+    [InlineData("GoogleServiceAccountForProduction")]
+    [InlineData("myservicekeyversion2")]
+    [InlineData("oauth2clientcredentials")]
+    [InlineData("k8s-v1-s3-ec2-prod1-key")]
+    [InlineData("db.main-password.2026-11-24")]
+    [InlineData("sk_backup")]
+    [InlineData("hf_token")]
+    [InlineData("hf_inference_endpoints_of_production")]
+    [InlineData("AzureOpenAiServiceKeyForProductionInWestEurope2026")]
+    [InlineData("nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn")]
+    [InlineData("xai-api-key")]
+    [InlineData("github_pat_work")]
+    [InlineData("AKIA_production")]
+    [InlineData("550e8400-e29b-41d4-a716-446655440000")]
+    [InlineData("deadbeef")]
+    [InlineData("a1b2c3d4e5f6a7b")]
+    [InlineData("0123456789012345678901234567")]
+    public void These_are_shown_when_nobody_has_them(string text) => Assert.False(SecretName.MayBeValue(text));
+
+    // made up, in the forms that providers use
+    [Theory]
+    [InlineData("sk-1")]
+    [InlineData("sk-proj-4fA81kq_W6tX0bN5cJ7q8Zr3vK1mW6tX0bN5cJ7")]
+    [InlineData("sk-ant-api03-abcdefghijk_lmnopqrst-uvwxyz")]
+    [InlineData("gsk_q8Zr3vK1mW6tX0bN5cJ7q8Zr3vK1mW6t")]
+    [InlineData("xai-q8Zr3vK1mW6tX0bN5cJ7q8Zr3vK1mW6tX0bN5cJ7")]
+    [InlineData("hf_abcdefghijklmnopqrSTUVWXYZabcdefgh")]
+    [InlineData("AIzaSyA1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q")]
+    [InlineData("ghp_q8Zr3vK1mW6tX0bN5cJ7q8Zr3vK1mW6tX0bN")]
+    [InlineData("q8Zr3vK1mW6tX0bN")]
+    [InlineData("d41d8cd98f00b204e9800998ecf8427e")]
+    [InlineData("da39a3ee5e6b4b0d3255bfef95601890afd80709")]
+    [InlineData("550e8400e29b41d4a716446655440000")]
+    [InlineData("my_key_is_a1b2c3d4e5f6a7b8")]
+    public void These_may_be_values_when_nobody_has_them(string text) => Assert.True(SecretName.MayBeValue(text));
+
     [Fact]
     public void The_default_is_no_name_and_harms_nothing()
     {

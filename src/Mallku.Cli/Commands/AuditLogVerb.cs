@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics.CodeAnalysis;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
 
@@ -33,13 +32,14 @@ internal sealed class AuditLogVerb : Verb
         var now = invocation.Options.TimeProvider.GetUtcNow();
         var filter = ReadFilter(invocation.Parsed, now);
         var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
+        filter = filter with { Pseudonym = filter.Secret is { } name ? ledger.Pseudonyms.Of(name) : null };
         var json = invocation.Parsed.GetValue(_json);
         if (invocation.Parsed.GetValue(_follow))
         {
-            Follow(ledger, filter, json);
+            await FollowAsync(ledger, filter, json, cancellationToken);
         }
 
-        var entries = LedgerLog.ReadEntries(ledger.Folder, ledger.Session.ReadCurrent()).Where(filter.Takes);
+        var entries = ledger.ReadEntries(ledger.Session.ReadCurrent()).Where(filter.Takes);
         if (json)
         {
             Json.WriteArray(entries, EntryWords.WriteJson);
@@ -72,8 +72,7 @@ internal sealed class AuditLogVerb : Verb
     }
 
     // ends when it is interrupted, or when nobody reads it any more
-    [DoesNotReturn]
-    private static void Follow(OpenedLedger ledger, EntryFilter filter, bool json)
+    private static async Task FollowAsync(OpenedLedger ledger, EntryFilter filter, bool json, CancellationToken cancellationToken)
     {
         Checkpoint? known = null;
         while (true)
@@ -81,7 +80,17 @@ internal sealed class AuditLogVerb : Verb
             var newest = ledger.Session.ReadCurrent();
             if (newest.Size != known?.Size)
             {
-                WriteAdded(LedgerLog.ReadEntries(ledger.Folder, newest, known).Where(filter.Takes), json);
+                var added = ledger.ReadEntries(newest, known);
+                if (added.Any(entry => entry.Pseudonym is { } pseudonym && pseudonym == entry.Secret))
+                {
+                    // a new secret's entry is there before the vault that has its name
+                    Channel.Output.Wait(BetweenLooks);
+                    ledger.Vault.Forget();
+                    ledger = ledger with { Opened = await ledger.Vault.OpenAsync(cancellationToken) };
+                    added = ledger.ReadEntries(newest, known);
+                }
+
+                WriteAdded(added.Where(filter.Takes), json);
             }
 
             known = newest;

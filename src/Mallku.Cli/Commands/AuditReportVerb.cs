@@ -25,7 +25,7 @@ internal sealed class AuditReportVerb : Verb
     {
         var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
         var document = ledger.Opened.Document;
-        var uses = AccessReport.Make(LedgerLog.ReadEntries(ledger.Folder, ledger.Session.ReadCurrent()), document.Existing.Select(record => record.Name));
+        var uses = AccessReport.Make(ledger.ReadEntries(ledger.Session.ReadCurrent()), document.Existing.Select(record => record.Name));
         var rows = uses.Select(use => new Row(use, document.Find(use.Name)?.Current)).ToList();
         var now = invocation.Options.TimeProvider.GetUtcNow();
         if (invocation.Parsed.GetValue(_json))

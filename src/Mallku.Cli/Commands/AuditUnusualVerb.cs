@@ -24,7 +24,7 @@ internal sealed class AuditUnusualVerb : Verb
         var since = invocation.Parsed.GetValue(_since) is { } text ? EntryFilter.ParseSince(text, now) : DateTimeOffset.MinValue;
         var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
         var uses = new UnusualUses();
-        var found = LedgerLog.ReadEntries(ledger.Folder, ledger.Session.ReadCurrent()).SelectMany(uses.Add).Where(unusual => unusual.Entry.Time >= since);
+        var found = ledger.ReadEntries(ledger.Session.ReadCurrent()).SelectMany(uses.Add).Where(unusual => unusual.Entry.Time >= since);
         if (invocation.Parsed.GetValue(_json))
         {
             Json.WriteArray(found, static (writer, unusual) =>

@@ -76,6 +76,7 @@ internal sealed class CompleteVerb : Verb
             "--kind" => AuditLogVerb.Kinds,
             "--only" or "--except" or "--secret" => await ListNamesAsync(options, cancellationToken),
             _ when entry.Name is "completion" => CompletionVerb.Shells,
+            _ when entry.Name is "audit names" => AuditNamesVerb.Forms,
             _ when entry.Name is "help" => VerbTable.All.Where(known => !known.IsHidden).Select(known => known.Name.Split(' ')[0]).Distinct(StringComparer.Ordinal),
             _ when TakeNames.Contains(entry.Name) && !before.Skip(words).Any(word => !word.StartsWith('-')) => await ListNamesAsync(options, cancellationToken),
             _ => [],

@@ -10,10 +10,13 @@ namespace Mallku.Cli.Commands;
 /// <param name="Kind">What happened.</param>
 internal sealed record EntryFilter(string? Secret, string? Actor, DateTimeOffset? Since, LedgerKind? Kind)
 {
+    /// <summary>The secret's pseudonym, under which an entry may have it whose name nobody knows.</summary>
+    internal string? Pseudonym { get; init; }
+
     internal bool Takes(LedgerEntry entry) =>
         (Kind is null || entry.Kind == Kind)
         && (Since is null || entry.Time >= Since)
-        && (Secret is null || (entry.Secret is not null && SecretName.Existing(entry.Secret).Fold() == SecretName.Existing(Secret).Fold()))
+        && (Secret is null || IsAbout(entry, Secret))
         && (Actor is null || IsBy(entry.Actor));
 
     /// <summary>Reads a date, a time, or how long ago it was: <c>12h</c>, <c>7d</c>.</summary>
@@ -37,6 +40,10 @@ internal sealed record EntryFilter(string? Secret, string? Actor, DateTimeOffset
             ? now.AddSeconds(-number * seconds)
             : throw new UsageException("--since is neither a time nor how long ago", "write a date (2026-11-24), a time in UTC (2026-11-24T10:21:31Z), or such as 12h or 7d");
     }
+
+    private bool IsAbout(LedgerEntry entry, string secret) =>
+        entry.Secret is not null
+        && (SecretName.Existing(entry.Secret).Fold() == SecretName.Existing(secret).Fold() || (entry.Pseudonym is { } pseudonym && (pseudonym == Pseudonym || pseudonym == secret)));
 
     private bool IsBy(LedgerActor actor) =>
         Actor == actor.User || Actor == actor.Host || Actor == actor.Process || Actor == actor.Voice || Actor == $"{actor.User}@{actor.Host}";

@@ -37,6 +37,7 @@ internal static class EntryWords
         writer.WriteTimeOrNull("time", entry.Time);
         writer.WriteString("kind", EntryLine.ToText(entry.Kind));
         writer.WriteString("secret", entry.Secret);
+        writer.WriteString("pseudonym", entry.Pseudonym);
         writer.WriteNumberOrNull("version", entry.Version);
         writer.WriteString("source", entry.Source);
         writer.WriteStartObject("actor");

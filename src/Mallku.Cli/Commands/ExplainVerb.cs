@@ -25,6 +25,11 @@ internal sealed class ExplainVerb : Verb
             throw explanation.Error is null or SecretNameException ? UsageErrors.NoName() : explanation.Error;
         }
 
+        if (explanation is { Winner: null, Error: null } && SecretName.MayBeValue(name))
+        {
+            throw NotFound(explanation);
+        }
+
         if (invocation.Parsed.GetValue(_json))
         {
             WriteJson(explanation);
@@ -37,10 +42,13 @@ internal sealed class ExplainVerb : Verb
         return explanation switch
         {
             { Error: { } error } => Notice.Report(error),
-            { Winner: null } => Notice.Report(new SecretNotFoundException(name, string.Join(" or ", explanation.Answers.Select(answer => answer.Source)))),
+            { Winner: null } => Notice.Report(NotFound(explanation)),
             _ => ExitCode.Done,
         };
     }
+
+    private static SecretNotFoundException NotFound(SecretExplanation explanation) =>
+        new(explanation.Name, string.Join(" or ", explanation.Answers.Select(answer => answer.Source)));
 
     private static void WriteTable(SecretExplanation explanation, DateTimeOffset now)
     {

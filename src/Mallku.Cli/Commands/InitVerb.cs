@@ -1,3 +1,4 @@
+using System.CommandLine;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Vault;
 
@@ -5,15 +6,18 @@ namespace Mallku.Cli.Commands;
 
 internal sealed class InitVerb : Verb
 {
-    internal InitVerb() => Understand();
+    private readonly Option<bool> _pseudonyms = new("--pseudonyms") { Description = "let the ledger have pseudonyms in the place of names" };
+
+    internal InitVerb() => Understand(_pseudonyms);
 
     internal override string? Notes =>
         "Creates ./.secrets, or the folder that --dir or MALLKU_SECRETS_DIR names, with a new key in it. Git does not see the folder.";
 
-    internal override string[] Examples => ["mallku init", "mallku init --dir ~/.secrets"];
+    internal override string[] Examples => ["mallku init", "mallku init --dir ~/.secrets", "mallku init --pseudonyms"];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
+        invocation = invocation with { Options = invocation.Options with { UsePseudonyms = invocation.Parsed.GetValue(_pseudonyms) } };
         var found = invocation.OpenVault();
         var vault = found;
         if (!found.Settings.IsDirectoryNamed)

@@ -17,6 +17,15 @@ internal sealed record OpenedLedger(FileVault Vault, OpenedVault Opened, LedgerL
     /// <summary>The checkpoint that the vault keeps.</summary>
     internal KeptCheckpoint Kept => new(Session.ReadKnown(Link.Checkpoint), LedgerInspection.KeptByVault(Opened.Document));
 
+    /// <summary>What stands in it for the secrets' names.</summary>
+    internal NamePseudonyms Pseudonyms => Session.Key.Pseudonyms;
+
+    /// <summary>The entries up to a checkpoint, with the names that the vault knows, the oldest first, read as they are asked for.</summary>
+    /// <param name="newest">How far they go.</param>
+    /// <param name="after">A checkpoint of before: only what came since is read.</param>
+    internal IEnumerable<LedgerEntry> ReadEntries(Checkpoint newest, Checkpoint? after = null) =>
+        LedgerLog.ReadEntries(Folder, newest, after).Select(new KnownNames(Pseudonyms, Opened.Document.Secrets.Keys).Reveal);
+
     /// <exception cref="SecretsException">There is no vault, it can't be opened, or it has no ledger yet.</exception>
     internal static async ValueTask<OpenedLedger> OpenAsync(Invocation invocation, CancellationToken cancellationToken)
     {

@@ -31,6 +31,7 @@ internal static class VerbTable
         new("audit prove", "print a proof that an entry is in the ledger", static () => new AuditProveVerb()),
         new("audit check", "check such a proof", static () => new AuditCheckVerb()),
         new("audit unusual", "name the uses that do not fit what came before", static () => new AuditUnusualVerb()),
+        new("audit names", "say how the ledger has the secrets' names", static () => new AuditNamesVerb()),
         new("audit close", "close a file of the ledger, to archive it", static () => new AuditCloseVerb()),
         new("audit restart", "give a damaged ledger up and begin a new one", static () => new AuditRestartVerb()),
         new("doctor", "check the vault, and say how to mend it", static () => new DoctorVerb()),

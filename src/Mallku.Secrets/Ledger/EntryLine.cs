@@ -17,7 +17,7 @@ internal static class EntryLine
     private static readonly string[] Kinds =
     [
         "opened", "read", "missing", "denied", "exported", "created", "updated", "removed", "merged", "key-rotated", "aborted",
-        "recovered", "restored", "suspended", "resumed", "restarted",
+        "recovered", "restored", "suspended", "resumed", "restarted", "names-switched",
     ];
 
     private static readonly JsonWriterOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

@@ -50,6 +50,9 @@ internal enum LedgerKind
 
     /// <summary>A person gave the ledger before this one up, since it was gone or damaged.</summary>
     Restarted,
+
+    /// <summary>From here on the secrets' names are pseudonyms, or in clear again.</summary>
+    NamesSwitched,
 }
 
 /// <summary>Who did it. Immutable.</summary>
@@ -83,7 +86,11 @@ internal sealed record LedgerEntry(
     string? Purpose,
     long Count,
     long? Generation,
-    string? Note);
+    string? Note)
+{
+    /// <summary>What the entry has in the place of the secret's name, where that is a pseudonym and the vault knows the ledger's key; else null.</summary>
+    internal string? Pseudonym { get; init; }
+}
 
 /// <summary>Something to be recorded; its place, time and actor are added when it is written.</summary>
 internal sealed record LedgerEvent(

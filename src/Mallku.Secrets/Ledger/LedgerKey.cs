@@ -18,6 +18,7 @@ internal sealed class LedgerKey : IDisposable
     // The native key is made anew for every signature, which takes less than a hundredth of the flush that follows: each
     // one alive costs the process four of the 65,530 mappings that it may have, and a program may make any number of managers.
     private readonly byte[] _seed;
+    private NamePseudonyms? _pseudonyms;
 
     private LedgerKey(string origin, ReadOnlySpan<byte> seed)
     {
@@ -32,6 +33,9 @@ internal sealed class LedgerKey : IDisposable
     internal string Origin { get; }
 
     internal NoteVerifier Verifier { get; }
+
+    /// <summary>What stands for the secrets' names in this ledger; derived when it is first asked for.</summary>
+    internal NamePseudonyms Pseudonyms => LazyInitializer.EnsureInitialized(ref _pseudonyms, DerivePseudonyms)!;
 
     /// <summary>A key and a name for a new ledger.</summary>
     internal static LedgerKey Generate()
@@ -89,5 +93,12 @@ internal sealed class LedgerKey : IDisposable
     {
         CryptographicOperations.ZeroMemory(_seed);
         GC.SuppressFinalize(this);
+    }
+
+    private NamePseudonyms DerivePseudonyms()
+    {
+        var pseudonyms = new NamePseudonyms(_seed);
+        GC.KeepAlive(this);
+        return pseudonyms;
     }
 }

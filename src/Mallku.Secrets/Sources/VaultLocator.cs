@@ -52,6 +52,7 @@ internal static class VaultLocator
             Directory = directory,
             LedgerDirectory = ledger is null ? Path.Combine(directory, "ledger") : MakeFull(ledger),
             UsesLedger = options.UseLedger && Read(NoLedgerVariable) is not ("1" or "true"),
+            UsesPseudonyms = options.UsePseudonyms,
             LedgerPatience = options.LedgerTimeout,
             BlocksForLedger = options.BlocksForLedger,
             Purpose = options.Purpose,

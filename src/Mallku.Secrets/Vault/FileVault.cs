@@ -202,6 +202,8 @@ internal sealed class FileVault(VaultSettings settings)
     /// <exception cref="SecretsException">It can't be recorded, or an older vault was put back.</exception>
     internal async ValueTask RecordAsync(IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
     {
+        // how it is recorded is for the vault to say, as it is now and not when it was last read
+        GetChangeStamp(Environment.TickCount64);
         var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
         if (await _ledger.RecordAsync(opened.Document, events).ConfigureAwait(false) is not { } recorded
             || VaultLedger.Reaches(opened.Document, recorded))

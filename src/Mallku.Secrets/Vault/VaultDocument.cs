@@ -172,6 +172,9 @@ internal sealed class VaultDocument : IDisposable
     /// <summary>Null where no ledger was begun yet.</summary>
     internal LedgerLink? Ledger { get; set; }
 
+    /// <summary>Whether the ledger has pseudonyms in the place of secrets' names; a ledger that begins anew has them too.</summary>
+    internal bool UsesPseudonyms { get; set; }
+
     /// <summary>When the file was written, as its token says.</summary>
     internal DateTimeOffset Written { get; init; }
 

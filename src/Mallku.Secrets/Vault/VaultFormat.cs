@@ -10,6 +10,7 @@ internal static class VaultFormat
     internal const int MaxDepth = 1000;
     internal const int FewestKept = 2, UsuallyKept = 10, MostKept = 1000;
     internal const string ReservedMember = "$mallku";
+    internal const string Pseudonyms = "pseudonyms";
 
     private static readonly string[] States = ["pending", "current", "previous", "retired"];
 
@@ -55,7 +56,7 @@ internal static class VaultFormat
         if (document.Ledger is { } ledger)
         {
             json.Name("ledger"u8);
-            Write(json, ledger);
+            Write(json, ledger, document.UsesPseudonyms);
         }
 
         json.Name("secrets"u8);
@@ -73,7 +74,7 @@ internal static class VaultFormat
         return json;
     }
 
-    private static void Write(PlaintextWriter json, LedgerLink ledger)
+    private static void Write(PlaintextWriter json, LedgerLink ledger, bool usesPseudonyms)
     {
         json.Raw("{"u8);
         json.Name("origin"u8);
@@ -88,6 +89,12 @@ internal static class VaultFormat
         {
             json.Name("suspended"u8);
             json.Raw("true"u8);
+        }
+
+        if (usesPseudonyms)
+        {
+            json.Name("names"u8);
+            json.Text(Pseudonyms);
         }
 
         Write(json, ledger.Others);

@@ -34,7 +34,8 @@ internal sealed class VaultLedger(VaultSettings settings)
         }
 
         var session = GetSession(link);
-        var commit = await session.Queue.AppendAsync(new LedgerBatch(events, session.ReadKnown(link.Checkpoint), step: null)).ConfigureAwait(false);
+        var batch = new LedgerBatch(HideNames(session, document, events), session.ReadKnown(link.Checkpoint), step: null);
+        var commit = await session.Queue.AppendAsync(batch).ConfigureAwait(false);
         // the ledger was read after the vault, so that it can't be behind by itself
         return document.Generation <= commit.Checkpoint.ToGeneration || link.IsSuspended
             ? commit.Checkpoint
@@ -82,7 +83,8 @@ internal sealed class VaultLedger(VaultSettings settings)
         var session = GetSession(link);
         var step = new VaultStep(from, writes, link.IsSuspended, acceptsOlder);
         IReadOnlyList<LedgerEvent> all = isBeginning ? [new LedgerEvent(LedgerKind.Opened), .. isOrphaned ? GivenUp() : [], .. events] : events;
-        var commit = await session.Queue.AppendAsync(new LedgerBatch(all, isBeginning ? null : session.ReadKnown(link.Checkpoint), step)).ConfigureAwait(false);
+        var batch = new LedgerBatch(HideNames(session, document, all), isBeginning ? null : session.ReadKnown(link.Checkpoint), step);
+        var commit = await session.Queue.AppendAsync(batch).ConfigureAwait(false);
         document.Generation = commit.Generation;
         document.Ledger = link with { Checkpoint = commit.Note, IsSuspended = false };
     }
@@ -132,6 +134,21 @@ internal sealed class VaultLedger(VaultSettings settings)
     /// <exception cref="LedgerException">The vault's record of it is damaged.</exception>
     internal LedgerSession? Find(VaultDocument document) => document.Ledger is { } link ? GetSession(link) : null;
 
+    // the only way of a name into the ledger
+    private static IReadOnlyList<LedgerEvent> HideNames(LedgerSession session, VaultDocument document, IReadOnlyList<LedgerEvent> events)
+    {
+        for (var i = 0; i < events.Count; i++)
+        {
+            if (NamePseudonyms.IsHidden(events[i], document.UsesPseudonyms))
+            {
+                return [.. events.Select(happened =>
+                    NamePseudonyms.IsHidden(happened, document.UsesPseudonyms) ? happened with { Secret = session.Key.Pseudonyms.Of(happened.Secret!) } : happened)];
+            }
+        }
+
+        return events;
+    }
+
     // beside the vault there can be no other vault's ledger
     private bool IsOwnPlace => Path.GetDirectoryName(Folder.Path) == settings.Directory;
 
@@ -162,6 +179,7 @@ internal sealed class VaultLedger(VaultSettings settings)
             throw LedgerAppender.CannotWrite(Folder, e);
         }
 
+        document.UsesPseudonyms |= settings.UsesPseudonyms;
         using var key = LedgerKey.Generate();
         return new LedgerLink(key.Origin, document.Own(key.ExportSeed()), "", IsSuspended: false);
     }

@@ -220,6 +220,11 @@ internal sealed class VaultReader
                     Require(json.TokenType is JsonTokenType.True or JsonTokenType.False, "ledger");
                     suspended = json.TokenType == JsonTokenType.True;
                     break;
+                case "names":
+                    // one that this program does not know may be stricter
+                    Require(ReadString(ref json, "ledger") == VaultFormat.Pseudonyms, "ledger");
+                    _document.UsesPseudonyms = true;
+                    break;
                 default:
                     others.Add(new RawMember(nameToken, SkipValue(ref json)));
                     break;

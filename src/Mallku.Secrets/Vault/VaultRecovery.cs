@@ -90,6 +90,7 @@ internal static class VaultRecovery
             outside.SkipNumbers();
             outside.Generation = Math.Max(outside.Generation, former.Generation);
             outside.Ledger ??= former.Ledger;
+            outside.UsesPseudonyms |= former.UsesPseudonyms;
         }
 
         await WriteBothAsync(vault, outside, LedgerKind.Restored, key).ConfigureAwait(false);

@@ -28,6 +28,9 @@ internal sealed record VaultSettings
     /// <summary>Whether accesses and changes are recorded.</summary>
     internal bool UsesLedger { get; init; } = true;
 
+    /// <summary>Whether a ledger that begins has pseudonyms in the place of secrets' names.</summary>
+    internal bool UsesPseudonyms { get; init; }
+
     /// <summary>How long an entry may take to become durable.</summary>
     internal TimeSpan LedgerPatience { get; init; } = TimeSpan.FromSeconds(5);
 
