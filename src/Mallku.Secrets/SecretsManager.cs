@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Sources;
 using Mallku.Secrets.Vault;
 
@@ -297,6 +298,15 @@ public sealed class SecretsManager
         }
 
         return new SecretExplanation(name, answers, winner, error);
+    }
+
+    /// <summary>What rotates the vault's secrets.</summary>
+    /// <param name="rotators">Rotators besides <c>generate</c> and <c>command</c>; one of the same name takes their place.</param>
+    /// <exception cref="InvalidOperationException">The manager was made over sources alone.</exception>
+    public RotationRunner CreateRotationRunner(params IEnumerable<IRotator> rotators)
+    {
+        ArgumentNullException.ThrowIfNull(rotators);
+        return new RotationRunner(Vault, rotators);
     }
 
     /// <summary>Looks at every source now, so that the next lookup sees what changed.</summary>

@@ -69,6 +69,20 @@ switch (args[0])
         await Answer(async () => "rotated " + (await VaultKeys.RotateAsync(manager.Vault, CancellationToken.None)).Secrets);
         return 0;
 
+    // renew DIR NAME COMMAND...: rotates a secret by a command, without a grace
+    case "renew":
+        await Answer(async () =>
+        {
+            var policy = new RotationPolicy { Rotator = "command", Command = args[3..], Grace = TimeSpan.Zero };
+            var rotated = await manager.CreateRotationRunner().RotateAsync(args[2], policy);
+            return string.Create(CultureInfo.InvariantCulture, $"renewed {rotated.Version}");
+        });
+        return 0;
+
+    case "resume":
+        await Answer(async () => "resumed " + (await manager.CreateRotationRunner().ResumeAsync(args[2])).Version);
+        return 0;
+
     default:
         return 2;
 }

@@ -18,6 +18,7 @@ internal static class EntryLine
     [
         "opened", "read", "missing", "denied", "exported", "created", "updated", "removed", "merged", "key-rotated", "aborted",
         "recovered", "restored", "suspended", "resumed", "restarted", "names-switched",
+        "policy-set", "rotation-begun", "rotation-step", "rotation-failed", "rotation-abandoned", "rotated", "rolled-back", "retired", "revoked",
     ];
 
     private static readonly JsonWriterOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

@@ -53,6 +53,33 @@ internal enum LedgerKind
 
     /// <summary>From here on the secrets' names are pseudonyms, or in clear again.</summary>
     NamesSwitched,
+
+    /// <summary>How and how often a secret is rotated was written down.</summary>
+    PolicySet,
+
+    /// <summary>A rotation began: a new version is to be made.</summary>
+    RotationBegun,
+
+    /// <summary>A step of a rotation was done.</summary>
+    RotationStep,
+
+    /// <summary>A step of a rotation, or the revoking of a key, was tried and failed.</summary>
+    RotationFailed,
+
+    /// <summary>A rotation was given up; the current version stays.</summary>
+    RotationAbandoned,
+
+    /// <summary>The version that a rotation made became the current one.</summary>
+    Rotated,
+
+    /// <summary>An earlier version's value became the current one again, as a new version.</summary>
+    RolledBack,
+
+    /// <summary>The grace of a version that was replaced is over.</summary>
+    Retired,
+
+    /// <summary>The key of a retired version was revoked at its provider.</summary>
+    Revoked,
 }
 
 /// <summary>Who did it. Immutable.</summary>

@@ -36,7 +36,7 @@ internal sealed class UnusualUses
         return entry.Kind switch
         {
             LedgerKind.Read or LedgerKind.Exported => pattern.Use(entry),
-            LedgerKind.Created or LedgerKind.Updated => pattern.Change(entry),
+            LedgerKind.Created or LedgerKind.Updated or LedgerKind.Rotated or LedgerKind.RolledBack => pattern.Change(entry),
             _ => [],
         };
     }

@@ -31,7 +31,7 @@ internal sealed class VaultSource(FileVault vault) : ISecretSource
     {
         var opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
         return opened.Document.Find(name) is { } record
-            ? [.. VersionMoves.Live(vault.Settings.Clock.GetUtcNow(), record.Facts).Skip(1).Select(live => Reveal(opened, name, record.Get(live.Number)))]
+            ? [.. VersionMoves.Live(vault.Settings.Clock.GetUtcNow(), record.Facts).Skip(1).Select(live => Reveal(opened, name, record.Get(live.Number)!))]
             : [];
     }
 

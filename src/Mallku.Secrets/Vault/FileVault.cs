@@ -133,6 +133,11 @@ internal sealed class FileVault(VaultSettings settings)
                 }
 
                 var record = opened.Document.Find(stored)!;
+                if (record.Rotation is not null)
+                {
+                    throw new SecretsException($"a rotation of '{stored}' is under way; nothing was changed", $"give it up first: mallku rotate {stored} --abandon");
+                }
+
                 var change = new SecretChange(stored, record.Current!.Number, "vault", Created: false, opened.Absorbed);
                 record.Remove(settings.Clock.GetUtcNow());
                 events.Add(new LedgerEvent(LedgerKind.Removed, stored, change.Version, VaultEvents.Store, settings.Purpose));
@@ -150,7 +155,11 @@ internal sealed class FileVault(VaultSettings settings)
             return null;
         }
 
-        return new SecretHistory(stored, record.Removed, [.. VersionMoves.At(settings.Clock.GetUtcNow(), record.Facts).Reverse()]);
+        // no version is there yet of a key that is being made
+        IReadOnlyList<SecretVersion> coming = record.Rotation is { } rotation && record.Get(rotation.Number) is null
+            ? [new SecretVersion(rotation.Number, rotation.Id, SecretVersionState.Pending, rotation.Begun, rotation.Rotator)]
+            : [];
+        return new SecretHistory(stored, record.Removed, [.. VersionMoves.At(settings.Clock.GetUtcNow(), record.Facts).Concat(coming).OrderByDescending(version => version.Number)]);
     }
 
     /// <summary>Whether there is a vault.</summary>
@@ -325,7 +334,8 @@ internal sealed class FileVault(VaultSettings settings)
     private OpenedVault? FindOpened() =>
         Volatile.Read(ref _opened) is { } look && look.Stamp == Volatile.Read(ref _stamp) ? look.Vault : null;
 
-    private async ValueTask<T> ChangeAsync<T>(Func<OpenedVault, List<LedgerEvent>, T> change, CancellationToken cancellationToken)
+    /// <summary>One write: the entries and what they say become durable together. Nothing is written where the change throws.</summary>
+    internal async ValueTask<T> ChangeAsync<T>(Func<OpenedVault, List<LedgerEvent>, T> change, CancellationToken cancellationToken)
     {
         var (folderLock, opened) = await BeginWriteAsync(cancellationToken).ConfigureAwait(false);
         using (folderLock)

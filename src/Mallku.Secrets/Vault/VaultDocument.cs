@@ -70,6 +70,15 @@ internal sealed class SecretRecord(string name)
     /// <summary>Whether the file records a current value and holds none: another program removed it.</summary>
     internal bool IsRemovedOutside { get; set; }
 
+    /// <summary>How it is rotated; null where nobody has said.</summary>
+    internal RotationPolicy? Policy { get; set; }
+
+    /// <summary>Members of the policy that this version of the program does not know.</summary>
+    internal List<RawMember> PolicyOthers { get; } = [];
+
+    /// <summary>The rotation that is under way, or null.</summary>
+    internal RotationRecord? Rotation { get; set; }
+
     internal List<VersionRecord> Versions { get; } = [];
 
     internal List<RawMember> Others { get; } = [];
@@ -93,7 +102,7 @@ internal sealed class SecretRecord(string name)
     /// <summary>What <see cref="VersionMoves"/> goes by.</summary>
     internal IReadOnlyList<SecretVersion> Facts => Versions.ConvertAll(static version => version.ToFacts());
 
-    internal VersionRecord Get(int number) => Versions.Find(version => version.Number == number)!;
+    internal VersionRecord? Get(int number) => Versions.Find(version => version.Number == number);
 
     /// <summary>Makes a new version the current one.</summary>
     internal VersionRecord Add(ReadOnlyMemory<byte> value, string id, DateTimeOffset created, string source, TimeSpan grace = default)
@@ -137,12 +146,15 @@ internal sealed class SecretRecord(string name)
         }
     }
 
-    /// <summary>Drops the oldest retired versions until no more than <paramref name="keep"/> are left, or none is retired.</summary>
+    /// <summary>
+    /// Drops the oldest retired versions until no more than <paramref name="keep"/> are left, or none is retired; but none
+    /// whose key is still to be revoked at its provider.
+    /// </summary>
     internal void Prune(int keep)
     {
         for (var i = 0; Versions.Count > keep && i < Versions.Count;)
         {
-            if (Versions[i].State == SecretVersionState.Retired)
+            if (Versions[i] is { State: SecretVersionState.Retired, RevokeBy: null })
             {
                 Versions.RemoveAt(i);
             }

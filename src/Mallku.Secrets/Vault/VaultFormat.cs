@@ -112,6 +112,16 @@ internal static class VaultFormat
             json.Text(VaultDocument.Format(removed));
         }
 
+        if (record.Policy is { } policy)
+        {
+            RotationFormat.Write(json, policy, record.PolicyOthers);
+        }
+
+        if (record.Rotation is { } rotation)
+        {
+            RotationFormat.Write(json, rotation);
+        }
+
         json.Name("versions"u8);
         json.Raw("["u8);
         foreach (var version in record.Versions)
@@ -153,7 +163,7 @@ internal static class VaultFormat
         json.Raw("}"u8);
     }
 
-    private static void WriteText(PlaintextWriter json, ReadOnlySpan<byte> name, string? text)
+    internal static void WriteText(PlaintextWriter json, ReadOnlySpan<byte> name, string? text)
     {
         if (text is not null)
         {
@@ -162,10 +172,10 @@ internal static class VaultFormat
         }
     }
 
-    private static void WriteTime(PlaintextWriter json, ReadOnlySpan<byte> name, DateTimeOffset? time) =>
+    internal static void WriteTime(PlaintextWriter json, ReadOnlySpan<byte> name, DateTimeOffset? time) =>
         WriteText(json, name, time is { } known ? VaultDocument.Format(known) : null);
 
-    private static void Write(PlaintextWriter json, List<RawMember> members)
+    internal static void Write(PlaintextWriter json, List<RawMember> members)
     {
         foreach (var member in members)
         {

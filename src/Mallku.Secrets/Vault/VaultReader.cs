@@ -8,7 +8,7 @@ namespace Mallku.Secrets.Vault;
 
 /// <summary>Reads the plaintext of format 1, and takes note of what other programs changed since the last write.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "The document is what the reader makes, for its caller.")]
-internal sealed class VaultReader
+internal sealed partial class VaultReader
 {
     private readonly Memory<byte> _plaintext;
     private readonly Memory<byte> _readable;
@@ -270,6 +270,12 @@ internal sealed class VaultReader
                 case "removed":
                     record.Removed = ReadTime(ref json, "removed");
                     break;
+                case "policy":
+                    ReadPolicy(ref json, record);
+                    break;
+                case "rotation":
+                    ReadRotation(ref json, record);
+                    break;
                 case "versions":
                     hasVersions = true;
                     RequireToken(json, JsonTokenType.StartArray, "versions");
@@ -299,6 +305,7 @@ internal sealed class VaultReader
         }
 
         Require(current <= 1, "versions");
+        Require(record.Rotation is null || record.Rotation.Number < record.Next, "rotation");
         Require(current == 0 || record.Removed is null, "removed");
     }
 

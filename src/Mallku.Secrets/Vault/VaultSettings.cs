@@ -54,6 +54,9 @@ internal sealed record VaultSettings
 
     internal string LockFile => Path.Combine(Directory, ".lock");
 
+    /// <summary>Held while a rotation takes its steps, of which each writes the vault for itself.</summary>
+    internal string RotationLockFile => Path.Combine(Directory, ".rotation.lock");
+
     internal string GitIgnoreFile => Path.Combine(Directory, ".gitignore");
 
     internal KeyStore Keys => new(Directory, KeyFile, Key, Clock);

@@ -19,16 +19,16 @@ internal static class VersionMoves
 
     /// <summary>A new version is the current one at once; the one that was becomes previous.</summary>
     internal static IReadOnlyList<SecretVersion> Add(DateTimeOffset now, IReadOnlyList<SecretVersion> versions, SecretVersion added, TimeSpan grace) =>
-        [.. Replace(now, versions, grace), added with { State = SecretVersionState.Current }];
+        [.. Replace(now, versions, grace > TimeSpan.Zero ? now + grace : null), added with { State = SecretVersionState.Current }];
 
-    /// <summary>The pending version becomes the current one; the one that was becomes previous.</summary>
+    /// <summary>The pending version becomes the current one; the one that was becomes previous, or retired where it gets no grace.</summary>
     /// <exception cref="InvalidOperationException">None is pending, or a newer one is current.</exception>
     internal static IReadOnlyList<SecretVersion> Finish(DateTimeOffset now, IReadOnlyList<SecretVersion> versions, TimeSpan grace)
     {
         var pending = versions.Single(version => version.State == SecretVersionState.Pending);
         return versions.Any(version => version.State == SecretVersionState.Current && version.Number > pending.Number)
             ? throw new InvalidOperationException($"Version {pending.Number} is older than the current one.")
-            : [.. Replace(now, versions, grace).Select(version => version.State == SecretVersionState.Pending ? version with { State = SecretVersionState.Current } : version)];
+            : [.. At(now, Replace(now, versions, now + grace)).Select(version => version.State == SecretVersionState.Pending ? version with { State = SecretVersionState.Current } : version)];
     }
 
     /// <summary>The pending version, if there is one, is given up.</summary>
@@ -36,11 +36,13 @@ internal static class VersionMoves
         [.. versions.Select(version => version.State == SecretVersionState.Pending ? version with { State = SecretVersionState.Retired } : version)];
 
     // A previous version without a grace was only the one before the current, and gives way to that.
-    private static IEnumerable<SecretVersion> Replace(DateTimeOffset now, IReadOnlyList<SecretVersion> versions, TimeSpan grace) =>
-        At(now, versions).Select(version => version switch
+    private static IReadOnlyList<SecretVersion> Replace(DateTimeOffset now, IReadOnlyList<SecretVersion> versions, DateTimeOffset? graceEnds) =>
+    [
+        .. At(now, versions).Select(version => version switch
         {
-            { State: SecretVersionState.Current } => version with { State = SecretVersionState.Previous, GraceEnds = grace > TimeSpan.Zero ? now + grace : null },
+            { State: SecretVersionState.Current } => version with { State = SecretVersionState.Previous, GraceEnds = graceEnds },
             { State: SecretVersionState.Previous, GraceEnds: null } => version with { State = SecretVersionState.Retired },
             _ => version,
-        });
+        }),
+    ];
 }

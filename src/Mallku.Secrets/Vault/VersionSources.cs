@@ -5,4 +5,7 @@ internal static class VersionSources
 {
     /// <summary>Another program, such as the Python system.</summary>
     internal const string External = "external";
+
+    /// <summary>The value is that of an earlier version.</summary>
+    internal const string Rollback = "rollback";
 }

@@ -27,7 +27,7 @@ public sealed class VersionMovesTests
     [InlineData("set, set 5, wait 5", "1 retired, 2 current", "2")]
     [InlineData("set, begin", "1 current, 2 pending", "1")]
     [InlineData("set, begin, finish 5", "1 previous until 7, 2 current", "2 1")]
-    [InlineData("set, begin, finish 0", "1 previous, 2 current", "2")]
+    [InlineData("set, begin, finish 0", "1 retired, 2 current", "2")]
     [InlineData("set, begin, abandon", "1 current, 2 retired", "1")]
     [InlineData("set, begin, set", "1 previous, 2 pending, 3 current", "3")]
     [InlineData("set, begin, set, finish 5", "1 previous, 2 pending, 3 current", "3")]

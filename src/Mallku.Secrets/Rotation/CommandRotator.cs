@@ -1,0 +1,203 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+
+namespace Mallku.Secrets.Rotation;
+
+/// <summary>
+/// Runs a program of the user's for each step. It is told the step and what it is about by its environment
+/// (<c>MALLKU_ROTATION_STEP</c>, <c>_TOKEN</c>, <c>_SECRET</c>, <c>_VERSION</c>, <c>_VERSION_ID</c>, <c>_KEY_ID</c>), writes
+/// the new value to standard output for <c>create</c>, and reads the value from standard input for <c>set</c>, <c>test</c>
+/// and <c>revoke</c>. Its exit code decides; its standard error is this process's own.
+/// </summary>
+/// <param name="patience">How long a step may take; 5 minutes where nothing is said.</param>
+public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
+{
+    private const int LongestValue = 1 << 20;
+    private const string Prefix = "MALLKU_ROTATION_";
+    private readonly TimeSpan _patience = patience ?? TimeSpan.FromMinutes(5);
+
+    /// <inheritdoc/>
+    public string Name => "command";
+
+    /// <inheritdoc/>
+    public bool CanRevoke => true;
+
+    /// <inheritdoc/>
+    public bool NeedsPerson => false;
+
+    /// <inheritdoc/>
+    public void Require(RotationPolicy policy)
+    {
+        ArgumentNullException.ThrowIfNull(policy);
+        if (policy.Command is not [{ Length: > 0 }, ..])
+        {
+            throw new SecretsException("the rotator 'command' needs a command", "name it after '--': mallku rotate NAME -- COMMAND");
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
+    {
+        var bytes = await RunAsync("create", key, value: null, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var text = bytes.AsMemory();
+            text = text.Span.EndsWith("\r\n"u8) ? text[..^2] : text.Span.EndsWith("\n"u8) ? text[..^1] : text;
+            return text.Length is > 0 and <= LongestValue
+                ? new NewKey(SecretValue.FromUtf8(text.Span))
+                : throw new SecretsException($"{Describe(key)} wrote no value for the step 'create', or one of more than 1 MiB", "let it write the new value, and nothing else, to standard output");
+        }
+        catch (ArgumentException)
+        {
+            throw new SecretsException($"{Describe(key)} wrote no UTF-8 for the step 'create'", "let it write the new value, and nothing else, to standard output");
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(bytes);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask SetAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => TellAsync("set", key, value, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => TellAsync("test", key, value, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken) => TellAsync("discard", key, value: null, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => TellAsync("revoke", key, value, cancellationToken);
+
+    private async ValueTask TellAsync(string step, RotatedKey key, SecretValue? value, CancellationToken cancellationToken) =>
+        CryptographicOperations.ZeroMemory(await RunAsync(step, key, value, cancellationToken).ConfigureAwait(false));
+
+    private async ValueTask<byte[]> RunAsync(string step, RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        Require(key.Policy);
+        using var process = Start(step, key);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(_patience);
+        byte[] output = [];
+        try
+        {
+            // written and read at once, since either may have to wait for the other
+            var writing = WriteAsync(process, value, limit.Token);
+            output = await ReadAsync(process.StandardOutput.BaseStream, limit.Token).ConfigureAwait(false);
+            await writing.ConfigureAwait(false);
+            await process.WaitForExitAsync(limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            CryptographicOperations.ZeroMemory(output);
+            Kill(process);
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new SecretsException(
+                string.Create(CultureInfo.InvariantCulture, $"{Describe(key)} took more than {_patience.TotalSeconds:0} s for the step '{step}', and was ended"),
+                "see why it waits: its standard input is no terminal");
+        }
+
+        if (process.ExitCode != 0)
+        {
+            CryptographicOperations.ZeroMemory(output);
+            throw new SecretsException(
+                string.Create(CultureInfo.InvariantCulture, $"{Describe(key)} ended with {process.ExitCode} for the step '{step}'"),
+                "see what it says on standard error");
+        }
+
+        return output;
+    }
+
+    private static Process Start(string step, RotatedKey key)
+    {
+        var start = new ProcessStartInfo(key.Policy.Command[0], key.Policy.Command.Skip(1))
+        {
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
+
+        // it gets one value, and not the key to all of them
+        start.Environment.Remove("MALLKU_ENCRYPTION_KEY");
+        start.Environment[Prefix + "STEP"] = step;
+        start.Environment[Prefix + "TOKEN"] = key.Token ?? "";
+        start.Environment[Prefix + "SECRET"] = key.Secret;
+        start.Environment[Prefix + "VERSION"] = key.Version.ToString(CultureInfo.InvariantCulture);
+        start.Environment[Prefix + "VERSION_ID"] = key.VersionId;
+        start.Environment[Prefix + "KEY_ID"] = key.KeyId ?? "";
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Win32Exception e)
+        {
+            throw new SecretsException($"{Describe(key)} can't be started: {e.Message}", "check its name, its path and that it may be executed", e);
+        }
+    }
+
+    private static async Task WriteAsync(Process process, SecretValue? value, CancellationToken cancellationToken)
+    {
+        var bytes = value?.RevealUtf8() ?? [];
+        try
+        {
+            await process.StandardInput.BaseStream.WriteAsync(bytes, cancellationToken).ConfigureAwait(false);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // it need not read what it does not want: its exit code decides
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(bytes);
+        }
+    }
+
+    // no further than what shows that it is too long; the rest is let go, so that the program can end
+    private static async Task<byte[]> ReadAsync(Stream stream, CancellationToken cancellationToken)
+    {
+        const int newline = 2;
+        var buffer = SecretValue.Allocate(4096);
+        var length = 0;
+        try
+        {
+            while (await stream.ReadAsync(buffer.AsMemory(length), cancellationToken).ConfigureAwait(false) is var count and > 0)
+            {
+                length = Math.Min(length + count, LongestValue + newline);
+                if (length == buffer.Length)
+                {
+                    var larger = SecretValue.Allocate(2 * length);
+                    buffer.CopyTo(larger, 0);
+                    CryptographicOperations.ZeroMemory(buffer);
+                    buffer = larger;
+                }
+            }
+
+            var read = SecretValue.Allocate(length);
+            buffer.AsSpan(0, length).CopyTo(read);
+            return read;
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(buffer);
+        }
+    }
+
+    private static void Kill(Process process)
+    {
+        try
+        {
+            process.Kill(entireProcessTree: true);
+        }
+        catch (Exception e) when (e is InvalidOperationException or Win32Exception)
+        {
+            // it has ended meanwhile
+        }
+    }
+
+    // its arguments may hold anything
+    private static string Describe(RotatedKey key) => $"'{SecretsException.Show(Path.GetFileName(key.Policy.Command[0]))}'";
+}

@@ -1,0 +1,73 @@
+namespace Mallku.Secrets.Vault;
+
+/// <summary>What the vault says of rotations, for the writer (docs/formats/vault-v1.md).</summary>
+internal static class RotationFormat
+{
+    private static readonly string[] Steps = ["create", "set", "test", "finish"];
+
+    internal static string ToText(RotationStep step) => Steps[(int)step];
+
+    internal static bool TryParseStep(string? text, out RotationStep step)
+    {
+        var index = Array.IndexOf(Steps, text);
+        step = (RotationStep)index;
+        return index >= 0;
+    }
+
+    internal static void Write(PlaintextWriter json, RotationRecord rotation)
+    {
+        json.Name("rotation"u8);
+        json.Raw("{"u8);
+        VaultFormat.WriteText(json, "token"u8, rotation.Token);
+        VaultFormat.WriteText(json, "rotator"u8, rotation.Rotator);
+        json.Name("number"u8);
+        json.Number(rotation.Number);
+        VaultFormat.WriteText(json, "id"u8, rotation.Id);
+        VaultFormat.WriteText(json, "from"u8, rotation.From);
+        VaultFormat.WriteTime(json, "begun"u8, rotation.Begun);
+        VaultFormat.WriteText(json, "step"u8, ToText(rotation.Step));
+        VaultFormat.WriteText(json, "failure"u8, rotation.Failure);
+        VaultFormat.Write(json, rotation.Others);
+        json.Raw("}"u8);
+    }
+
+    internal static void Write(PlaintextWriter json, RotationPolicy policy, List<RawMember> others)
+    {
+        json.Name("policy"u8);
+        json.Raw("{"u8);
+        VaultFormat.WriteText(json, "rotator"u8, policy.Rotator);
+        json.Name("grace"u8);
+        json.Number((long)policy.Grace.TotalSeconds);
+        if (policy.Every is { } every)
+        {
+            json.Name("every"u8);
+            json.Number((long)every.TotalSeconds);
+        }
+
+        VaultFormat.WriteText(json, "cron"u8, policy.Cron);
+        if (policy.Command.Count > 0)
+        {
+            json.Name("command"u8);
+            json.Raw("["u8);
+            foreach (var part in policy.Command)
+            {
+                json.Separate();
+                json.Text(part);
+            }
+
+            json.Raw("]"u8);
+        }
+
+        if (policy.Length != RotationPolicy.UsualLength)
+        {
+            json.Name("length"u8);
+            json.Number(policy.Length);
+        }
+
+        VaultFormat.WriteText(json, "alphabet"u8, policy.Alphabet == RotationPolicy.UsualAlphabet ? null : policy.Alphabet);
+        VaultFormat.WriteText(json, "prefix"u8, policy.Prefix.Length == 0 ? null : policy.Prefix);
+        VaultFormat.WriteText(json, "tell"u8, policy.Tell);
+        VaultFormat.Write(json, others);
+        json.Raw("}"u8);
+    }
+}

@@ -1,0 +1,90 @@
+using System.Globalization;
+using Mallku.Secrets.Rotation;
+
+namespace Mallku.Secrets.Tests.Rotation;
+
+/// <summary>A provider in memory: it makes keys that carry a token, knows which are live, and fails or forgets to answer on request.</summary>
+internal sealed class KeyShop : IRotator
+{
+    private int _made;
+
+    /// <summary>The live keys' values with the tokens that they were made for.</summary>
+    internal SortedDictionary<string, string?> Live { get; } = new(StringComparer.Ordinal);
+
+    internal List<string> Keys => [.. Live.Keys];
+
+    internal List<string> Steps { get; } = [];
+
+    /// <summary>The step that fails, until it is null again.</summary>
+    internal string? FailsAt { get; set; }
+
+    /// <summary>Whether the answer to <c>create</c> is lost once, after the key was made.</summary>
+    internal bool LosesAnswer { get; set; }
+
+    /// <summary>What happens during a step.</summary>
+    internal Func<string, Task> During { get; set; } = static _ => Task.CompletedTask;
+
+    public string Name => "shop";
+
+    public bool CanRevoke { get; init; } = true;
+
+    public bool NeedsPerson { get; init; }
+
+    internal string? InUse { get; private set; }
+
+    public void Require(RotationPolicy policy)
+    {
+    }
+
+    public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
+    {
+        await DoAsync("create");
+        var number = ++_made;
+        var value = string.Create(CultureInfo.InvariantCulture, $"made-{number}");
+        Live.Add(value, key.Token);
+        if (LosesAnswer)
+        {
+            LosesAnswer = false;
+            throw new SecretsException("the answer was lost", "try again");
+        }
+
+        return new NewKey(SecretValue.FromString(value), string.Create(CultureInfo.InvariantCulture, $"id-{number}"));
+    }
+
+    public async ValueTask SetAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    {
+        await DoAsync("set");
+        InUse = value.RevealString();
+    }
+
+    public async ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    {
+        await DoAsync("test");
+        Assert.True(Live.ContainsKey(value.RevealString()));
+    }
+
+    public async ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken)
+    {
+        await DoAsync("discard");
+        foreach (var (value, _) in Live.Where(pair => pair.Value == key.Token).ToList())
+        {
+            Live.Remove(value);
+        }
+    }
+
+    public async ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    {
+        await DoAsync("revoke");
+        Live.Remove(value.RevealString());
+    }
+
+    private async Task DoAsync(string step)
+    {
+        Steps.Add(step);
+        await During(step);
+        if (step == FailsAt)
+        {
+            throw new SecretsException($"the shop is closed for '{step}'", "wait until it opens");
+        }
+    }
+}

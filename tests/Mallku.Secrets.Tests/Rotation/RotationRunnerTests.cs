@@ -1,0 +1,286 @@
+using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Rotation;
+using Mallku.Secrets.Tests.Processes;
+using Mallku.Secrets.Tests.Vault;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Mallku.Secrets.Tests.Rotation;
+
+/// <summary>A rotation takes its steps, each durable, and can be gone on with or given up at each of them.</summary>
+public sealed class RotationRunnerTests : IAsyncLifetime
+{
+    private static readonly TimeSpan Grace = TimeSpan.FromHours(6);
+    private static readonly RotationPolicy Policy = new() { Rotator = "shop", Grace = Grace };
+    private readonly FakeTimeProvider _clock = new(new DateTimeOffset(2026, 11, 24, 10, 0, 0, TimeSpan.Zero));
+    private readonly KeyShop _shop = new();
+    private TemporaryFolder _folder = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    private SecretsManager Manager => SecretsManager.Open(_folder.Options with { TimeProvider = _clock });
+
+    private RotationRunner Runner => Manager.CreateRotationRunner([_shop]);
+
+    public async ValueTask InitializeAsync()
+    {
+        _folder = await TemporaryFolder.WithVaultAsync();
+        await SetAsync("by hand");
+        _shop.Live.Add("by hand", null);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _folder.Dispose();
+        return default;
+    }
+
+    [Fact]
+    public async Task The_new_version_is_current_and_the_one_before_lives_for_its_grace_and_is_then_revoked()
+    {
+        var rotated = await Runner.RotateAsync("KEY", Policy, Cancel);
+        Assert.Equal(("key", 2, 1, _clock.GetUtcNow() + Grace), (rotated.Name, rotated.Version, rotated.Replaced, rotated.GraceEnds));
+        Assert.Equal(["create", "set", "test"], _shop.Steps);
+        Assert.Equal("made-1", _shop.InUse);
+        Assert.Equal(["made-1", "by hand"], await LiveAsync());
+        Assert.Empty(await Runner.RunDueAsync(Cancel));
+
+        _clock.Advance(Grace);
+        Assert.Equal(["made-1"], await LiveAsync());
+        Assert.Equal(["made-1", "by hand"], Enumerable.Reverse(_shop.Keys).ToList());
+        Assert.Equal([RotationAction.Retired, RotationAction.Revoked], (await Runner.RunDueAsync(Cancel)).Select(done => done.Action));
+        Assert.Equal(["made-1"], _shop.Keys);
+        Assert.Empty(await Runner.RunDueAsync(Cancel));
+        Assert.Equal(
+            ["created 1 -", "rotation-begun 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotated 2 shop", "retired 1 shop", "revoked 1 shop"],
+            (await LedgerEntries.ReadAsync(_folder)).Where(entry => entry.Generation is not null && entry.Secret == "key")
+                .Select(entry => $"{EntryLine.ToText(entry.Kind)} {entry.Version} {entry.Purpose ?? "-"}").ToList());
+    }
+
+    [Theory]
+    [InlineData("create", "create")]
+    [InlineData("set", "set")]
+    [InlineData("test", "test")]
+    public async Task A_step_that_fails_leaves_the_current_version_in_use_and_can_be_gone_on_with(string step, string next)
+    {
+        _shop.FailsAt = step;
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+        Assert.Contains($"'{step}'", error.Problem, StringComparison.Ordinal);
+        Assert.Contains("version 1 stays in use", error.Problem, StringComparison.Ordinal);
+        Assert.Contains("--resume", error.Remedy, StringComparison.Ordinal);
+        Assert.Equal(["by hand"], await LiveAsync());
+        var status = Assert.Single(await Runner.GetStatusAsync(Cancel));
+        Assert.Equal((2, next, $"the shop is closed for '{step}'"), (status.Pending, status.PendingStep, status.Failure));
+        Assert.Equal(SecretVersionState.Pending, (await Manager.GetHistoryAsync("key", Cancel))!.Versions[0].State);
+        Assert.Equal("\"by hand\"", Plaintext.Members(Plaintext.Read(_folder))["key"]);
+
+        var again = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+        Assert.Contains("is under way", again.Problem, StringComparison.Ordinal);
+        _shop.FailsAt = null;
+        Assert.Equal(2, (await Runner.ResumeAsync("key", Cancel)).Version);
+        Assert.Equal(["made-1", "by hand"], await LiveAsync());
+        Assert.Null(Assert.Single(await Runner.GetStatusAsync(Cancel)).Pending);
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.ResumeAsync("key", Cancel));
+    }
+
+    [Fact]
+    public async Task A_key_whose_value_was_never_seen_is_deleted_before_another_is_made()
+    {
+        _shop.LosesAnswer = true;
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+        var token = _shop.Live["made-1"];
+        await Runner.ResumeAsync("key", Cancel);
+        Assert.Equal(["made-2"], _shop.Live.Where(pair => pair.Value == token).Select(pair => pair.Key).ToList());
+        Assert.Equal(["made-2", "by hand"], await LiveAsync());
+    }
+
+    [Theory]
+    [InlineData("create")]
+    [InlineData("set")]
+    [InlineData("test")]
+    [InlineData("the answer to create")]
+    public async Task A_rotation_that_is_given_up_leaves_no_key_behind(string step)
+    {
+        (_shop.FailsAt, _shop.LosesAnswer) = (step, step == "the answer to create");
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+        Assert.Equal([RotationAction.Revoked], (await Runner.AbandonAsync("key", Cancel)).Select(done => done.Action));
+        Assert.Equal(["by hand"], _shop.Keys);
+        Assert.Equal(["by hand"], await LiveAsync());
+        Assert.Equal([SecretVersionState.Retired, SecretVersionState.Current], (await Manager.GetHistoryAsync("key", Cancel))!.Versions.Select(version => version.State));
+        Assert.DoesNotContain("made-", Plaintext.Read(_folder), StringComparison.Ordinal);
+
+        (_shop.FailsAt, _shop.LosesAnswer) = (null, false);
+        Assert.Equal(3, (await Runner.RotateAsync("key", Policy, Cancel)).Version);
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.AbandonAsync("key", Cancel));
+    }
+
+    [Fact]
+    public async Task What_could_not_be_revoked_is_tried_again_until_a_person_gives_it_up()
+    {
+        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
+        _shop.FailsAt = "revoke";
+        var rotated = await Runner.RotateAsync("key", cancellationToken: Cancel);
+        Assert.Equal([RotationAction.Failed], rotated.Settled.Select(done => done.Action));
+        Assert.Equal([2], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
+        Assert.Equal("the shop is closed for 'revoke'", Assert.Single(await Runner.RunDueAsync(Cancel)).Error!.Problem);
+
+        // nothing else drops it meanwhile
+        var few = SecretsManager.Open(_folder.Options with { TimeProvider = _clock, KeepVersions = 2 });
+        for (var i = 0; i < 5; i++)
+        {
+            using var value = SecretValue.FromString($"set {i}");
+            await few.SetAsync("key", value, cancellationToken: Cancel);
+        }
+
+        Assert.Equal([2], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
+        await Runner.AbandonAsync("key", Cancel);
+        Assert.Empty(Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
+        _shop.FailsAt = null;
+        Assert.Empty(await Runner.RunDueAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task A_value_that_somebody_sets_meanwhile_wins_and_the_rotation_can_only_be_given_up()
+    {
+        _shop.During = step => step == "set" ? SetAsync("in between") : Task.CompletedTask;
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+        Assert.Contains("version 3 was made current", error.Problem, StringComparison.Ordinal);
+        Assert.Equal(["in between"], await LiveAsync());
+        _shop.During = static _ => Task.CompletedTask;
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.ResumeAsync("key", Cancel));
+        await Assert.ThrowsAsync<SecretsException>(async () => await Manager.RemoveAsync("key", Cancel));
+        await Runner.AbandonAsync("key", Cancel);
+        Assert.Equal(["by hand"], _shop.Keys);
+        Assert.Equal(4, (await Runner.RotateAsync("key", Policy, Cancel)).Version);
+    }
+
+    [Fact]
+    public async Task What_another_program_removes_meanwhile_can_be_given_up()
+    {
+        _shop.FailsAt = "test";
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+        Plaintext.Write(_folder, $"{{\"$mallku\":{Plaintext.Members(Plaintext.Read(_folder))["$mallku"]}}}", _clock);
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.ResumeAsync("key", Cancel));
+        Assert.Contains("it was removed", error.Problem, StringComparison.Ordinal);
+        await Runner.AbandonAsync("key", Cancel);
+        Assert.Equal(["by hand"], _shop.Keys);
+        Assert.Null(await Manager.GetAsync("key", Cancel));
+    }
+
+    [Fact]
+    public async Task A_rollback_makes_an_earlier_value_current_as_a_new_version_and_keeps_its_key_alive()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        var back = await Runner.RollBackAsync("key", cancellationToken: Cancel);
+        Assert.Equal((3, 1, 2), (back.Version, back.Restored, back.Replaced));
+        Assert.Equal(["by hand", "made-1"], await LiveAsync());
+        _clock.Advance(Grace);
+        await Runner.RunDueAsync(Cancel);
+        Assert.Equal(["by hand"], _shop.Keys);
+        Assert.Equal(["by hand"], await LiveAsync());
+
+        foreach (var (number, why) in new[] { (2, "was revoked"), (3, "is the current one"), (7, "is not kept") })
+        {
+            var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RollBackAsync("key", number, cancellationToken: Cancel));
+            Assert.Contains(why, error.Problem, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(LedgerKind.RolledBack, (await LedgerEntries.ReadAsync(_folder)).Last(entry => entry.Version == 3 && entry.Generation is not null).Kind);
+    }
+
+    [Fact]
+    public async Task What_is_due_is_rotated_by_its_policy_and_one_that_fails_keeps_no_other_from_its_turn()
+    {
+        foreach (var name in new[] { "a_broken", "b_fine", "c_attended" })
+        {
+            using var value = SecretValue.FromString("first");
+            await Manager.SetAsync(name, value, cancellationToken: Cancel);
+        }
+
+        var attended = new KeyShopForPeople();
+        var runner = Manager.CreateRotationRunner([_shop, attended]);
+        await runner.SetPolicyAsync("a_broken", new RotationPolicy { Rotator = "command", Command = ["/bin/false"], Cron = "0 3 * * *", Tell = "ops" }, Cancel);
+        await runner.SetPolicyAsync("b_fine", new RotationPolicy { Rotator = "generate", Every = TimeSpan.FromDays(30) }, Cancel);
+        await runner.SetPolicyAsync("c_attended", new RotationPolicy { Rotator = attended.Name, Every = TimeSpan.FromDays(30) }, Cancel);
+        Assert.Empty(await runner.RunDueAsync(Cancel));
+        Assert.Equal([RotationNeed.Fresh, RotationNeed.Fresh, RotationNeed.Fresh, RotationNeed.Unplanned], (await runner.GetStatusAsync(Cancel)).Select(status => status.Need));
+
+        _clock.Advance(TimeSpan.FromDays(30));
+        Assert.Equal([RotationNeed.Overdue, RotationNeed.Due, RotationNeed.Due, RotationNeed.Unplanned], (await runner.GetStatusAsync(Cancel)).Select(status => status.Need));
+        var done = await runner.RunDueAsync(Cancel);
+        Assert.Equal(
+            [("a_broken", RotationAction.Failed, "ops"), ("b_fine", RotationAction.Rotated, null), ("c_attended", RotationAction.NeedsPerson, (string?)null)],
+            done.Select(item => (item.Name, item.Action, item.Tell)));
+        Assert.Equal(RotationPolicy.UsualLength, (await Manager.GetAsync("b_fine", Cancel))!.Length);
+
+        // what is stuck is tried again, and what is done is not
+        Assert.Equal(["a_broken", "c_attended"], (await runner.RunDueAsync(Cancel)).Select(item => item.Name).ToList());
+    }
+
+    [Fact]
+    public async Task A_policy_that_lacks_something_changes_nothing()
+    {
+        var before = _folder.PhotographVault();
+        RotationPolicy[] policies =
+        [
+            new() { Rotator = "nobody" },
+            new() { Rotator = "command" },
+            new() { Rotator = "generate", Length = 7 },
+            new() { Rotator = "generate", Alphabet = "aaaa" },
+            new() { Rotator = "generate", Prefix = "ü" },
+            new() { Rotator = "generate", Cron = "every day" },
+            new() { Rotator = "generate", Cron = "0 0 31 2 *" },
+            new() { Rotator = "generate", Cron = "0 3 * * *", Every = TimeSpan.FromDays(1) },
+            new() { Rotator = "generate", Every = TimeSpan.Zero },
+            new() { Rotator = "generate", Grace = TimeSpan.FromDays(400) },
+        ];
+        foreach (var policy in policies)
+        {
+            await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", policy, Cancel));
+        }
+
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", cancellationToken: Cancel));
+        await Assert.ThrowsAsync<SecretNotFoundException>(async () => await Runner.RotateAsync("nobody", Policy, Cancel));
+        Assert.Equal(before, _folder.PhotographVault());
+    }
+
+    [Fact]
+    public async Task A_generated_value_has_the_shape_that_its_policy_says()
+    {
+        var policy = new RotationPolicy { Rotator = "generate", Length = 64, Alphabet = "0123456789abcdef", Prefix = "sk-" };
+        await Runner.RotateAsync("key", policy, Cancel);
+        Assert.Matches("^sk-[0-9a-f]{64}$", (await Manager.GetAsync("key", Cancel))!.RevealString());
+        await Runner.RotateAsync("key", cancellationToken: Cancel);
+        Assert.Equal(3, (await LiveAsync()).Distinct(StringComparer.Ordinal).Count());
+    }
+
+    private async Task SetAsync(string value)
+    {
+        using var secret = SecretValue.FromString(value);
+        await Manager.SetAsync("key", secret, cancellationToken: Cancel);
+    }
+
+    private async Task<string[]> LiveAsync() => [.. (await Manager.FindLiveAsync("key", Cancel)).Select(found => found.Value.RevealString())];
+
+    private sealed class KeyShopForPeople : IRotator
+    {
+        public string Name => "people";
+
+        public bool CanRevoke => false;
+
+        public bool NeedsPerson => true;
+
+        public void Require(RotationPolicy policy)
+        {
+        }
+
+        public ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken) => throw new InvalidOperationException("nobody is there");
+
+        public ValueTask SetAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
+
+        public ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
+
+        public ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken) => default;
+
+        public ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
+    }
+}
