@@ -24,6 +24,9 @@ public sealed class ArchitectureTests : IDisposable
     // the top of the house: it lies at the root, and may know every room
     private static readonly string[] Tops = ["SecretsManager", "SecretsOptions", "AccessTrail"];
 
+    // what stands on the manager: nothing in the library knows it
+    private static readonly string[] Above = ["Hosting"];
+
     private static readonly Dictionary<int, OperandType> OperandTypes = typeof(OpCodes).GetFields()
         .Select(field => (OpCode)field.GetValue(null)!)
         .ToDictionary(code => code.Value & 0xFFFF, code => code.OperandType);
@@ -62,7 +65,7 @@ public sealed class ArchitectureTests : IDisposable
     public void The_vocabulary_at_the_root_does_not_know_its_top()
     {
         var wrong = References()
-            .Where(pair => Room(pair.User) != "" && Top(pair.Used) == "SecretsManager")
+            .Where(pair => Room(pair.User) != "" && !Above.Contains(Room(pair.User), StringComparer.Ordinal) && Top(pair.Used) == "SecretsManager")
             .Select(pair => pair.User + " -> " + pair.Used);
         Assert.Empty(wrong);
     }
