@@ -27,14 +27,19 @@ public class SecretsException : Exception
     /// </summary>
     internal static string Show(string name)
     {
-        var shown = name.Length <= SecretName.MaxLength ? name : name[..(SecretName.MaxLength - 3)] + "...";
-        return string.Create(shown.Length, shown, static (target, source) =>
+        return ShowAll(name.Length <= SecretName.MaxLength ? name : name[..(SecretName.MaxLength - 3)] + "...");
+    }
+
+    /// <summary>A text on one line, in which nothing steers a terminal.</summary>
+    internal static string ShowAll(string text)
+    {
+        return text.Any(Steers) ? string.Create(text.Length, text, static (target, source) =>
         {
             for (var i = 0; i < source.Length; i++)
             {
                 target[i] = Steers(source[i]) ? '?' : source[i];
             }
-        });
+        }) : text;
 
         static bool Steers(char c) => char.GetUnicodeCategory(c) is UnicodeCategory.Control or UnicodeCategory.Format
             or UnicodeCategory.Surrogate or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;

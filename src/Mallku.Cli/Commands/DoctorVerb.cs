@@ -28,7 +28,9 @@ internal sealed class DoctorVerb : Verb
         {
             foreach (var finding in findings)
             {
-                Channel.Output.Write(Channel.Output.IsTerminal ? ForPeople(finding) : ForPrograms(finding));
+                // a path may hold anything
+                var shown = finding with { What = SecretsException.ShowAll(finding.What), Remedy = finding.Remedy is null ? null : SecretsException.ShowAll(finding.Remedy) };
+                Channel.Output.Write(Channel.Output.IsTerminal ? ForPeople(shown) : ForPrograms(shown));
             }
         }
 

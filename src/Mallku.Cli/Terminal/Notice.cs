@@ -9,10 +9,10 @@ namespace Mallku.Cli.Terminal;
 internal static class Notice
 {
     /// <summary>What was done.</summary>
-    internal static void Done(string what) => Say($"{what}\n");
+    internal static void Done(string what) => Say($"{SecretsException.ShowAll(what)}\n");
 
     /// <summary>Something to know that is no error.</summary>
-    internal static void Warn(string what) => Say($"{Channel.Error.Yellow("mallku: note:")} {what}\n");
+    internal static void Warn(string what) => Say($"{Channel.Error.Yellow("mallku: note:")} {SecretsException.ShowAll(what)}\n");
 
     /// <summary>Reports an error and returns the exit code that it stands for.</summary>
     internal static int Report(Exception error) => error switch
@@ -52,5 +52,5 @@ internal static class Notice
         }
     }
 
-    private static string OneLine(string text) => text.ReplaceLineEndings(" ").TrimEnd('.');
+    private static string OneLine(string text) => SecretsException.ShowAll(text.ReplaceLineEndings(" ")).TrimEnd('.');
 }

@@ -8,11 +8,11 @@ namespace Mallku.Cli.Terminal;
 /// </summary>
 internal sealed class Table(params string[] header)
 {
-    private const int Gap = 2, Narrowest = 8;
+    private const int Gap = 2, Narrowest = 4;
 
     private readonly List<string[]> _rows = [];
 
-    internal void Add(params string[] row) => _rows.Add(row);
+    internal void Add(params string[] row) => _rows.Add(Array.ConvertAll(row, SecretsException.ShowAll));
 
     internal void Write(Channel channel)
     {

@@ -94,13 +94,16 @@ internal static class DotEnv
             return name.ToString();
         }
 
-        // a line of base64 that ends with its padding would be a name, and names are shown
+        // A line of base64 that ends with its padding would be a name, and names are shown. Two signs of padding are no value.
         private static bool LooksLikeMaterial(ReadOnlySpan<char> name, ReadOnlySpan<char> rest)
         {
             const int longerThanNames = 32;
             var line = rest.IndexOf('\n') is var end and >= 0 ? rest[..end] : rest;
-            return name.Length > longerThanNames && line.TrimEnd('\r') is "=" or "=="
-                && name.ContainsAnyInRange('a', 'z') && name.ContainsAnyInRange('A', 'Z');
+            return line.TrimEnd() is "=="
+                || (line.TrimEnd() is "="
+                    && (name.ContainsAny('+', '/')
+                        || SecretName.MayBeValue(name.ToString())
+                        || (name.Length > longerThanNames && name.ContainsAnyInRange('a', 'z') && name.ContainsAnyInRange('A', 'Z'))));
         }
 
         internal string ReadValue()
@@ -120,7 +123,8 @@ internal static class DotEnv
             var line = text.AsSpan(start, _at - start);
             for (var i = 0; i < line.Length; i++)
             {
-                if (line[i] == '#' && (i == 0 || char.IsWhiteSpace(line[i - 1])))
+                // what stands before the line is the sign, white space, or a closing quote
+                if (line[i] == '#' && text[start + i - 1] is '\'' or '"' or ' ' or '\t' or '\r')
                 {
                     return line[..i].Trim().ToString();
                 }

@@ -27,24 +27,29 @@ internal static class FlatJson
         }
     }
 
-    private static Entry ToEntry(JsonProperty property) => property.Value.ValueKind switch
-    {
-        JsonValueKind.String => FromString(property),
-        JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False =>
-            new Entry(property.Name, SecretValue.FromString(property.Value.GetRawText())),
-        JsonValueKind.Null => new Entry(property.Name, null),
-        _ => new Entry(property.Name, null, "it is no text"),
-    };
+    private static Entry ToEntry(JsonProperty property) => TryRead(() => property.Name) is not { } name
+        ? new Entry("?", null, "its name is no valid text")
+        : property.Value.ValueKind switch
+        {
+            JsonValueKind.String => TryRead(() => SecretValue.FromString(property.Value.GetString()!)) is { } value
+                ? new Entry(name, value)
+                : new Entry(name, null, "it is no valid text"),
+            JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => new Entry(name, SecretValue.FromString(property.Value.GetRawText())),
+            JsonValueKind.Null => new Entry(name, null),
+            _ => new Entry(name, null, "it is no text"),
+        };
 
-    private static Entry FromString(JsonProperty property)
+    // half of a surrogate pair, which Python writes, is no text
+    private static T? TryRead<T>(Func<T> read)
+        where T : class
     {
         try
         {
-            return new Entry(property.Name, SecretValue.FromString(property.Value.GetString()!));
+            return read();
         }
         catch (Exception e) when (e is InvalidOperationException or ArgumentException)
         {
-            return new Entry(property.Name, null, "it is no valid text");
+            return null;
         }
     }
 }

@@ -9,7 +9,8 @@ public sealed class CrashTests(ITestOutputHelper output)
 {
     private const int Kills = 300;
     private const int KillsPerVerification = 20;
-    private const int MostDelay = 40;
+    private const int MostAnswers = 5;
+    private const int MostDelay = 20;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -26,6 +27,12 @@ public sealed class CrashTests(ITestOutputHelper output)
             using (var child = Child.Start("loop", folder.Vault))
             {
                 while (await child.ReadLineAsync() is { } line && line != "ready")
+                {
+                    Note(line, acknowledged, lines);
+                }
+
+                // so that every kind of write is hit, be the disk fast or slow
+                for (var more = random.Next(MostAnswers); more > 0 && await child.ReadLineAsync() is { } line; more--)
                 {
                     Note(line, acknowledged, lines);
                 }
