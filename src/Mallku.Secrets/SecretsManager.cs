@@ -75,6 +75,10 @@ public sealed class SecretsManager
     /// <exception cref="InvalidOperationException">It was made over sources alone.</exception>
     internal FileVault Vault => _vault ?? throw new InvalidOperationException("This manager was made over sources that can't be written.");
 
+    /// <summary>What was recorded of the uses and changes of the vault's secrets.</summary>
+    /// <exception cref="InvalidOperationException">The manager was made over sources alone.</exception>
+    public SecretsLedger Ledger => new(Vault);
+
     /// <summary>The value of a secret, or null where no source has it.</summary>
     /// <param name="name">The secret's name.</param>
     /// <param name="cancellationToken">Ends the lookup.</param>

@@ -14,7 +14,7 @@ internal sealed class AuditCheckpointVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
+        var ledger = await invocation.OpenLedgerAsync(cancellationToken);
         Channel.Output.Write(ledger.ReadNote());
         return ExitCode.Done;
     }
@@ -32,7 +32,7 @@ internal sealed class AuditKeyVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
+        var ledger = await invocation.OpenLedgerAsync(cancellationToken);
         Channel.Output.WriteLine(ledger.Verifier.ToString());
         return ExitCode.Done;
     }
@@ -50,7 +50,7 @@ internal sealed class AuditCloseVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
+        var ledger = await invocation.OpenLedgerAsync(cancellationToken);
         var start = ledger.Session.ReadCurrent().SegmentStart;
         var closed = ledger.Session.CloseSegment();
         if (closed.SegmentStart == start)

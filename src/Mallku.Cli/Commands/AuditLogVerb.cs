@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -31,7 +32,7 @@ internal sealed class AuditLogVerb : Verb
     {
         var now = invocation.Options.TimeProvider.GetUtcNow();
         var filter = ReadFilter(invocation.Parsed, now);
-        var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
+        var ledger = await invocation.OpenLedgerAsync(cancellationToken);
         filter = filter with { Pseudonym = filter.Secret is { } name ? ledger.Pseudonyms.Of(name) : null };
         var json = invocation.Parsed.GetValue(_json);
         if (invocation.Parsed.GetValue(_follow))
@@ -39,7 +40,7 @@ internal sealed class AuditLogVerb : Verb
             await FollowAsync(ledger, filter, json, cancellationToken);
         }
 
-        var entries = ledger.ReadEntries(ledger.Session.ReadCurrent()).Where(filter.Takes);
+        var entries = ledger.ReadEntries().Where(filter.Takes);
         if (json)
         {
             Json.WriteArray(entries, EntryWords.WriteJson);

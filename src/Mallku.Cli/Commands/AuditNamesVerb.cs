@@ -22,7 +22,7 @@ internal sealed class AuditNamesVerb : Verb
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var vault = invocation.OpenVault();
-        var opened = await Invocation.RequireAsync(vault, cancellationToken);
+        var opened = await vault.RequireAsync(cancellationToken);
         if (invocation.Parsed.GetValue(_form) is not { } form)
         {
             Channel.Output.WriteLine(Show(opened.Document.UsesPseudonyms));

@@ -25,7 +25,7 @@ internal sealed class AuditProveVerb : Verb
             throw new UsageException("N is the index of an entry, a number from 0 up", "see which there are: mallku audit log");
         }
 
-        var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
+        var ledger = await invocation.OpenLedgerAsync(cancellationToken);
         Channel.Output.Write(LedgerProof.Make(ledger.Folder, ledger.Verifier, ledger.ReadNote(), index).ToText());
         return ExitCode.Done;
     }
@@ -47,7 +47,7 @@ internal sealed class AuditCheckVerb : Verb
         var file = invocation.Parsed.GetRequiredValue(_proof);
         var verifier = invocation.Parsed.GetValue(_key) is { } key
             ? VerifierKey.Read(key)
-            : (await OpenedLedger.OpenAsync(invocation, cancellationToken)).Verifier;
+            : (await invocation.OpenLedgerAsync(cancellationToken)).Verifier;
         var proof = LedgerProof.Parse(Read(file)) ?? throw new SecretsException(
             $"'{file}' is no proof of an entry, or is damaged", "make it anew where the ledger is: mallku audit prove N");
         if (proof.Verify(verifier) is not var (entry, checkpoint))

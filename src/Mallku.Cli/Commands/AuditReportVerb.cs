@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -23,32 +22,29 @@ internal sealed class AuditReportVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
-        var document = ledger.Opened.Document;
-        var uses = AccessReport.Make(ledger.ReadEntries(ledger.Session.ReadCurrent()), document.Existing.Select(record => record.Name));
-        var rows = uses.Select(use => new Row(use, document.Find(use.Name)?.Current)).ToList();
+        var uses = (await invocation.OpenLedgerAsync(cancellationToken)).Report();
         var now = invocation.Options.TimeProvider.GetUtcNow();
         if (invocation.Parsed.GetValue(_json))
         {
-            Json.WriteArray(rows, (writer, row) => WriteJson(writer, row, now));
+            Json.WriteArray(uses, (writer, use) => WriteJson(writer, use, now));
         }
         else if (Channel.Output.IsTerminal)
         {
-            WriteForPeople(rows, now);
+            WriteForPeople(uses, now);
         }
         else
         {
-            WriteForPrograms(rows, now);
+            WriteForPrograms(uses, now);
         }
 
         return ExitCode.Done;
     }
 
-    private static void WriteForPeople(List<Row> rows, DateTimeOffset now)
+    private static void WriteForPeople(IReadOnlyList<SecretUse> uses, DateTimeOffset now)
     {
-        foreach (var (use, current) in rows)
+        foreach (var use in uses)
         {
-            var version = current is null ? "not in the vault" : $"version {current.Number}, {Moment.Ago(current.Created, now)}";
+            var version = use.Version is null ? "not in the vault" : $"version {use.Version}, {Moment.Ago(use.Created!.Value, now)}";
             Channel.Output.WriteLine($"{Channel.Output.Bold(EntryWords.Show(use.Name))}  {version}");
             if (use.Count == 0)
             {
@@ -63,16 +59,16 @@ internal sealed class AuditReportVerb : Verb
             Channel.Output.WriteLine($"  {Sparkline(use.GetDays(now, Days))}");
         }
 
-        if (rows.Count == 0)
+        if (uses.Count == 0)
         {
             Notice.Done("there are no secrets yet: mallku set NAME");
         }
     }
 
-    private static void WriteForPrograms(List<Row> rows, DateTimeOffset now)
+    private static void WriteForPrograms(IReadOnlyList<SecretUse> uses, DateTimeOffset now)
     {
         var table = new Table("NAME", "SOURCE", "COUNT", "FIRST", "LAST", "ACTORS", "VERSION", "CREATED");
-        foreach (var (use, current) in rows)
+        foreach (var use in uses)
         {
             table.Add(
                 EntryWords.Show(use.Name),
@@ -81,8 +77,8 @@ internal sealed class AuditReportVerb : Verb
                 Moment.Show(use.First, now, Channel.Output),
                 Moment.Show(use.Last, now, Channel.Output),
                 use.Count == 0 ? "-" : Actors(use),
-                current?.Number.ToString() ?? "-",
-                Moment.Show(current?.Created, now, Channel.Output));
+                use.Version?.ToString() ?? "-",
+                Moment.Show(use.Created, now, Channel.Output));
         }
 
         table.Write(Channel.Output);
@@ -97,19 +93,19 @@ internal sealed class AuditReportVerb : Verb
         return string.Concat(days.Select(count => count == 0 ? '·' : Blocks[(int)((count * (Blocks.Length - 1)) / most)]));
     }
 
-    private static void WriteJson(Utf8JsonWriter writer, Row row, DateTimeOffset now)
+    private static void WriteJson(Utf8JsonWriter writer, SecretUse use, DateTimeOffset now)
     {
         writer.WriteStartObject();
-        writer.WriteString("name", row.Use.Name);
-        writer.WriteString("source", row.Use.Source);
-        writer.WriteNumber("count", row.Use.Count);
-        writer.WriteTimeOrNull("first", row.Use.First);
-        writer.WriteTimeOrNull("last", row.Use.Last);
-        writer.WriteStrings("actors", row.Use.Actors);
-        writer.WriteNumberOrNull("version", row.Current?.Number);
-        writer.WriteTimeOrNull("created", row.Current?.Created);
+        writer.WriteString("name", use.Name);
+        writer.WriteString("source", use.Source);
+        writer.WriteNumber("count", use.Count);
+        writer.WriteTimeOrNull("first", use.First);
+        writer.WriteTimeOrNull("last", use.Last);
+        writer.WriteStrings("actors", use.Actors);
+        writer.WriteNumberOrNull("version", use.Version);
+        writer.WriteTimeOrNull("created", use.Created);
         writer.WriteStartArray("days");
-        foreach (var count in row.Use.GetDays(now, Days))
+        foreach (var count in use.GetDays(now, Days))
         {
             writer.WriteNumberValue(count);
         }
@@ -117,6 +113,4 @@ internal sealed class AuditReportVerb : Verb
         writer.WriteEndArray();
         writer.WriteEndObject();
     }
-
-    private sealed record Row(SecretUse Use, VersionRecord? Current);
 }

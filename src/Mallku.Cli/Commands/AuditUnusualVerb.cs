@@ -21,10 +21,8 @@ internal sealed class AuditUnusualVerb : Verb
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var now = invocation.Options.TimeProvider.GetUtcNow();
-        var since = invocation.Parsed.GetValue(_since) is { } text ? EntryFilter.ParseSince(text, now) : DateTimeOffset.MinValue;
-        var ledger = await OpenedLedger.OpenAsync(invocation, cancellationToken);
-        var uses = new UnusualUses();
-        var found = ledger.ReadEntries(ledger.Session.ReadCurrent()).SelectMany(uses.Add).Where(unusual => unusual.Entry.Time >= since);
+        DateTimeOffset? since = invocation.Parsed.GetValue(_since) is { } text ? EntryFilter.ParseSince(text, now) : null;
+        var found = (await invocation.OpenLedgerAsync(cancellationToken)).FindUnusualUses(since);
         if (invocation.Parsed.GetValue(_json))
         {
             Json.WriteArray(found, static (writer, unusual) =>

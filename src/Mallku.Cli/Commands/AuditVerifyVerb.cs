@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -23,25 +22,14 @@ internal sealed class AuditVerifyVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var ledger = invocation.Parsed.GetValue(_key) is null ? await OpenedLedger.OpenAsync(invocation, cancellationToken) : null;
-        var verifier = ledger?.Verifier ?? VerifierKey.Read(invocation.Parsed.GetValue(_key)!);
-        var check = new LedgerVerifier(ledger?.Folder ?? invocation.OpenVault().Ledger.Folder, verifier);
-        var kept = new List<KeptCheckpoint>();
         var against = invocation.Parsed.GetValue(_against);
-        if (against is not null)
-        {
-            kept.Add(check.OpenKept(ReadNote(against), $"'{against}'", isDemanded: true));
-        }
-
-        if (ledger is not null)
-        {
-            kept.Add(ledger.Kept);
-        }
-
+        var kept = against is null ? null : new KeptNote(ReadNote(against), $"'{against}'");
         LedgerVerification found;
         using (var progress = new Progress("entries checked"))
         {
-            found = await check.VerifyAsync(kept, progress.Show, cancellationToken);
+            found = invocation.Parsed.GetValue(_key) is { } key
+                ? await new LedgerVerifier(invocation.OpenVault().Ledger.Folder, VerifierKey.Read(key)).VerifyAsync(kept, [], progress.Show, cancellationToken)
+                : await (await invocation.OpenLedgerAsync(cancellationToken)).VerifyAsync(kept, progress.Show, cancellationToken);
         }
 
         foreach (var tail in found.Tails)
@@ -54,25 +42,20 @@ internal sealed class AuditVerifyVerb : Verb
             throw new LedgerException(fault.Problem, fault.Remedy);
         }
 
-        if (ledger is not null && await LedgerInspection.FindGenerationFaultAsync(ledger.Vault, ledger.Opened.Document, found.Newest!, cancellationToken) is { } other)
-        {
-            throw other;
-        }
-
-        Say(found, verifier, kept);
+        Say(found);
         return ExitCode.Done;
     }
 
-    private static void Say(LedgerVerification found, NoteVerifier verifier, List<KeptCheckpoint> kept)
+    private static void Say(LedgerVerification found)
     {
-        var (first, size) = (found.First, found.Newest!.Size);
-        Channel.Output.WriteLine($"verified {size - first} {(size - first == 1 ? "entry" : "entries")}, signed by {verifier.Name}");
+        var (first, size) = (found.First, found.Size);
+        Channel.Output.WriteLine($"verified {size - first} {(size - first == 1 ? "entry" : "entries")}, signed by {found.Newest!.Origin}");
         if (first > 0)
         {
             Notice.Warn($"the entries before {first} are archived; put their files back to verify them too");
         }
 
-        foreach (var one in kept.Except(found.Unreached))
+        foreach (var one in found.Kept.Except(found.Unreached))
         {
             Channel.Output.WriteLine($"goes on from what {one.Where} knows: {one.Checkpoint.Size} {(one.Checkpoint.Size == 1 ? "entry" : "entries")}");
         }

@@ -29,7 +29,7 @@ internal sealed class ImportVerb : Verb
     {
         var file = invocation.Parsed.GetRequiredValue(_file);
         var vault = invocation.OpenVault();
-        await Invocation.RequireAsync(vault, cancellationToken);
+        await vault.RequireAsync(cancellationToken);
         var entries = ImportFile.Read(file);
         try
         {

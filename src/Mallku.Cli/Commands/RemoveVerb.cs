@@ -25,7 +25,7 @@ internal sealed class RemoveVerb : Verb
         }
 
         var vault = invocation.OpenVault();
-        var stored = VaultMatch.FindStored(await Invocation.RequireAsync(vault, cancellationToken), SecretName.Existing(given))
+        var stored = VaultMatch.FindStored(await vault.RequireAsync(cancellationToken), SecretName.Existing(given))
             ?? throw UsageErrors.NotFound(given, vault.Describe());
         Changes.SayLooseMatch(given, stored);
         if (asks && !Prompt.Confirm($"remove {SecretsException.Show(stored)} from the vault?"))

@@ -67,13 +67,7 @@ internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, st
     /// <summary>The vault, for the verbs that are about it and not about a lookup.</summary>
     internal FileVault OpenVault() => OpenManager().Vault;
 
-    /// <summary>What a vault holds that a change needs to be there, as it is before the change.</summary>
-    /// <exception cref="VaultOpenException">There is none, or it can't be opened.</exception>
-    internal static async ValueTask<OpenedVault> RequireAsync(FileVault vault, CancellationToken cancellationToken)
-    {
-        var opened = await vault.OpenAsync(cancellationToken);
-        return opened.Key is null
-            ? throw new VaultOpenException($"there is no vault in '{vault.Settings.Directory}'", "make one: mallku init")
-            : opened;
-    }
+    /// <summary>The vault's ledger, for the verbs that are about it.</summary>
+    /// <exception cref="SecretsException">There is no vault, it can't be opened, or it has no ledger yet.</exception>
+    internal ValueTask<OpenedLedger> OpenLedgerAsync(CancellationToken cancellationToken) => OpenedLedger.OpenAsync(OpenVault(), cancellationToken);
 }

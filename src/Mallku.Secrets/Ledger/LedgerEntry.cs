@@ -1,7 +1,7 @@
 namespace Mallku.Secrets.Ledger;
 
-/// <summary>What happened.</summary>
-internal enum LedgerKind
+/// <summary>What an entry of the ledger says happened.</summary>
+public enum LedgerKind
 {
     /// <summary>A ledger begins.</summary>
     Opened,
@@ -88,7 +88,7 @@ internal enum LedgerKind
 /// <param name="Process">The program's name.</param>
 /// <param name="ProcessId">Its number.</param>
 /// <param name="Voice">The voice or service for which it was done, where one is known.</param>
-internal sealed record LedgerActor(string User, string Host, string Process, int ProcessId, string? Voice = null);
+public sealed record LedgerActor(string User, string Host, string Process, int ProcessId, string? Voice = null);
 
 /// <summary>One event in the ledger. Never holds a value, nor anything from which one could be guessed. Immutable.</summary>
 /// <param name="Index">Its place, from 0 up.</param>
@@ -102,7 +102,7 @@ internal sealed record LedgerActor(string User, string Host, string Process, int
 /// <param name="Count">How often since the entry before it about the same; 1 for a change.</param>
 /// <param name="Generation">The vault's generation that a change leads to, or null.</param>
 /// <param name="Note">More in words, where there is more to say.</param>
-internal sealed record LedgerEntry(
+public sealed record LedgerEntry(
     long Index,
     DateTimeOffset Time,
     LedgerKind Kind,

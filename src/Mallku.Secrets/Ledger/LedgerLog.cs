@@ -10,11 +10,12 @@ internal static class LedgerLog
     /// <param name="folder">Where they are.</param>
     /// <param name="newest">How far they go.</param>
     /// <param name="after">A checkpoint of before: only what came since is read. Null for all that was not archived.</param>
+    /// <param name="first">The index before which none is given.</param>
     /// <exception cref="LedgerException">A line is no entry, or a segment is gone.</exception>
     /// <exception cref="IOException">A file can't be read.</exception>
-    internal static IEnumerable<LedgerEntry> ReadEntries(LedgerFolder folder, Checkpoint newest, Checkpoint? after = null)
+    internal static IEnumerable<LedgerEntry> ReadEntries(LedgerFolder folder, Checkpoint newest, Checkpoint? after = null, long first = 0)
     {
-        var from = after?.Size ?? 0;
+        var from = Math.Max(first, after?.Size ?? 0);
         var starts = folder.FindSegments(newest);
         for (var i = 0; i < starts.Count; i++)
         {
@@ -27,7 +28,7 @@ internal static class LedgerLog
 
             var goesOn = after is not null && after.SegmentStart == start;
             using var lines = Open(folder, start, goesOn ? after!.SegmentLength : 0, i + 1 < starts.Count ? long.MaxValue : newest.SegmentLength);
-            var index = goesOn ? from : start;
+            var index = goesOn ? after!.Size : start;
             while (index < end && lines.ReadBlock())
             {
                 for (var line = 0; line < lines.Count && index < end; line++, index++)
@@ -112,6 +113,7 @@ internal static class LedgerLog
     /// Whether there is a ledger that was used after its beginning: entries of one batch have one time, so that one which
     /// was cut off with the vault's first write has no other. A glance that checks no signature.
     /// </summary>
+    /// <exception cref="LedgerException">It can't be read.</exception>
     internal static bool IsInUse(LedgerFolder folder)
     {
         if (!folder.Exists || Glance(folder) is not { } newest)
@@ -119,18 +121,29 @@ internal static class LedgerLog
             return false;
         }
 
-        DateTimeOffset? first = null;
-        foreach (var entry in ReadEntries(folder, newest))
+        try
         {
-            first ??= entry.Time;
-            if (entry.Time != first)
+            DateTimeOffset? first = null;
+            foreach (var entry in ReadEntries(folder, newest))
             {
-                return true;
+                first ??= entry.Time;
+                if (entry.Time != first)
+                {
+                    return true;
+                }
             }
-        }
 
-        return false;
+            return false;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw CannotRead(folder, e);
+        }
     }
+
+    /// <summary>What to say where a file of a ledger can't be read.</summary>
+    internal static LedgerException CannotRead(LedgerFolder folder, Exception cause) => new(
+        $"the ledger in '{folder.Path}' can't be read ({cause.Message.TrimEnd('.')})", "look at the modes of that folder and of what is in it, and at its disk", cause);
 
     private static Checkpoint? Glance(LedgerFolder folder) =>
         PrivateFile.Read(folder.CheckpointFile, out _) is { } note ? Checkpoint.ParseUnverified(Encoding.UTF8.GetString(note)) : null;

@@ -3,6 +3,12 @@ using System.Text;
 
 namespace Mallku.Secrets.Ledger;
 
+/// <summary>What a proof proves. Immutable.</summary>
+/// <param name="Entry">The entry.</param>
+/// <param name="Ledger">The name of the ledger that it is in, which its public key has.</param>
+/// <param name="Size">How many entries the ledger had when that was signed.</param>
+public sealed record ProvenEntry(LedgerEntry Entry, string Ledger, long Size);
+
 /// <summary>
 /// That one entry is in a ledger, to be checked by anybody who has the public key and nothing else (C2SP tlog-proof). The
 /// entry's line is its extra data, so that the proof shows what it proves.

@@ -6,15 +6,25 @@ namespace Mallku.Secrets.Ledger;
 /// <param name="IsDemanded">Whether it is wrong where it can't be compared.</param>
 internal sealed record KeptCheckpoint(Checkpoint Checkpoint, string Where, bool IsDemanded = false);
 
-/// <summary>Bytes that no checkpoint covers: nobody was told that they are in the ledger.</summary>
-internal sealed record LedgerTail(string File, long Bytes);
+/// <summary>A checkpoint that somebody hands over as a note, and on which he insists.</summary>
+/// <param name="Note">The note.</param>
+/// <param name="Where">Who has it, in words.</param>
+internal sealed record KeptNote(string Note, string Where)
+{
+    internal static KeptNote? Of(string? note) => note is null ? null : new KeptNote(note, "the kept checkpoint");
+}
 
-/// <summary>What is wrong with a ledger, at the first entry that shows it.</summary>
+/// <summary>Bytes that no checkpoint covers: a write was cut off, or somebody added them. They are no part of the ledger. Immutable.</summary>
+/// <param name="File">The file that ends with them.</param>
+/// <param name="Bytes">How many.</param>
+public sealed record LedgerTail(string File, long Bytes);
+
+/// <summary>What is wrong with a ledger, at the first entry that shows it. Immutable.</summary>
 /// <param name="Entry">The first entry that is not as it was signed; null where it can't be told.</param>
 /// <param name="Through">The last entry among which it is, where one can't be told alone.</param>
 /// <param name="Problem">What it is; one line without a full stop.</param>
-/// <param name="Remedy">What to do.</param>
-internal sealed record LedgerFault(long? Entry, long? Through, string Problem, string Remedy)
+/// <param name="Remedy">What to do now; one line without a full stop.</param>
+public sealed record LedgerFault(long? Entry, long? Through, string Problem, string Remedy)
 {
     private const string PutBack = "put it back from a backup, or go on with a new ledger that says so: mallku audit restart";
 
@@ -61,6 +71,12 @@ internal sealed record LedgerFault(long? Entry, long? Through, string Problem, s
         $"the ledger is signed, and is not the one that {kept.Where} knows: it differs among the entries {from} to {to - 1}",
         "whoever has the vault's key has written it anew: look who that can be, and put the ledger back from a backup");
 
+    internal static LedgerFault NoneOfThis(KeptNote kept, NoteVerifier verifier) => new(
+        null,
+        null,
+        $"what {kept.Where} has is no checkpoint that the key {verifier.Name} signed",
+        "it may be of another ledger, or was damaged: mallku audit key prints the key of this one");
+
     internal static LedgerFault Archived(long first, KeptCheckpoint kept) => new(
         null,
         null,
@@ -70,11 +86,37 @@ internal sealed record LedgerFault(long? Entry, long? Through, string Problem, s
     private static string Count(long entries) => entries == 1 ? "1 entry was" : $"{entries} entries were";
 }
 
-/// <summary>What looking over a whole ledger has found.</summary>
-/// <param name="Newest">The checkpoint that it was compared with; null where there is none that is signed.</param>
-/// <param name="First">The first entry that is there: what is before it was archived.</param>
-/// <param name="Fault">The first thing that is wrong; null where all is as it was signed.</param>
-/// <param name="Tails">What lies behind the signed entries.</param>
-/// <param name="Unreached">Kept checkpoints from before the first entry that is there, which could not be compared.</param>
-internal sealed record LedgerVerification(
-    Checkpoint? Newest, long First, LedgerFault? Fault, IReadOnlyList<LedgerTail> Tails, IReadOnlyList<KeptCheckpoint> Unreached);
+/// <summary>What looking over a whole ledger has found. Immutable.</summary>
+public sealed record LedgerVerification
+{
+    internal LedgerVerification(
+        Checkpoint? newest, long first, LedgerFault? fault, IReadOnlyList<LedgerTail> tails, IReadOnlyList<KeptCheckpoint> unreached)
+    {
+        Newest = newest;
+        First = first;
+        Fault = fault;
+        Tails = tails;
+        Unreached = unreached;
+    }
+
+    /// <summary>The first thing that is wrong; null where every entry is as it was signed.</summary>
+    public LedgerFault? Fault { get; internal init; }
+
+    /// <summary>The first entry that is there: what is before it was archived, and not looked at.</summary>
+    public long First { get; }
+
+    /// <summary>How many entries the newest checkpoint signs, the archived ones too; 0 where there is none that is signed.</summary>
+    public long Size => Newest?.Size ?? 0;
+
+    /// <summary>What lies behind the signed entries: no fault, and not signed either.</summary>
+    public IReadOnlyList<LedgerTail> Tails { get; }
+
+    /// <summary>The checkpoint that it was compared with; null where there is none that is signed.</summary>
+    internal Checkpoint? Newest { get; }
+
+    /// <summary>Those that the ledger was to go on from.</summary>
+    internal IReadOnlyList<KeptCheckpoint> Kept { get; init; } = [];
+
+    /// <summary>Kept checkpoints from before the first entry that is there, which could not be compared.</summary>
+    internal IReadOnlyList<KeptCheckpoint> Unreached { get; }
+}

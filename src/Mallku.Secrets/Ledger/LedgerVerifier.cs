@@ -12,6 +12,21 @@ internal sealed class LedgerVerifier(LedgerFolder folder, NoteVerifier verifier)
     private static readonly TimeSpan SecondLook = TimeSpan.FromMilliseconds(250);
     private readonly List<LedgerTail> _tails = [];
 
+    /// <summary>Looks over the ledger, which must go on from what somebody hands over, too.</summary>
+    /// <inheritdoc cref="VerifyAsync(IReadOnlyList{KeptCheckpoint}, Action{long, long}?, CancellationToken)"/>
+    internal async ValueTask<LedgerVerification> VerifyAsync(
+        KeptNote? note, IReadOnlyList<KeptCheckpoint> kept, Action<long, long>? progress, CancellationToken cancellationToken)
+    {
+        if (note is null)
+        {
+            return await VerifyAsync(kept, progress, cancellationToken).ConfigureAwait(false);
+        }
+
+        return LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note.Note), verifier) is { } checkpoint
+            ? await VerifyAsync([new KeptCheckpoint(checkpoint, note.Where, IsDemanded: true), .. kept], progress, cancellationToken).ConfigureAwait(false)
+            : Fail(null, 0, LedgerFault.NoneOfThis(note, verifier));
+    }
+
     /// <summary>Looks over the ledger.</summary>
     /// <param name="kept">Checkpoints that somebody kept, which the ledger must go on from.</param>
     /// <param name="progress">Told now and then how many entries are done, and of how many.</param>
@@ -41,7 +56,7 @@ internal sealed class LedgerVerifier(LedgerFolder folder, NoteVerifier verifier)
         }
 
         await FindOpenTailAsync(newest, note, cancellationToken).ConfigureAwait(false);
-        return new LedgerVerification(newest, first, Fault: null, _tails, unreached);
+        return new LedgerVerification(newest, first, fault: null, _tails, unreached) { Kept = kept };
     }
 
     private LedgerVerification Fail(Checkpoint? newest, long first, LedgerFault fault) => new(newest, first, fault, _tails, []);
@@ -120,13 +135,4 @@ internal sealed class LedgerVerifier(LedgerFolder folder, NoteVerifier verifier)
             await Task.Delay(10, cancellationToken).ConfigureAwait(false);
         }
     }
-
-    /// <summary>Reads a checkpoint that somebody kept.</summary>
-    /// <exception cref="LedgerException">It is none of this ledger.</exception>
-    internal KeptCheckpoint OpenKept(string note, string where, bool isDemanded = false) =>
-        LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note), verifier) is { } checkpoint
-            ? new KeptCheckpoint(checkpoint, where, isDemanded)
-            : throw new LedgerException(
-                $"what {where} has is no checkpoint that the key {verifier.Name} signed",
-                "it may be of another ledger, or was damaged: mallku audit key prints the key of this one");
 }

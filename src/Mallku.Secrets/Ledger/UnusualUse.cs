@@ -2,11 +2,11 @@ using System.Globalization;
 
 namespace Mallku.Secrets.Ledger;
 
-/// <summary>A use that does not fit the pattern of before.</summary>
+/// <summary>A use that does not fit the pattern of before. Immutable.</summary>
 /// <param name="Entry">The use.</param>
 /// <param name="Rule">Which rule found it: <c>new-actor</c>, <c>burst</c>, <c>new-hour</c>, <c>old-version</c>, <c>silence</c>.</param>
 /// <param name="Reason">Why, in words.</param>
-internal sealed record UnusualUse(LedgerEntry Entry, string Rule, string Reason);
+public sealed record UnusualUse(LedgerEntry Entry, string Rule, string Reason);
 
 /// <summary>
 /// Goes through a ledger, the oldest entry first, and names the uses that do not fit what came before. Each rule is as

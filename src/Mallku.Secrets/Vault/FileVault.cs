@@ -74,6 +74,14 @@ internal sealed class FileVault(VaultSettings settings)
         }
     }
 
+    /// <summary>The same, where a vault must be there.</summary>
+    /// <exception cref="VaultOpenException">There is none, or it can't be opened.</exception>
+    internal async ValueTask<OpenedVault> RequireAsync(CancellationToken cancellationToken)
+    {
+        var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
+        return opened.Key is null ? throw NoVault() : opened;
+    }
+
     /// <summary>Another number when the folder may hold something else; looks at it every half second at most.</summary>
     internal long GetChangeStamp(long now)
     {

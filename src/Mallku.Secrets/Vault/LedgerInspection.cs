@@ -39,9 +39,9 @@ internal static class LedgerInspection
             PrivateFile.Require(facts, folder.Path);
         }
 
-        var verifier = vault.Ledger.Find(document)!.Key.Verifier;
-        var check = new LedgerVerifier(folder, verifier);
-        var found = await check.VerifyAsync([check.OpenKept(link.Checkpoint, KeptByVault(document))], progress: null, cancellationToken).ConfigureAwait(false);
+        var session = vault.Ledger.Find(document)!;
+        var known = new KeptCheckpoint(session.ReadKnown(link.Checkpoint), KeptByVault(document));
+        var found = await new LedgerVerifier(folder, session.Key.Verifier).VerifyAsync([known], progress: null, cancellationToken).ConfigureAwait(false);
         if (found.Fault is { } fault)
         {
             var since = found.Newest is null ? $"; the vault knew of it when it was last written, at {Show(document.Written)}" : "";

@@ -47,9 +47,12 @@ public sealed class LedgerLogTests
     {
         using var ledger = await SampleLedger.MakeAsync();
         var now = LedgerLog.ReadLast(ledger.Folder, ledger.Newest)!.Time;
-        var uses = AccessReport.Make(LedgerLog.ReadEntries(ledger.Folder, ledger.Newest), ["never", "openai_api_key"]).ToList();
+        var made = now.AddDays(-40);
+        var uses = AccessReport.Make(
+            LedgerLog.ReadEntries(ledger.Folder, ledger.Newest), [new("never", "vault", 3, made, []), new("openai_api_key", "vault", 1, made, [])]);
         Assert.Equal([("mistral_api_key", 3), ("never", 0), ("openai_api_key", 19L)], uses.Select(use => (use.Name, use.Count)));
         Assert.Equal((0, 19), (uses[2].GetDays(now, 30)[28], uses[2].GetDays(now, 30)[29]));
         Assert.Empty(uses[1].Actors);
+        Assert.Equal([(null, null), (3, made), (1, made)], uses.Select(use => (use.Version, use.Created)));
     }
 }

@@ -335,6 +335,24 @@ public sealed class RecordingTests
     }
 
     [Fact]
+    public async Task Where_it_can_not_be_told_whether_a_ledger_is_in_use_the_error_says_why()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        Directory.Delete(folder.Vault, recursive: true);
+        await VaultCreation.CreateAsync(SecretsManager.Open(folder.Options with { UseLedger = false }).Vault, Cancel);
+        var before = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        await folder.SetAsync("a", "new");
+        await File.WriteAllBytesAsync(folder.VaultFile, before, Cancel);
+        File.Delete(folder.VaultFile + ".previous");
+        File.Delete(LedgerFile.Segment(folder));
+        Directory.CreateDirectory(LedgerFile.Segment(folder));
+
+        var error = await Assert.ThrowsAsync<LedgerException>(() => folder.SetAsync("a", "newer"));
+        Assert.Contains($"the ledger in '{LedgerFile.Folder(folder)}' can't be read", error.Problem, StringComparison.Ordinal);
+        Assert.Equal(before, await File.ReadAllBytesAsync(folder.VaultFile, Cancel));
+    }
+
+    [Fact]
     public async Task An_older_vault_that_was_written_without_the_ledger_is_refused_too()
     {
         using var folder = await TemporaryFolder.WithVaultAsync();
