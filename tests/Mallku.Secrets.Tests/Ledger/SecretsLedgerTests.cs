@@ -82,10 +82,11 @@ public sealed class SecretsLedgerTests
         var foreign = await folder.Open().Ledger.VerifyAsync(await other.Open().Ledger.GetCheckpointAsync(Cancel), cancellationToken: Cancel);
         Assert.Contains("no checkpoint that the key", foreign.Fault?.Problem, StringComparison.Ordinal);
 
-        var vault = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        var (vault, former) = (await File.ReadAllBytesAsync(folder.VaultFile, Cancel), await File.ReadAllBytesAsync(folder.VaultFile + ".previous", Cancel));
         await folder.SetAsync("a", "a3");
         await folder.SetAsync("a", "a4");
         await File.WriteAllBytesAsync(folder.VaultFile, vault, Cancel);
+        await File.WriteAllBytesAsync(folder.VaultFile + ".previous", former, Cancel);
         Assert.Contains("an older vault was put back", (await folder.Open().Ledger.VerifyAsync(cancellationToken: Cancel)).Fault?.Problem, StringComparison.Ordinal);
     }
 
