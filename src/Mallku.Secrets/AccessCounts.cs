@@ -89,9 +89,21 @@ internal sealed class AccessCounter(AccessCounts counts, string name, string sou
 }
 
 /// <summary>The counters of a manager, which outlive what it caches.</summary>
-internal sealed class AccessCounts(TimeProvider clock)
+internal sealed class AccessCounts
 {
     private readonly ConcurrentDictionary<(string Name, string Source, int? Version), AccessCounter> _counters = new();
+    private readonly TimeProvider _clock;
+
+    // lives as long as somebody can count
+    private readonly ReadShare? _share;
+
+    internal AccessCounts(TimeProvider clock, bool isNamed)
+    {
+        _clock = clock;
+        _share = Telemetry.Observe(this, isNamed);
+    }
+
+    internal IEnumerable<AccessCounter> All => _counters.Select(static pair => pair.Value);
 
     /// <summary>Told of a counter that has something to report. Called once until that is taken.</summary>
     internal Action<AccessCounter> Wake { get; set; } = static _ => { };
@@ -101,7 +113,7 @@ internal sealed class AccessCounts(TimeProvider clock)
 
     internal IReadOnlyList<SecretAccess> ToList()
     {
-        var now = clock.GetUtcNow();
+        var now = _clock.GetUtcNow();
         var tick = Environment.TickCount64;
         return
         [

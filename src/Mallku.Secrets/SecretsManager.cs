@@ -23,6 +23,7 @@ public sealed class SecretsManager
     private readonly FileVault? _vault;
     private readonly TimeProvider _clock;
     private readonly LedgerKind _handingOut;
+    private readonly bool _isNamed;
     private readonly AccessCounts _counts;
     private readonly AccessTrail? _trail;
     private Known _known = new([]);
@@ -30,17 +31,18 @@ public sealed class SecretsManager
     /// <summary>A manager over sources of the caller's choice, in their order; it can't set or remove.</summary>
     /// <exception cref="ArgumentException">The list or one of its sources is null.</exception>
     public SecretsManager(IEnumerable<ISecretSource> sources)
-        : this(Require(sources), vault: null, TimeProvider.System, LedgerKind.Read, purpose: null)
+        : this(Require(sources), vault: null, TimeProvider.System, LedgerKind.Read, purpose: null, isNamed: false)
     {
     }
 
-    private SecretsManager(ISecretSource[] sources, FileVault? vault, TimeProvider clock, LedgerKind handingOut, string? purpose)
+    private SecretsManager(ISecretSource[] sources, FileVault? vault, TimeProvider clock, LedgerKind handingOut, string? purpose, bool isNamed)
     {
         _sources = sources;
         _vault = vault;
         _clock = clock;
         _handingOut = handingOut;
-        _counts = new AccessCounts(clock);
+        _isNamed = isNamed;
+        _counts = new AccessCounts(clock, isNamed);
         _trail = vault is null ? null : new AccessTrail(vault, _counts, handingOut, purpose);
     }
 
@@ -55,7 +57,7 @@ public sealed class SecretsManager
     internal static SecretsManager Open(SecretsOptions options, LedgerKind handingOut)
     {
         var vault = new FileVault(VaultLocator.Locate(options));
-        return new SecretsManager([new EnvironmentSource(), new VaultSource(vault)], vault, options.TimeProvider, handingOut, options.Purpose);
+        return new SecretsManager([new EnvironmentSource(), new VaultSource(vault)], vault, options.TimeProvider, handingOut, options.Purpose, options.NamesInTelemetry);
     }
 
     /// <summary>
@@ -67,7 +69,7 @@ public sealed class SecretsManager
     {
         ArgumentNullException.ThrowIfNull(purpose);
         return purpose.Length <= SecretsOptions.MostWords
-            ? new SecretsManager(_sources, _vault, _clock, _handingOut, purpose)
+            ? new SecretsManager(_sources, _vault, _clock, _handingOut, purpose, _isNamed)
             : throw new ArgumentException($"A purpose has at most {SecretsOptions.MostWords} characters.", nameof(purpose));
     }
 
@@ -129,14 +131,24 @@ public sealed class SecretsManager
         ArgumentNullException.ThrowIfNull(names);
         ArgumentOutOfRangeException.ThrowIfZero(names.Count, nameof(names));
         SecretName[] parsed = [.. names.Select(SecretName.Parse)];
-        var (known, now) = Observe();
-        var found = await TellAsync(names[0], LookUpFirstAsync(parsed, cancellationToken)).ConfigureAwait(false);
-        if (found is not null)
+        using var activity = Telemetry.Start(Telemetry.Lookup);
+        try
         {
-            known.Secrets[found.Name] = await HandOutAsync(found, now, cancellationToken).ConfigureAwait(false);
-        }
+            var (known, now) = Observe();
+            var found = await TellAsync(names[0], LookUpFirstAsync(parsed, cancellationToken)).ConfigureAwait(false);
+            if (found is not null)
+            {
+                known.Secrets[found.Name] = await HandOutAsync(found, now, cancellationToken).ConfigureAwait(false);
+            }
 
-        return found;
+            Telemetry.LookedUp(activity, found, _isNamed);
+            return found;
+        }
+        catch (Exception e)
+        {
+            Telemetry.LookupFailed(activity, e);
+            throw;
+        }
     }
 
     /// <summary>
@@ -206,8 +218,19 @@ public sealed class SecretsManager
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Grace, TimeSpan.Zero, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Grace, VersionMoves.LongestGrace, nameof(options));
         var parsed = SecretName.Parse(name);
-        var changes = await Vault.SetAsync([new(parsed, value)], options, cancellationToken).ConfigureAwait(false);
-        return changes[0];
+        var vault = Vault;
+        using var activity = Telemetry.Start(Telemetry.Set);
+        try
+        {
+            var changes = await vault.SetAsync([new(parsed, value)], options, cancellationToken).ConfigureAwait(false);
+            Telemetry.Changed(activity, changes[0], changes[0].Created ? "created" : "updated", _isNamed);
+            return changes[0];
+        }
+        catch (Exception e)
+        {
+            Telemetry.ChangeFailed(activity, Telemetry.Set, e);
+            throw;
+        }
     }
 
     /// <summary>Removes a secret from the vault: its values are dropped, its numbers are never used again.</summary>
@@ -215,10 +238,22 @@ public sealed class SecretsManager
     /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
     /// <exception cref="SecretsException">The vault can't be opened or written. Nothing changed, unless the message says so.</exception>
     /// <exception cref="InvalidOperationException">The manager was made over sources alone.</exception>
-    public ValueTask<SecretChange> RemoveAsync(string name, CancellationToken cancellationToken = default)
+    public async ValueTask<SecretChange> RemoveAsync(string name, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(name);
-        return Vault.RemoveAsync(SecretName.Existing(name), cancellationToken);
+        var vault = Vault;
+        using var activity = Telemetry.Start(Telemetry.Remove);
+        try
+        {
+            var change = await vault.RemoveAsync(SecretName.Existing(name), cancellationToken).ConfigureAwait(false);
+            Telemetry.Changed(activity, change, "removed", _isNamed);
+            return change;
+        }
+        catch (Exception e)
+        {
+            Telemetry.ChangeFailed(activity, Telemetry.Remove, e);
+            throw;
+        }
     }
 
     /// <summary>The secrets that the sources know, without values, in the order of their names.</summary>
@@ -372,14 +407,24 @@ public sealed class SecretsManager
 
     private async ValueTask<FoundSecret?> FindAfreshAsync(string name, CancellationToken cancellationToken)
     {
-        var (known, now) = Observe();
-        var found = await TellAsync(name, LookUpAsync(name, cancellationToken)).ConfigureAwait(false);
-        if (found is not null)
+        using var activity = Telemetry.Start(Telemetry.Lookup);
+        try
         {
-            known.Secrets[name] = await HandOutAsync(found, now, cancellationToken).ConfigureAwait(false);
-        }
+            var (known, now) = Observe();
+            var found = await TellAsync(name, LookUpAsync(name, cancellationToken)).ConfigureAwait(false);
+            if (found is not null)
+            {
+                known.Secrets[name] = await HandOutAsync(found, now, cancellationToken).ConfigureAwait(false);
+            }
 
-        return found;
+            Telemetry.LookedUp(activity, found, _isNamed);
+            return found;
+        }
+        catch (Exception e)
+        {
+            Telemetry.LookupFailed(activity, e);
+            throw;
+        }
     }
 
     // The stamps are taken before the sources are asked: a change in between makes the answer stale, never fresh.
@@ -405,7 +450,15 @@ public sealed class SecretsManager
         }
         else
         {
-            await _trail.HandOutAsync(counter, now, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await _trail.HandOutAsync(counter, now, cancellationToken).ConfigureAwait(false);
+            }
+            catch (LedgerException e)
+            {
+                Telemetry.Refused(Telemetry.Lookup, e);
+                throw;
+            }
         }
 
         return new Entry(found, counter);

@@ -53,6 +53,12 @@ public sealed record SecretsOptions
     /// <summary>The voice or the service for which they are used, as the ledger says it. At most 300 characters.</summary>
     public string? Voice { get; init; }
 
+    /// <summary>
+    /// Whether metrics and traces have the names and versions of secrets as tags. They leave the machine, and each is a
+    /// series of its own: without it, what is handed out is counted by source alone.
+    /// </summary>
+    public bool NamesInTelemetry { get; init; }
+
     /// <summary>The clock of versions' times.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 }

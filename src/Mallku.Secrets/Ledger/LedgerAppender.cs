@@ -143,6 +143,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         var next = lines.ToCheckpoint();
         var note = key.Sign(next);
         WriteCheckpoint(next, note);
+        Telemetry.Appended(next.Size - current.Size);
         return (next, note, generations);
     }
 

@@ -116,7 +116,7 @@ public sealed record LedgerEntry(
     string? Note)
 {
     /// <summary>What the entry has in the place of the secret's name, where that is a pseudonym and the vault knows the ledger's key; else null.</summary>
-    internal string? Pseudonym { get; init; }
+    public string? Pseudonym { get; internal init; }
 }
 
 /// <summary>Something to be recorded; its place, time and actor are added when it is written.</summary>

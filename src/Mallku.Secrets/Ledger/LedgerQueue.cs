@@ -18,6 +18,7 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
     /// <exception cref="LedgerException">It could not be written, or not in time; then it may be written later.</exception>
     internal async Task<LedgerCommit> AppendAsync(LedgerBatch batch)
     {
+        using var watch = Telemetry.StartAppending();
         lock (_gate)
         {
             _waiting.Add(batch);
@@ -30,17 +31,26 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
 
         try
         {
-            return blocks
+            var commit = blocks
                 ? Task.WaitAny([batch.Done], patience) == 0 ? await batch.Done.ConfigureAwait(false) : throw new TimeoutException()
                 : await batch.Done.WaitAsync(patience).ConfigureAwait(false);
+            watch.Succeed();
+            return commit;
         }
         catch (TimeoutException e)
         {
             batch.GiveUp();
-            throw new LedgerException(
+            var error = new LedgerException(
                 $"the ledger in '{folder.Path}' could not be written within {patience.TotalSeconds:0.#} s, so nothing was handed out or changed",
                 "look at its disk and at who holds its lock, or go on without a trace: --no-ledger",
                 e);
+            watch.Fail(error);
+            throw error;
+        }
+        catch (LedgerException e)
+        {
+            watch.Fail(e);
+            throw;
         }
     }
 

@@ -57,7 +57,7 @@ internal sealed class FileVault(VaultSettings settings)
             var began = Environment.TickCount64;
             try
             {
-                var fresh = await _folder.OpenAsync(isBeginning: false, cancellationToken).ConfigureAwait(false);
+                var fresh = await ReadFolderAsync(isBeginning: false, cancellationToken).ConfigureAwait(false);
                 Volatile.Write(ref _lastLook, Environment.TickCount64);
                 Volatile.Write(ref _opened, new Look(fresh, stamp));
                 return fresh;
@@ -184,7 +184,7 @@ internal sealed class FileVault(VaultSettings settings)
         var folderLock = await LockAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var opened = await _folder.OpenAsync(isBeginning, cancellationToken).ConfigureAwait(false);
+            var opened = await ReadFolderAsync(isBeginning, cancellationToken).ConfigureAwait(false);
             if (opened.Key is null)
             {
                 throw NoVault();
@@ -337,6 +337,26 @@ internal sealed class FileVault(VaultSettings settings)
 
     private bool HasOtherFormer() =>
         PrivateFile.Read(settings.FormerVaultFile, out _) is { } former && !former.AsSpan().SequenceEqual(PrivateFile.Read(settings.VaultFile, out _));
+
+    private async ValueTask<OpenedVault> ReadFolderAsync(bool isBeginning, CancellationToken cancellationToken)
+    {
+        using var activity = Telemetry.StartOpening();
+        try
+        {
+            var opened = await _folder.OpenAsync(isBeginning, cancellationToken).ConfigureAwait(false);
+            if (opened.Key is not null)
+            {
+                Telemetry.Opened();
+            }
+
+            return opened;
+        }
+        catch (Exception e)
+        {
+            Telemetry.OpeningFailed(activity, e);
+            throw;
+        }
+    }
 
     // null when somebody changed the folder, or asked for a fresh look, since that look began
     private OpenedVault? FindOpened() =>
