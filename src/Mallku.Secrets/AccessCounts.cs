@@ -61,10 +61,13 @@ internal sealed class AccessCounter(AccessCounts counts, string name, string sou
         return fresh;
     }
 
+    /// <summary>Makes the next use wait for the ledger: whether it was told is open.</summary>
+    internal void Doubt() => Volatile.Write(ref _wakeAt, Never);
+
     /// <summary>Takes back that the ledger was told: it could not be. The next use waits until it is.</summary>
     internal void PutBack(long unreported)
     {
-        Volatile.Write(ref _wakeAt, Never);
+        Doubt();
         Interlocked.Add(ref _reported, -unreported);
     }
 

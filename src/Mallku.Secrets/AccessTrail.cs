@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.ExceptionServices;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Sources;
 using Mallku.Secrets.Vault;
@@ -25,6 +26,7 @@ internal sealed class AccessTrail
     private readonly SemaphoreSlim _reporting = new(1, 1);
     private Timer? _timer;
     private bool _isScheduled;
+    private (Report Report, LedgerException Error)? _late;
     private List<AccessCounter> _awake = [];
     private Dictionary<(LedgerKind Kind, string Secret, string? Note), long> _refused = [];
 
@@ -51,7 +53,11 @@ internal sealed class AccessTrail
         }
         else
         {
-            await _vault.RecordAsync([ToEvent(counter, count: 1)], cancellationToken).ConfigureAwait(false);
+            if (await _vault.RecordAsync([ToEvent(counter, count: 1)], cancellationToken).ConfigureAwait(false) is { } fault)
+            {
+                throw fault;
+            }
+
             counter.AddRecorded(now);
         }
     }
@@ -74,30 +80,79 @@ internal sealed class AccessTrail
         await _reporting.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var (counters, refused) = Take();
-            var taken = counters.ConvertAll(counter => (Counter: counter, Count: counter.TakeUnreported()));
-            var events = taken.Where(pair => pair.Count > 0).Select(pair => ToEvent(pair.Counter, pair.Count))
-                .Concat(refused.Select(pair => new LedgerEvent(pair.Key.Kind, pair.Key.Secret, Purpose: _purpose, Count: pair.Value, Note: pair.Key.Note)))
-                .ToList();
+            await SettleAsync(cancellationToken).ConfigureAwait(false);
+            var report = Take();
+            var events = ToEvents(report);
+            LedgerException? fault = null;
             try
             {
                 if (events.Count > 0 && _vault.IsMade)
                 {
-                    await _vault.RecordAsync(events, cancellationToken).ConfigureAwait(false);
+                    fault = await _vault.RecordAsync(events, cancellationToken).ConfigureAwait(false);
                 }
+            }
+            catch (LedgerException e) when (e.Late is not null)
+            {
+                Await(report, e);
+                throw;
             }
             catch
             {
-                taken.ForEach(pair => pair.Counter.PutBack(pair.Count));
-                PutBack(counters, refused);
+                PutBack(report);
                 throw;
             }
 
             Rest();
+            if (fault is not null)
+            {
+                throw fault;
+            }
         }
         finally
         {
             _reporting.Release();
+        }
+    }
+
+    // A report that was begun and took too long may be written yet. Told again before that is known, it would count twice.
+    private async ValueTask SettleAsync(CancellationToken cancellationToken)
+    {
+        if (_late is not { } late)
+        {
+            return;
+        }
+
+        var (report, error) = late;
+        try
+        {
+            await error.Late!.WaitAsync(_vault.Settings.LedgerPatience, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            Await(report, error);
+            ExceptionDispatchInfo.Throw(error);
+        }
+        catch (LedgerException)
+        {
+            PutBack(report);
+            _late = null;
+            return;
+        }
+
+        _late = null;
+        lock (_gate)
+        {
+            _awake.AddRange(report.Uses.Select(use => use.Counter));
+        }
+    }
+
+    private void Await(Report report, LedgerException error)
+    {
+        _late = (report, error);
+        report.Uses.ForEach(static use => use.Counter.Doubt());
+        lock (_gate)
+        {
+            Schedule();
         }
     }
 
@@ -113,23 +168,33 @@ internal sealed class AccessTrail
         }
     }
 
-    private (List<AccessCounter> Counters, Dictionary<(LedgerKind Kind, string Secret, string? Note), long> Refused) Take()
+    private List<LedgerEvent> ToEvents(Report report) =>
+    [
+        .. report.Uses.Where(use => use.Count > 0).Select(use => ToEvent(use.Counter, use.Count)),
+        .. report.Refused.Select(pair => new LedgerEvent(pair.Key.Kind, pair.Key.Secret, Purpose: _purpose, Count: pair.Value, Note: pair.Key.Note)),
+    ];
+
+    private Report Take()
     {
+        List<AccessCounter> awake;
+        Dictionary<(LedgerKind Kind, string Secret, string? Note), long> refused;
         lock (_gate)
         {
-            var taken = (_awake, _refused);
+            (awake, refused) = (_awake, _refused);
             (_awake, _refused) = ([], []);
             _isScheduled = false;
-            return taken;
         }
+
+        return new Report(awake.ConvertAll(static counter => (counter, counter.TakeUnreported())), refused);
     }
 
-    private void PutBack(List<AccessCounter> counters, Dictionary<(LedgerKind Kind, string Secret, string? Note), long> refused)
+    private void PutBack(Report report)
     {
+        report.Uses.ForEach(static use => use.Counter.PutBack(use.Count));
         lock (_gate)
         {
-            _awake.AddRange(counters);
-            foreach (var (key, count) in refused)
+            _awake.AddRange(report.Uses.Select(use => use.Counter));
+            foreach (var (key, count) in report.Refused)
             {
                 _refused[key] = _refused.GetValueOrDefault(key) + count;
             }
@@ -187,6 +252,8 @@ internal sealed class AccessTrail
         }
     }
 
+    // The end of a process waits for no task, only for what its handlers do before they return: so this one blocks, and
+    // no longer than the ledger's patience.
     private static void ReportAll()
     {
         AccessTrail[] trails;
@@ -207,4 +274,8 @@ internal sealed class AccessTrail
             }
         }
     }
+
+    /// <summary>What the ledger is told at once.</summary>
+    private sealed record Report(
+        List<(AccessCounter Counter, long Count)> Uses, Dictionary<(LedgerKind Kind, string Secret, string? Note), long> Refused);
 }

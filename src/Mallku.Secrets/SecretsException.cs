@@ -100,4 +100,7 @@ public sealed class LedgerException(string problem, string remedy, Exception? in
 {
     internal const string WayOn =
         "see what happened: mallku audit verify; then put a backup in its place, or go on with a new ledger that says so: mallku audit restart";
+
+    /// <summary>The end of a write that was begun and took too long for who waited; null where it will not be written.</summary>
+    internal Task? Late { get; init; }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Mallku.Secrets.Files;
 
 /// <summary>
@@ -126,6 +128,9 @@ internal static class FileReplacement
 
         FlushFolder(to);
     }
+
+    /// <summary>The time as it stands in the name of a file that is kept.</summary>
+    internal static string Stamp(TimeProvider clock) => clock.GetUtcNow().ToString("yyyyMMdd'T'HHmmssfff'Z'", CultureInfo.InvariantCulture);
 
     /// <summary>What to put in the place of a file that is damaged, after the word "put".</summary>
     internal static string DescribeBackup(string path) =>

@@ -12,6 +12,8 @@ namespace Mallku.Secrets.Files;
 internal sealed class FolderLock : IDisposable
 {
     internal static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
+    internal static readonly TimeSpan DiskPatience = TimeSpan.FromSeconds(5);
+    private const string Refused = "nothing was changed";
     private static readonly TimeSpan Newcomer = TimeSpan.FromMilliseconds(250);
     private static readonly ConcurrentDictionary<string, Turn> Turns = new(StringComparer.Ordinal);
     private readonly string _path;
@@ -30,7 +32,20 @@ internal sealed class FolderLock : IDisposable
     {
         await Turns.GetOrAdd(path, static _ => new Turn()).BeginAsync(clock, cancellationToken).ConfigureAwait(false);
         var start = clock.GetTimestamp();
-        var descriptor = Open(path);
+        while (true)
+        {
+            var descriptor = await LockAsync(path, patience, clock, start, cancellationToken).ConfigureAwait(false);
+            if (await DiskWait.ForAsync(() => Task.FromResult(TryTake(descriptor, path)), DiskPatience, path, Refused, static taken => taken?.Dispose())
+                .ConfigureAwait(false) is { } taken)
+            {
+                return taken;
+            }
+        }
+    }
+
+    private static async ValueTask<int> LockAsync(string path, TimeSpan patience, TimeProvider clock, long start, CancellationToken cancellationToken)
+    {
+        var descriptor = await DiskWait.ForAsync(() => Task.FromResult(Open(path)), DiskPatience, path, Refused, Posix.Close).ConfigureAwait(false);
         try
         {
             while (!Posix.TryLock(descriptor, path))
@@ -49,8 +64,7 @@ internal sealed class FolderLock : IDisposable
                     .ConfigureAwait(false);
             }
 
-            WriteHolder(descriptor, path);
-            return new FolderLock(descriptor, path);
+            return descriptor;
         }
         catch (PosixException e)
         {
@@ -61,6 +75,27 @@ internal sealed class FolderLock : IDisposable
         {
             Posix.Close(descriptor);
             throw;
+        }
+    }
+
+    // null where the folder was taken away meanwhile, by somebody who could not begin a vault in it
+    private static FolderLock? TryTake(int descriptor, string path)
+    {
+        try
+        {
+            if (!Posix.TryStat(path, out var there) || there.Inode != Posix.Stat(descriptor, path).Inode)
+            {
+                Posix.Close(descriptor);
+                return null;
+            }
+
+            WriteHolder(descriptor, path);
+            return new FolderLock(descriptor, path);
+        }
+        catch (PosixException e)
+        {
+            Posix.Close(descriptor);
+            throw e.ToWriteError(path);
         }
     }
 

@@ -9,6 +9,7 @@ internal sealed class DataKey
 {
     private const int Length = 32;
     private static readonly byte[] ExternalVersionLabel = Encoding.ASCII.GetBytes("mallku/v1/external-version-id");
+    private static readonly byte[] LedgerMarkLabel = Encoding.ASCII.GetBytes("mallku/v1/ledger-mark");
     private readonly SecretValue _text;
 
     private DataKey(SecretValue text, TimeProvider clock)
@@ -46,23 +47,40 @@ internal sealed class DataKey
     /// </summary>
     internal string DeriveExternalVersionId(string name, int number, ReadOnlySpan<byte> value)
     {
-        Span<byte> dataKey = stackalloc byte[Length + 1], idKey = stackalloc byte[Length], digest = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        Span<byte> numberBytes = stackalloc byte[sizeof(int)];
+        System.Buffers.Binary.BinaryPrimitives.WriteInt32BigEndian(numberBytes, number);
+        using var mac = BeginMac(ExternalVersionLabel);
+        mac.AppendData(Encoding.UTF8.GetBytes(name));
+        mac.AppendData([0]);
+        mac.AppendData(numberBytes);
+        mac.AppendData(value);
+        return Convert.ToHexStringLower(mac.GetHashAndReset().AsSpan(0, 16));
+    }
+
+    /// <summary>
+    /// What marks a ledger as begun for the vault in a folder, by the same functions: only who has the vault's key can make
+    /// it or recognize it.
+    /// </summary>
+    /// <param name="id">What the ledger is told from others by.</param>
+    /// <param name="folder">The vault's folder.</param>
+    internal string DeriveLedgerMark(string id, string folder)
+    {
+        using var mac = BeginMac(LedgerMarkLabel);
+        mac.AppendData(Encoding.UTF8.GetBytes(id));
+        mac.AppendData([0]);
+        mac.AppendData(Encoding.UTF8.GetBytes(folder));
+        return Convert.ToHexStringLower(mac.GetHashAndReset().AsSpan(0, 8));
+    }
+
+    private IncrementalHash BeginMac(byte[] label)
+    {
+        Span<byte> dataKey = stackalloc byte[Length + 1], macKey = stackalloc byte[Length];
         PaddedBase64Url.TryDecode(_text.Bytes, dataKey, out _);
         GC.KeepAlive(_text);
-        HKDF.DeriveKey(HashAlgorithmName.SHA256, dataKey[..Length], idKey, salt: default, ExternalVersionLabel);
-        using (var mac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, idKey))
-        {
-            Span<byte> numberBytes = stackalloc byte[sizeof(int)];
-            System.Buffers.Binary.BinaryPrimitives.WriteInt32BigEndian(numberBytes, number);
-            mac.AppendData(Encoding.UTF8.GetBytes(name));
-            mac.AppendData([0]);
-            mac.AppendData(numberBytes);
-            mac.AppendData(value);
-            mac.GetHashAndReset(digest);
-        }
-
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, dataKey[..Length], macKey, salt: default, label);
+        var mac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, macKey);
         CryptographicOperations.ZeroMemory(dataKey);
-        CryptographicOperations.ZeroMemory(idKey);
-        return Convert.ToHexStringLower(digest[..16]);
+        CryptographicOperations.ZeroMemory(macKey);
+        return mac;
     }
 }

@@ -12,7 +12,6 @@ namespace Mallku.Secrets.Ledger;
 /// </summary>
 internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeProvider clock)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private byte[] _readNote = [];
     private Checkpoint? _read;
 
@@ -67,11 +66,11 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
 
     /// <summary>Closes the open segment: what comes next goes into a new file.</summary>
     /// <exception cref="LedgerException">The ledger is not as its checkpoint says, or can't be written.</exception>
-    internal Checkpoint CloseSegment()
+    internal Checkpoint CloseSegment(TimeSpan patience)
     {
         try
         {
-            var descriptor = folder.LockWithin(Patience);
+            var descriptor = folder.LockWithin(patience);
             try
             {
                 var current = PutTailAside(ReadCurrent() ?? throw Gone());
@@ -262,7 +261,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         var tail = new byte[count];
         Posix.Seek(descriptor, next.SegmentLength, segment);
         var read = Posix.ReadAll(descriptor, tail, segment);
-        var name = string.Create(CultureInfo.InvariantCulture, $"unacknowledged-{next.Size}-{clock.GetUtcNow():yyyyMMdd'T'HHmmssfff'Z'}");
+        var name = string.Create(CultureInfo.InvariantCulture, $"unacknowledged-{next.Size}-{FileReplacement.Stamp(clock)}");
         FileReplacement.Overwrite(Path.Combine(folder.Path, name), tail.AsSpan(0, read));
         return string.Create(CultureInfo.InvariantCulture, $"{read} bytes behind the checkpoint were put aside: {name}");
     }

@@ -38,8 +38,8 @@ internal sealed class LedgerBatch(IReadOnlyList<LedgerEvent> events, Checkpoint?
     /// <summary>Takes the batch for writing; false where nobody waits for it any more.</summary>
     internal bool TryBegin() => Interlocked.CompareExchange(ref _state, Begun, Waiting) == Waiting;
 
-    /// <summary>Takes it back, if it was not begun: it will not be written.</summary>
-    internal void GiveUp() => Interlocked.CompareExchange(ref _state, GivenUp, Waiting);
+    /// <summary>Takes it back: it will not be written. False where it was begun.</summary>
+    internal bool TryGiveUp() => Interlocked.CompareExchange(ref _state, GivenUp, Waiting) == Waiting;
 
     internal void Succeed(LedgerCommit commit) => _done.TrySetResult(commit);
 

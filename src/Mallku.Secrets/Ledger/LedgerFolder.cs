@@ -88,14 +88,6 @@ internal sealed class LedgerFolder(string path)
             ? boundary
             : null;
 
-    /// <summary>A signed checkpoint as it lies on the disk; null where there is none.</summary>
-    /// <exception cref="LedgerException">It was not signed by this ledger's key, or is damaged.</exception>
-    internal static Checkpoint? ReadCheckpoint(string file, NoteVerifier verifier)
-    {
-        var note = PrivateFile.Read(file, out _);
-        return note is null ? null : RequireCheckpoint(note, file, verifier);
-    }
-
     /// <summary>The checkpoint in the bytes of a file.</summary>
     /// <exception cref="LedgerException">It was not signed by this ledger's key, or is damaged.</exception>
     internal static Checkpoint RequireCheckpoint(ReadOnlySpan<byte> note, string file, NoteVerifier verifier) =>

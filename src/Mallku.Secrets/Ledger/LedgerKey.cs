@@ -1,6 +1,7 @@
-using System.Globalization;
 using System.Security.Cryptography;
+using System.Text;
 using Mallku.Secrets.Crypto;
+using Mallku.Secrets.Keys;
 using NSec.Cryptography;
 
 namespace Mallku.Secrets.Ledger;
@@ -37,16 +38,26 @@ internal sealed class LedgerKey : IDisposable
     /// <summary>What stands for the secrets' names in this ledger; derived when it is first asked for.</summary>
     internal NamePseudonyms Pseudonyms => LazyInitializer.EnsureInitialized(ref _pseudonyms, DerivePseudonyms)!;
 
-    /// <summary>A key and a name for a new ledger.</summary>
-    internal static LedgerKey Generate()
+    /// <summary>A key and a name for a new ledger of the vault in a folder, which the name is marked for.</summary>
+    internal static LedgerKey Generate(DataKey vaultKey, string folder)
     {
         SignedNote.RequireLibrary();
         Span<byte> seed = stackalloc byte[SeedLength];
         RandomNumberGenerator.Fill(seed);
-        var id = string.Create(CultureInfo.InvariantCulture, $"{OriginPrefix}{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16))}");
-        var key = new LedgerKey(id, seed);
+        var id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+        var key = new LedgerKey(OriginPrefix + id + vaultKey.DeriveLedgerMark(id, folder), seed);
         CryptographicOperations.ZeroMemory(seed);
         return key;
+    }
+
+    /// <summary>Whether a ledger of this name was begun for the vault in that folder, under one of these keys.</summary>
+    internal static bool IsOf(string origin, IEnumerable<DataKey> vaultKeys, string folder)
+    {
+        const int idLength = 16;
+        return origin.Length == OriginPrefix.Length + (2 * idLength)
+            && vaultKeys.Any(key => CryptographicOperations.FixedTimeEquals(
+                Encoding.ASCII.GetBytes(origin[(OriginPrefix.Length + idLength)..]),
+                Encoding.ASCII.GetBytes(key.DeriveLedgerMark(origin.Substring(OriginPrefix.Length, idLength), folder))));
     }
 
     /// <summary>The key from its seed as <see cref="ExportSeed"/> writes it; null where it is none.</summary>

@@ -145,7 +145,8 @@ internal static class LedgerLog
     internal static LedgerException CannotRead(LedgerFolder folder, Exception cause) => new(
         $"the ledger in '{folder.Path}' can't be read ({cause.Message.TrimEnd('.')})", "look at the modes of that folder and of what is in it, and at its disk", cause);
 
-    private static Checkpoint? Glance(LedgerFolder folder) =>
+    /// <summary>The newest checkpoint, whoever signed it; null where there is none.</summary>
+    internal static Checkpoint? Glance(LedgerFolder folder) =>
         PrivateFile.Read(folder.CheckpointFile, out _) is { } note ? Checkpoint.ParseUnverified(Encoding.UTF8.GetString(note)) : null;
 
     private static SegmentReader Open(LedgerFolder folder, long start, long from, long to) =>

@@ -39,11 +39,10 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
         }
         catch (TimeoutException e)
         {
-            batch.GiveUp();
             var error = new LedgerException(
                 $"the ledger in '{folder.Path}' could not be written within {patience.TotalSeconds:0.#} s, so nothing was handed out or changed",
                 "look at its disk and at who holds its lock, or go on without a trace: --no-ledger",
-                e);
+                e) { Late = batch.TryGiveUp() ? null : batch.Done };
             watch.Fail(error);
             throw error;
         }

@@ -1,3 +1,6 @@
+using System.Text;
+using Mallku.Secrets.Files;
+
 namespace Mallku.Secrets.Ledger;
 
 /// <summary>A ledger with its key, for this process. Safe for concurrent use.</summary>
@@ -5,11 +8,13 @@ internal sealed class LedgerSession
 {
     private readonly LedgerFolder _folder;
     private readonly LedgerAppender _appender;
+    private readonly TimeSpan _patience;
     private KnownNote? _known;
 
     private LedgerSession(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeSpan patience, bool blocks, TimeProvider clock)
     {
         _folder = folder;
+        _patience = patience;
         Key = key;
         _appender = new LedgerAppender(folder, key, actor, clock);
         Queue = new LedgerQueue(folder, _appender, patience, blocks);
@@ -43,10 +48,18 @@ internal sealed class LedgerSession
 
     /// <summary>The newest checkpoint on the disk.</summary>
     /// <exception cref="LedgerException">There is none, or it was not signed by this key.</exception>
-    internal Checkpoint ReadCurrent() => LedgerFolder.ReadCheckpoint(_folder.CheckpointFile, Key.Verifier) ?? throw _appender.Gone();
+    internal Checkpoint ReadCurrent() => ReadNewest().Checkpoint;
+
+    /// <summary>The same with the note that it was read from.</summary>
+    /// <exception cref="LedgerException">There is none, or it was not signed by this key.</exception>
+    internal (Checkpoint Checkpoint, string Note) ReadNewest()
+    {
+        var note = PrivateFile.Read(_folder.CheckpointFile, out _) ?? throw _appender.Gone();
+        return (LedgerFolder.RequireCheckpoint(note, _folder.CheckpointFile, Key.Verifier), Encoding.UTF8.GetString(note));
+    }
 
     /// <summary>Closes the open segment.</summary>
-    internal Checkpoint CloseSegment() => _appender.CloseSegment();
+    internal Checkpoint CloseSegment() => _appender.CloseSegment(_patience);
 
     private static LedgerException Damaged() => new("what the vault knows of its ledger is damaged", LedgerException.WayOn);
 

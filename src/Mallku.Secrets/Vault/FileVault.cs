@@ -176,65 +176,97 @@ internal sealed class FileVault(VaultSettings settings)
     /// <summary>The vault in words, for an error.</summary>
     internal string Describe() => $"the vault '{settings.Directory}'";
 
-    /// <summary>Takes the folder's lock and opens what is there under it.</summary>
-    internal async ValueTask<(FolderLock Lock, OpenedVault Opened)> BeginWriteAsync(CancellationToken cancellationToken)
+    /// <summary>
+    /// Does what is to be done under the folder's lock, to its end also where the disk takes longer than the caller waits:
+    /// until then, nobody else writes.
+    /// </summary>
+    /// <exception cref="SecretsException">The lock can't be had, or the disk does not answer.</exception>
+    internal async ValueTask<T> LockedAsync<T>(Func<ValueTask<T>> work, CancellationToken cancellationToken)
+    {
+        RequireFolder();
+        var folderLock = await FolderLock.AcquireAsync(settings.LockFile, settings.Patience, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+        return await DiskWait.ForAsync(
+            async () =>
+            {
+                using (folderLock)
+                {
+                    try
+                    {
+                        return await work().ConfigureAwait(false);
+                    }
+                    catch (PosixException e)
+                    {
+                        throw e.ToWriteError(settings.VaultFile);
+                    }
+                    finally
+                    {
+                        // also where an error leaves open whether the change is on the disk
+                        Forget();
+                    }
+                }
+            },
+            settings.LedgerPatience + settings.DiskPatience + (settings.Keys.IsShared ? settings.Patience : TimeSpan.Zero),
+            settings.Directory,
+            "a change that was begun may still be made, or not: see mallku list and mallku audit log").ConfigureAwait(false);
+    }
+
+    /// <summary>The same with what is there, opened under the lock, when what others left half done is settled.</summary>
+    /// <exception cref="SecretsException">The vault can't be opened, or not written.</exception>
+    internal async ValueTask<T> WriteAsync<T>(Func<OpenedVault, ValueTask<T>> write, CancellationToken cancellationToken)
     {
         // the first writer here makes the lock's file
         var isBeginning = !File.Exists(settings.LockFile);
-        var folderLock = await LockAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            var opened = await ReadFolderAsync(isBeginning, cancellationToken).ConfigureAwait(false);
-            if (opened.Key is null)
+        return await LockedAsync(
+            async () =>
             {
-                throw NoVault();
-            }
+                var opened = await ReadFolderAsync(isBeginning, cancellationToken).ConfigureAwait(false);
+                using (opened.Document)
+                {
+                    if (opened.Key is null)
+                    {
+                        throw NoVault();
+                    }
 
-            await SettleInterruptedAsync(opened, cancellationToken).ConfigureAwait(false);
-            return (folderLock, opened);
-        }
-        catch (PosixException e)
-        {
-            folderLock.Dispose();
-            throw e.ToWriteError(settings.VaultFile);
-        }
-        catch
-        {
-            folderLock.Dispose();
-            throw;
-        }
+                    await SettleInterruptedAsync(opened, cancellationToken).ConfigureAwait(false);
+                    return await write(opened).ConfigureAwait(false);
+                }
+            },
+            cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Takes the folder's lock alone.</summary>
-    internal ValueTask<FolderLock> LockAsync(CancellationToken cancellationToken)
-    {
-        RequireFolder();
-        return FolderLock.AcquireAsync(settings.LockFile, settings.Patience, TimeProvider.System, cancellationToken);
-    }
-
-    /// <summary>
-    /// Records what was done with the vault, durably. What was opened some time ago may be overtaken by a writer, and an
-    /// older vault that somebody put back looks the same: only a fresh look tells.
-    /// </summary>
-    /// <exception cref="SecretsException">It can't be recorded, or an older vault was put back.</exception>
-    internal async ValueTask RecordAsync(IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
+    /// <summary>Records what was done with the vault, durably.</summary>
+    /// <returns>What is wrong with the vault or the ledger, though the ledger has the events; null where nothing is.</returns>
+    /// <exception cref="SecretsException">It can't be recorded.</exception>
+    internal async ValueTask<LedgerException?> RecordAsync(IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
     {
         // how it is recorded is for the vault to say, as it is now and not when it was last read
         GetChangeStamp(Environment.TickCount64);
-        var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
-        if (await _ledger.RecordAsync(opened.Document, events).ConfigureAwait(false) is not { } recorded
-            || VaultLedger.Reaches(opened.Document, recorded))
+        var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
+        return await _ledger.RecordAsync(document, events).ConfigureAwait(false) is { } recorded
+            ? await FindGenerationFaultAsync(document, recorded, cancellationToken).ConfigureAwait(false)
+            : null;
+    }
+
+    /// <summary>What to say where the vault is older than its ledger, or newer.</summary>
+    /// <param name="document">The vault as it was opened before the checkpoint was read, so that it can't be newer by itself.</param>
+    /// <param name="newest">The ledger's newest checkpoint.</param>
+    /// <param name="cancellationToken">Ends the wait for a second look.</param>
+    internal async ValueTask<LedgerException?> FindGenerationFaultAsync(VaultDocument document, Checkpoint newest, CancellationToken cancellationToken)
+    {
+        if (Reaches(document, newest))
         {
-            return;
+            return document.Ledger is { IsSuspended: false } && document.Generation > newest.ToGeneration
+                ? LedgerAppender.OlderLedger(document.Generation, newest.ToGeneration)
+                : null;
         }
 
-        // held against a checkpoint from before this look, so that it can't be called old for writers who go on meanwhile
+        // It may be overtaken by a writer, and an older vault that somebody put back looks the same. Held against the
+        // checkpoint from before this look, it can't be called old for writers who go on meanwhile.
         Forget();
-        opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
-        if (!VaultLedger.Reaches(opened.Document, recorded))
-        {
-            throw LedgerAppender.OlderVault(opened.Document.Generation, recorded.ToGeneration);
-        }
+        var again = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
+        return Reaches(again, newest) ? null : LedgerAppender.OlderVault(again.Generation, newest.ToGeneration);
+
+        static bool Reaches(VaultDocument document, Checkpoint newest) => document.Generation >= newest.FromGeneration || document.Ledger is null;
     }
 
     /// <summary>
@@ -363,32 +395,22 @@ internal sealed class FileVault(VaultSettings settings)
         Volatile.Read(ref _opened) is { } look && look.Stamp == Volatile.Read(ref _stamp) ? look.Vault : null;
 
     /// <summary>One write: the entries and what they say become durable together. Nothing is written where the change throws.</summary>
-    internal async ValueTask<T> ChangeAsync<T>(Func<OpenedVault, List<LedgerEvent>, T> change, CancellationToken cancellationToken)
-    {
-        var (folderLock, opened) = await BeginWriteAsync(cancellationToken).ConfigureAwait(false);
-        using (folderLock)
-        using (opened.Document)
+    /// <param name="change">Changes what is there, and adds what the ledger is to say of it to what it says of other programs.</param>
+    /// <param name="cancellationToken">Ends the wait for the lock.</param>
+    /// <exception cref="SecretsException">It can't be opened, recorded or written.</exception>
+    internal ValueTask<T> ChangeAsync<T>(Func<OpenedVault, List<LedgerEvent>, T> change, CancellationToken cancellationToken) => WriteAsync(
+        async opened =>
         {
-            var from = opened.Document.Generation;
             var events = VaultEvents.OfOutside(opened.Document);
             using var unchanged = ComposeUnrecorded(opened);
             var result = change(opened, events);
-            using var changed = await CommitAsync(opened.Document, from, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
-            try
-            {
-                Record(unchanged, opened.Key!);
-                Replace(changed, opened.Key!);
-                opened.RemoveAbsorbed();
-            }
-            finally
-            {
-                // also where an error leaves open whether the change is on the disk
-                Forget();
-            }
-
+            using var changed = await CommitAsync(opened.Document, opened.Generation, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
+            Record(unchanged, opened.Key!);
+            Replace(changed, opened.Key!);
+            opened.RemoveAbsorbed();
             return result;
-        }
-    }
+        },
+        cancellationToken);
 
     private SecretChange Set(OpenedVault opened, SecretName name, SecretValue value, SetOptions options, List<LedgerEvent> events)
     {

@@ -47,7 +47,7 @@ internal static class LedgerInspection
             var since = found.Newest is null ? $"; the vault knew of it when it was last written, at {Show(document.Written)}" : "";
             findings.Add(new Finding(FindingLevel.Error, Check, fault.Problem + since, fault.Remedy));
         }
-        else if (await FindGenerationFaultAsync(vault, document, found.Newest!, cancellationToken).ConfigureAwait(false) is { } other)
+        else if (await vault.FindGenerationFaultAsync(document, found.Newest!, cancellationToken).ConfigureAwait(false) is { } other)
         {
             findings.Add(new Finding(FindingLevel.Error, Check, other.Problem, other.Remedy));
         }
@@ -76,25 +76,6 @@ internal static class LedgerInspection
 
     /// <summary>The vault in words, as one who keeps a checkpoint.</summary>
     internal static string KeptByVault(VaultDocument document) => $"the vault of {Show(document.Written)}";
-
-    /// <summary>What to say where the vault is older than the ledger, or newer.</summary>
-    internal static async ValueTask<LedgerException?> FindGenerationFaultAsync(
-        FileVault vault, VaultDocument document, Checkpoint newest, CancellationToken cancellationToken)
-    {
-        if (VaultLedger.Reaches(document, newest))
-        {
-            return document.Generation > newest.ToGeneration && !document.Ledger!.IsSuspended
-                ? LedgerAppender.OlderLedger(document.Generation, newest.ToGeneration)
-                : null;
-        }
-
-        // what was opened before the ledger was read may be overtaken by a writer: only a fresh look tells
-        vault.Forget();
-        var again = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
-        return !VaultLedger.Reaches(again.Document, newest)
-            ? LedgerAppender.OlderVault(again.Document.Generation, newest.ToGeneration)
-            : null;
-    }
 
     private static string Describe(LedgerFolder folder, LedgerVerification found)
     {

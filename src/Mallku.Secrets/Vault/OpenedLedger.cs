@@ -28,12 +28,7 @@ internal sealed record OpenedLedger(FileVault Vault, OpenedVault Opened, LedgerL
 
     /// <summary>The newest checkpoint as it lies on the disk, signed.</summary>
     /// <exception cref="LedgerException">There is none that this ledger's key signed.</exception>
-    internal string ReadNote()
-    {
-        // what is read twice may have become newer in between, and both are signed
-        Session.ReadCurrent();
-        return Encoding.UTF8.GetString(LedgerFolder.ReadNote(Folder.CheckpointFile) ?? []);
-    }
+    internal string ReadNote() => Session.ReadNewest().Note;
 
     /// <summary>
     /// The entries that were not archived, with the names that the vault knows, the oldest first, read as they are asked for.
@@ -64,7 +59,7 @@ internal sealed record OpenedLedger(FileVault Vault, OpenedVault Opened, LedgerL
         var known = new KeptCheckpoint(Session.ReadKnown(Link.Checkpoint), LedgerInspection.KeptByVault(Opened.Document));
         var found = await new LedgerVerifier(Folder, Verifier).VerifyAsync(note, [known], progress, cancellationToken).ConfigureAwait(false);
         return found.Fault is null
-            && await LedgerInspection.FindGenerationFaultAsync(Vault, Opened.Document, found.Newest!, cancellationToken).ConfigureAwait(false) is { } other
+            && await Vault.FindGenerationFaultAsync(Opened.Document, found.Newest!, cancellationToken).ConfigureAwait(false) is { } other
                 ? found with { Fault = new LedgerFault(Entry: null, Through: null, other.Problem, other.Remedy) }
                 : found;
     }

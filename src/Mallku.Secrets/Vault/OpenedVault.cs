@@ -8,7 +8,14 @@ internal sealed class OpenedVault
 {
     private Dictionary<string, List<string>>? _looseNames;
 
-    internal required VaultDocument Document { get; init; }
+    internal required VaultDocument Document
+    {
+        get;
+        init => (field, Generation) = (value, value.Generation);
+    }
+
+    /// <summary>The document's generation as it was opened, which a writer raises.</summary>
+    internal long Generation { get; private init; }
 
     /// <summary>Null where the folder has no key yet.</summary>
     internal required DataKey? Key { get; init; }

@@ -47,41 +47,33 @@ internal static class VaultKeys
                 "put the key into a file of mode 0600, name it by MALLKU_KEY_FILE, unset MALLKU_ENCRYPTION_KEY, and rotate then");
         }
 
-        var (folderLock, opened) = await vault.BeginWriteAsync(cancellationToken).ConfigureAwait(false);
-        using (folderLock)
-        using (opened.Document)
+        return await vault.WriteAsync(opened => RotateAsync(vault, opened, cancellationToken), cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<KeyRotation> RotateAsync(FileVault vault, OpenedVault opened, CancellationToken cancellationToken)
+    {
+        foreach (var file in opened.SecretFiles)
         {
-            foreach (var file in opened.SecretFiles)
+            if (file.Error is { } error)
             {
-                if (file.Error is { } error)
-                {
-                    throw error;
-                }
+                throw error;
             }
-
-            using var keyLock = await keys.LockAsync(vault.Settings.Patience, cancellationToken).ConfigureAwait(false);
-            // what the last step needs is looked at before the first
-            keys.ReadFormer();
-            var from = opened.Document.Generation;
-            IReadOnlyList<LedgerEvent> events = [.. VaultEvents.OfOutside(opened.Document), new(LedgerKind.KeyRotated, Source: VaultEvents.Store, Purpose: vault.Settings.Purpose)];
-            using var unchanged = vault.ComposeUnrecorded(opened);
-            using var plaintext = await vault.CommitAsync(opened.Document, from, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
-            var next = keys.PrepareNext();
-            try
-            {
-                // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
-                vault.Record(unchanged, opened.Key!);
-                vault.Replace(plaintext, next);
-                Promote(keys);
-                opened.RemoveAbsorbed();
-            }
-            finally
-            {
-                vault.Forget();
-            }
-
-            return new KeyRotation(keys.Path, keys.FormerPath, opened.Document.Existing.Count(), opened.Absorbed);
         }
+
+        var keys = vault.Settings.Keys;
+        using var keyLock = await keys.LockAsync(vault.Settings.Patience, cancellationToken).ConfigureAwait(false);
+        // what the last step needs is looked at before the first
+        keys.ReadFormer();
+        IReadOnlyList<LedgerEvent> events = [.. VaultEvents.OfOutside(opened.Document), new(LedgerKind.KeyRotated, Source: VaultEvents.Store, Purpose: vault.Settings.Purpose)];
+        using var unchanged = vault.ComposeUnrecorded(opened);
+        using var plaintext = await vault.CommitAsync(opened.Document, opened.Generation, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
+        var next = keys.PrepareNext();
+        // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
+        vault.Record(unchanged, opened.Key!);
+        vault.Replace(plaintext, next);
+        Promote(keys);
+        opened.RemoveAbsorbed();
+        return new KeyRotation(keys.Path, keys.FormerPath, opened.Document.Existing.Count(), opened.Absorbed);
     }
 
     private static void Promote(KeyStore keys)

@@ -10,7 +10,6 @@ namespace Mallku.Secrets.Vault;
 internal sealed class VaultLedger(VaultSettings settings)
 {
     private static readonly TimeSpan PatienceWhenOff = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(5);
     private readonly Lock _gate = new();
     private LedgerSession? _session;
     private int _offIsNoted;
@@ -18,13 +17,13 @@ internal sealed class VaultLedger(VaultSettings settings)
     internal LedgerFolder Folder { get; } = new(settings.LedgerDirectory);
 
     /// <summary>Records what was done with a vault as it was opened; durable when it returns.</summary>
-    /// <returns>The checkpoint that has it; null where the vault has no ledger yet, or it is switched off.</returns>
+    /// <returns>The checkpoint that has it, which was read after the vault; null where that has no ledger yet, or it is switched off.</returns>
     /// <exception cref="LedgerException">It can't be recorded, or the ledger is not what the vault says.</exception>
     internal async ValueTask<Checkpoint?> RecordAsync(VaultDocument document, IReadOnlyList<LedgerEvent> events)
     {
         if (document.Ledger is not { } link)
         {
-            return settings.UsesLedger && IsOwnPlace && LedgerLog.IsInUse(Folder) ? throw Unknown() : null;
+            return settings.UsesLedger && Whose() == Owner.ThisVault && LedgerLog.IsInUse(Folder) ? throw Unknown() : null;
         }
 
         if (!settings.UsesLedger)
@@ -35,16 +34,8 @@ internal sealed class VaultLedger(VaultSettings settings)
 
         var session = GetSession(link);
         var batch = new LedgerBatch(HideNames(session, document, events), session.ReadKnown(link.Checkpoint), step: null);
-        var commit = await session.Queue.AppendAsync(batch).ConfigureAwait(false);
-        // the ledger was read after the vault, so that it can't be behind by itself
-        return document.Generation <= commit.Checkpoint.ToGeneration || link.IsSuspended
-            ? commit.Checkpoint
-            : throw LedgerAppender.OlderLedger(document.Generation, commit.Checkpoint.ToGeneration);
+        return (await session.Queue.AppendAsync(batch).ConfigureAwait(false)).Checkpoint;
     }
-
-    /// <summary>Whether a vault is no older than the ledger has seen it; false where it was replaced since it was opened, too.</summary>
-    internal static bool Reaches(VaultDocument document, Checkpoint checkpoint) =>
-        document.Generation >= checkpoint.FromGeneration || document.Ledger is null;
 
     /// <summary>
     /// The first half of a change: its entries are durable when it returns, and the document has the generation and the
@@ -63,7 +54,8 @@ internal sealed class VaultLedger(VaultSettings settings)
             document.Generation = from + writes;
             if (document.Ledger is { } off)
             {
-                var newest = await NoteOffAsync(off).ConfigureAwait(false);
+                await NoteOffAsync(off).ConfigureAwait(false);
+                var newest = TryReadNewest(off);
                 // a generation that the ledger has planned is not used for another change
                 document.Generation = Math.Max(from, newest?.Checkpoint.ToGeneration ?? 0) + writes;
                 document.Ledger = off with { IsSuspended = true, Checkpoint = newest?.Note ?? off.Checkpoint };
@@ -73,7 +65,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         }
 
         var isBeginning = document.Ledger is null;
-        var isOrphaned = isBeginning && IsOwnPlace && LedgerLog.IsInUse(Folder);
+        var isOrphaned = isBeginning && RequireOwn() && LedgerLog.IsInUse(Folder);
         if (isOrphaned && !acceptsOlder)
         {
             throw Unknown();
@@ -94,40 +86,23 @@ internal sealed class VaultLedger(VaultSettings settings)
     /// kept under another name.
     /// </summary>
     /// <returns>Where it is kept; null where there was nothing.</returns>
-    /// <exception cref="SecretsException">The vault has no ledger, or it or the new ledger can't be written.</exception>
-    internal static async ValueTask<string?> RestartAsync(FileVault vault, CancellationToken cancellationToken)
+    /// <exception cref="SecretsException">
+    /// The vault has no ledger, or is older than it, or the ledger or the new one can't be written.
+    /// </exception>
+    internal static ValueTask<string?> RestartAsync(FileVault vault, CancellationToken cancellationToken)
     {
-        var (folderLock, opened) = await vault.BeginWriteAsync(cancellationToken).ConfigureAwait(false);
-        using (folderLock)
-        using (opened.Document)
-        {
-            var folder = vault.Ledger.Folder;
-            var link = opened.Document.Ledger;
-            if (link is null && !folder.Exists)
+        var ledger = vault.Ledger;
+        return vault.ChangeAsync(
+            (opened, events) =>
             {
-                throw new SecretsException("there is no ledger yet", "it begins with the next write: mallku set NAME");
-            }
-
-            var kept = folder.Exists ? SetAside(folder, vault.Settings.Clock) : null;
-            opened.Document.Ledger = null;
-            var from = opened.Document.Generation;
-            var note = link is null
-                ? $"the vault, at generation {from}, knew of no ledger; one is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}"
-                : $"the vault, at generation {from}, knew {link.Checkpoint.Split('\n').ElementAtOrDefault(1)} entries of {link.Origin}, which is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}";
-            IReadOnlyList<LedgerEvent> events = [new(LedgerKind.Restarted, Purpose: vault.Settings.Purpose, Note: note), .. VaultEvents.OfOutside(opened.Document)];
-            using var plaintext = await vault.CommitAsync(opened.Document, from, events).ConfigureAwait(false);
-            try
-            {
-                vault.Replace(plaintext, opened.Key!);
-                opened.RemoveAbsorbed();
-            }
-            finally
-            {
-                vault.Forget();
-            }
-
-            return kept;
-        }
+                var link = ledger.RequireGivenUp(opened.Document.Ledger, opened.Generation);
+                var kept = ledger.Folder.Exists ? ledger.SetAside() : null;
+                var note = $"the vault, at generation {opened.Generation}, knew {link.Checkpoint.Split('\n').ElementAtOrDefault(1)} entries of {link.Origin}, which is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}";
+                opened.Document.Ledger = null;
+                events.Insert(0, new LedgerEvent(LedgerKind.Restarted, Purpose: vault.Settings.Purpose, Note: note));
+                return kept;
+            },
+            cancellationToken);
     }
 
     /// <summary>The ledger of an opened vault, to look into; null where it has none yet.</summary>
@@ -149,12 +124,46 @@ internal sealed class VaultLedger(VaultSettings settings)
         return events;
     }
 
-    // beside the vault there can be no other vault's ledger
-    private bool IsOwnPlace => Path.GetDirectoryName(Folder.Path) == settings.Directory;
+    // a vault that is older than its ledger is no reason to give that up
+    private LedgerLink RequireGivenUp(LedgerLink? link, long generation)
+    {
+        var isOwn = RequireOwn(link?.Origin);
+        if (link is null)
+        {
+            throw isOwn && LedgerLog.IsInUse(Folder) ? Unknown() : new SecretsException("there is no ledger yet", "it begins with the next write: mallku set NAME");
+        }
+
+        return TryReadNewest(link)?.Checkpoint is { } newest && generation < newest.FromGeneration
+            ? throw LedgerAppender.OlderVault(generation, newest.ToGeneration)
+            : link;
+    }
+
+    // no ledger, or one that nobody can go on with, is nobody's
+    private enum Owner { Nobody, ThisVault, Another }
+
+    private Owner Whose(string? origin = null)
+    {
+        if (!Folder.Exists || LedgerLog.Glance(Folder) is not { } newest)
+        {
+            return Owner.Nobody;
+        }
+
+        // beside the vault there can be no other vault's ledger
+        return Path.GetDirectoryName(Folder.Path) == settings.Directory || newest.Origin == origin || LedgerKey.IsOf(newest.Origin, new TokenOpener(settings.Keys).All(), settings.Directory)
+            ? Owner.ThisVault
+            : Owner.Another;
+    }
+
+    private bool RequireOwn(string? origin = null) => Whose(origin) switch
+    {
+        Owner.Another => throw new LedgerException(
+            $"'{Folder.Path}' holds another vault's ledger", $"name another folder by MALLKU_LEDGER_DIR, or, if nobody needs it, move it: mv {PrivateFile.ShellQuote(Folder.Path)} {PrivateFile.ShellQuote(Folder.Path + ".other")}"),
+        var owner => owner == Owner.ThisVault,
+    };
 
     private LedgerException Unknown() => new(
-        $"the vault knows of no ledger, and one is in use in '{Folder.Path}': a vault from before it was put back",
-        "put the newer one back, or, where the older one is wanted, say so: mallku audit restart");
+        $"the vault knows of no ledger, and one is in use in '{Folder.Path}': a vault from before it was put back, or another program has started it afresh",
+        "put the newer one back, or, where the one that is there is wanted, say so: mallku key recover --as-is");
 
     private LedgerEvent[] GivenUp() => [new(LedgerKind.Restarted, Purpose: settings.Purpose, Note: "the vault is from before the ledger that was in use, which is kept beside this one")];
 
@@ -165,7 +174,12 @@ internal sealed class VaultLedger(VaultSettings settings)
             if (Posix.TryStat(Folder.Path, out var facts))
             {
                 PrivateFile.Require(facts, Folder.Path);
-                PutOrphanAside();
+                // Whose it is was asked before. It was begun by somebody who was cut off before the vault was written, be it after
+                // the first entry and before the first checkpoint, or the vault is from before it: its key is gone.
+                if (File.Exists(Folder.CheckpointFile) || Folder.FindSegments().Count > 0)
+                {
+                    SetAside();
+                }
             }
 
             if (!Folder.Exists)
@@ -180,49 +194,33 @@ internal sealed class VaultLedger(VaultSettings settings)
         }
 
         document.UsesPseudonyms |= settings.UsesPseudonyms;
-        using var key = LedgerKey.Generate();
+        using var key = LedgerKey.Generate(settings.Keys.ReadCurrent()!, settings.Directory);
         return new LedgerLink(key.Origin, document.Own(key.ExportSeed()), "", IsSuspended: false);
-    }
-
-    // The vault knows of no ledger, so that this one was begun by somebody who was cut off before the vault was written, be it
-    // after the first entry and before the first checkpoint. Its key is gone.
-    private void PutOrphanAside()
-    {
-        if (File.Exists(Folder.CheckpointFile) || Folder.FindSegments().Count > 0)
-        {
-            if (!IsOwnPlace)
-            {
-                throw new LedgerException(
-                    $"'{Folder.Path}' holds a ledger that is not this vault's", "name another folder by MALLKU_LEDGER_DIR, or move away what is there");
-            }
-
-            SetAside(Folder, settings.Clock);
-        }
     }
 
     /// <summary>Gives a ledger another name beside its place, so that a new one can begin.</summary>
     /// <exception cref="LedgerException">It could not be renamed.</exception>
-    internal static string SetAside(LedgerFolder folder, TimeProvider clock)
+    private string SetAside()
     {
         int descriptor;
         try
         {
-            descriptor = folder.LockWithin(LockPatience);
+            descriptor = Folder.LockWithin(settings.LedgerPatience);
         }
         catch (IOException e)
         {
-            throw LedgerAppender.CannotWrite(folder, e);
+            throw LedgerAppender.CannotWrite(Folder, e);
         }
 
-        var aside = $"{folder.Path}.{clock.GetUtcNow():yyyyMMdd'T'HHmmssfff'Z'}";
+        var aside = $"{Folder.Path}.{FileReplacement.Stamp(settings.Clock)}";
         try
         {
-            FileReplacement.Rename(folder.Path, aside);
+            FileReplacement.Rename(Folder.Path, aside);
             return aside;
         }
         catch (SecretsException e)
         {
-            throw LedgerAppender.CannotWrite(folder, e);
+            throw LedgerAppender.CannotWrite(Folder, e);
         }
         finally
         {
@@ -244,21 +242,32 @@ internal sealed class VaultLedger(VaultSettings settings)
     }
 
     // once, and where it is possible: that the ledger can't be written may be why it is off
-    private async ValueTask<(Checkpoint Checkpoint, string Note)?> NoteOffAsync(LedgerLink link)
+    private async ValueTask NoteOffAsync(LedgerLink link)
     {
         try
         {
-            if (Interlocked.Exchange(ref _offIsNoted, 1) == 1 || LedgerLog.EndsWith(Folder, LedgerKind.Suspended))
+            if (Interlocked.Exchange(ref _offIsNoted, 1) == 0 && !LedgerLog.EndsWith(Folder, LedgerKind.Suspended))
             {
-                return null;
+                var session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, PatienceWhenOff, settings.BlocksForLedger, settings.Clock);
+                await session.Queue.AppendAsync(new LedgerBatch([new LedgerEvent(LedgerKind.Suspended, Purpose: settings.Purpose)], session.ReadKnown(link.Checkpoint), step: null))
+                    .ConfigureAwait(false);
             }
-
-            var session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, PatienceWhenOff, settings.BlocksForLedger, settings.Clock);
-            var commit = await session.Queue.AppendAsync(new LedgerBatch([new LedgerEvent(LedgerKind.Suspended, Purpose: settings.Purpose)], session.ReadKnown(link.Checkpoint), step: null))
-                .ConfigureAwait(false);
-            return (commit.Checkpoint, commit.Note);
         }
         catch (LedgerException)
+        {
+        }
+    }
+
+    // null where there is none that goes on from what the vault knows
+    private (Checkpoint Checkpoint, string Note)? TryReadNewest(LedgerLink link)
+    {
+        try
+        {
+            var session = GetSession(link);
+            var newest = session.ReadNewest();
+            return newest.Checkpoint.Size >= session.ReadKnown(link.Checkpoint).Size ? newest : null;
+        }
+        catch (Exception e) when (e is SecretsException or IOException or UnauthorizedAccessException)
         {
             return null;
         }

@@ -11,11 +11,8 @@ internal static class VaultNames
     /// </summary>
     /// <returns>Whether anything was changed.</returns>
     /// <exception cref="SecretsException">There is no ledger and none is to be begun, or the vault can't be opened or written.</exception>
-    internal static async ValueTask<bool> SwitchAsync(FileVault vault, bool toPseudonyms, CancellationToken cancellationToken)
-    {
-        var (folderLock, opened) = await vault.BeginWriteAsync(cancellationToken).ConfigureAwait(false);
-        using (folderLock)
-        using (opened.Document)
+    internal static ValueTask<bool> SwitchAsync(FileVault vault, bool toPseudonyms, CancellationToken cancellationToken) => vault.WriteAsync(
+        async opened =>
         {
             var document = opened.Document;
             if (document.Ledger is null && !vault.Settings.UsesLedger)
@@ -32,17 +29,9 @@ internal static class VaultNames
             var note = $"the secrets' names are {(toPseudonyms ? "pseudonyms" : "in clear")} from here on";
             IReadOnlyList<LedgerEvent> events = [new(LedgerKind.NamesSwitched, Purpose: vault.Settings.Purpose, Note: note), .. VaultEvents.OfOutside(document)];
             using var plaintext = await vault.CommitAsync(document, document.Generation, events, writes: 2).ConfigureAwait(false);
-            try
-            {
-                vault.ReplaceBoth(plaintext, document, opened.Key!);
-                opened.RemoveAbsorbed();
-            }
-            finally
-            {
-                vault.Forget();
-            }
-
+            vault.ReplaceBoth(plaintext, document, opened.Key!);
+            opened.RemoveAbsorbed();
             return true;
-        }
-    }
+        },
+        cancellationToken);
 }

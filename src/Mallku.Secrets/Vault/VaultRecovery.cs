@@ -23,15 +23,16 @@ internal static class VaultRecovery
     /// <param name="asIs">Whether the vault file is to be used as it is, since a person put it there.</param>
     /// <param name="cancellationToken">Ends the wait for the lock.</param>
     /// <exception cref="SecretsException">There is nothing to recover, or no key opens what there is.</exception>
-    internal static async ValueTask<KeyRecovery> RecoverAsync(FileVault vault, bool asIs, CancellationToken cancellationToken)
+    internal static ValueTask<KeyRecovery> RecoverAsync(FileVault vault, bool asIs, CancellationToken cancellationToken) =>
+        vault.LockedAsync(() => RecoverLockedAsync(vault, asIs, cancellationToken), cancellationToken);
+
+    private static async ValueTask<KeyRecovery> RecoverLockedAsync(FileVault vault, bool asIs, CancellationToken cancellationToken)
     {
         var settings = vault.Settings;
-        using var folderLock = await vault.LockAsync(cancellationToken).ConfigureAwait(false);
         var folder = new VaultFolder(settings);
         if (!asIs && await TryOpenAsync(folder, cancellationToken).ConfigureAwait(false) is { } opened)
         {
             var names = folder.SecretFiles.TakeOver(opened);
-            vault.Forget();
             return names.Count > 0 ? new KeyRecovery(names, [], IsFromFormerFile: false) : throw new SecretsException("there is nothing to recover: the vault opens", "go on as usual");
         }
 
@@ -46,16 +47,9 @@ internal static class VaultRecovery
                 "name the key file that it was written with by MALLKU_KEY_FILE (and unset MALLKU_ENCRYPTION_KEY), with its former keys beside it in FILE.previous, or put a backup in its place");
         }
 
-        try
-        {
-            return outside is not null && (asIs || former is null || (outside.HasHistory && outside.Generation > former.Generation))
-                ? await TakeAsIsAsync(vault, outside, former, key).ConfigureAwait(false)
-                : await MergeAsync(vault, outside, former ?? throw NothingOpens(settings), key).ConfigureAwait(false);
-        }
-        finally
-        {
-            vault.Forget();
-        }
+        return outside is not null && (asIs || former is null || (outside.HasHistory && outside.Generation > former.Generation))
+            ? await TakeAsIsAsync(vault, outside, former, key).ConfigureAwait(false)
+            : await MergeAsync(vault, outside, former ?? throw NothingOpens(settings), key).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -149,7 +143,7 @@ internal static class VaultRecovery
             return null;
         }
 
-        var kept = $"{settings.VaultFile}.damaged-{settings.Clock.GetUtcNow():yyyyMMdd'T'HHmmssfff'Z'}";
+        var kept = $"{settings.VaultFile}.damaged-{FileReplacement.Stamp(settings.Clock)}";
         FileReplacement.Copy(settings.VaultFile, kept);
         return kept;
     }

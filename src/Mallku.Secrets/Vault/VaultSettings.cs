@@ -45,6 +45,9 @@ internal sealed record VaultSettings
 
     internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
+    /// <summary>How long a change waits for the vault's disk, beyond what the ledger may take.</summary>
+    internal TimeSpan DiskPatience { get; init; } = FolderLock.DiskPatience;
+
     /// <summary>How long a writer waits for another one.</summary>
     internal TimeSpan Patience { get; init; } = FolderLock.DefaultPatience;
 

@@ -1,3 +1,4 @@
+using Mallku.Secrets.Keys;
 using Mallku.Secrets.Ledger;
 
 namespace Mallku.Secrets.Tests.Ledger;
@@ -8,7 +9,7 @@ public sealed class LedgerKeyTests
     public void Twenty_thousand_keys_at_once_sign()
     {
         // one for each manager that a program has made and not let go of yet
-        using var first = LedgerKey.Generate();
+        using var first = LedgerKey.Generate(DataKey.Generate(TimeProvider.System), "/home/ana/.secrets");
         var seed = first.ExportSeed();
         var keys = Enumerable.Range(0, 20_000).Select(_ => LedgerKey.TryImport(first.Origin, seed)!).ToList();
 

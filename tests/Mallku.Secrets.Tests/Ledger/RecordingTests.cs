@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text;
 using Mallku.Secrets.Files;
-using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Tests.Vault;
 using Mallku.Secrets.Vault;
 
@@ -236,11 +235,7 @@ public sealed class RecordingTests
         using var folder = await TemporaryFolder.WithVaultAsync();
         await folder.SetAsync("a", "a1");
         await folder.SetAsync("a", "a2");
-        var vault = folder.Open().Vault;
-        var (folderLock, opened) = await vault.BeginWriteAsync(Cancel);
-        var from = opened.Document.Generation;
-        (await vault.CommitAsync(opened.Document, from, [new LedgerEvent(LedgerKind.Updated, "a", 3, "vault")])).Dispose();
-        folderLock.Dispose();
+        var from = await LedgerFile.CutChangeOffAsync(folder.Open().Vault);
         var before = LedgerFile.Count(folder);
 
         Assert.Equal("a2", await folder.GetAsync("a"));
@@ -306,32 +301,6 @@ public sealed class RecordingTests
         await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: true, Cancel);
         Assert.Equal("a2", await folder.GetAsync("a"));
         Assert.Contains(LedgerFile.Summarize(folder), entry => entry.StartsWith("restored", StringComparison.Ordinal));
-    }
-
-    [Fact]
-    public async Task A_vault_from_before_its_ledger_is_refused_until_a_person_wants_it()
-    {
-        using var folder = await TemporaryFolder.WithVaultAsync();
-        Directory.Delete(folder.Vault, recursive: true);
-        var off = SecretsManager.Open(folder.Options with { UseLedger = false });
-        await VaultCreation.CreateAsync(off.Vault, Cancel);
-        using (var old = SecretValue.FromString("old"))
-        {
-            await off.SetAsync("a", old, cancellationToken: Cancel);
-        }
-
-        var before = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
-        await folder.SetAsync("a", "new");
-        Assert.Equal("new", await folder.GetAsync("a"));
-        await File.WriteAllBytesAsync(folder.VaultFile, before, Cancel);
-        File.Delete(folder.VaultFile + ".previous");
-
-        await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"));
-        await Assert.ThrowsAsync<LedgerException>(() => folder.SetAsync("a", "newer"));
-
-        Assert.NotNull(await VaultLedger.RestartAsync(folder.Open().Vault, Cancel));
-        Assert.Equal("old", await folder.GetAsync("a"));
-        Assert.Equal(["opened - - - 1", "restarted - - - 1", "read a 1 vault 1"], LedgerFile.Summarize(folder));
     }
 
     [Fact]

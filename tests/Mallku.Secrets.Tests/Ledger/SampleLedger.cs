@@ -1,4 +1,5 @@
 using Mallku.Secrets.Files;
+using Mallku.Secrets.Keys;
 using Mallku.Secrets.Ledger;
 
 namespace Mallku.Secrets.Tests.Ledger;
@@ -14,7 +15,7 @@ internal sealed class SampleLedger : IDisposable
     {
         Folder = new LedgerFolder(Path.Combine(_home.Path, "ledger"));
         Posix.CreateFolder(Folder.Path);
-        using var key = LedgerKey.Generate();
+        using var key = LedgerKey.Generate(DataKey.Generate(TimeProvider.System), _home.Path);
         _session = LedgerSession.Open(Folder, key.Origin, key.ExportSeed(), voice: null, TimeSpan.FromSeconds(20), blocks: false, TimeProvider.System);
     }
 

@@ -39,6 +39,57 @@ public sealed class AbsentVaultTests : IDisposable
         Assert.Equal("v", await _folder.GetAsync("a"));
     }
 
+    [Theory]
+    [InlineData("absent/key")]
+    [InlineData("file/key")]
+    [InlineData("open.key")]
+    [InlineData("no.key")]
+    public async Task A_vault_that_could_not_be_begun_leaves_nothing_new(string key)
+    {
+        await File.WriteAllTextAsync(Path.Combine(_folder.Path, "file"), "a file", Cancel);
+        await File.WriteAllTextAsync(Path.Combine(_folder.Path, "open.key"), "others can read it", Cancel);
+        await File.WriteAllTextAsync(Path.Combine(_folder.Path, "no.key"), "no key", Cancel);
+        File.SetUnixFileMode(Path.Combine(_folder.Path, "no.key"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        var before = Names();
+        foreach (var directory in new[] { _folder.Vault, Path.Combine(_folder.Path, "a", "b", ".secrets") })
+        {
+            var options = new SecretsOptions { Directory = directory, KeyFile = Path.Combine(_folder.Path, key) };
+            await Assert.ThrowsAnyAsync<SecretsException>(async () => await VaultCreation.CreateAsync(SecretsManager.Open(options).Vault, Cancel));
+            Assert.Equal(before, Names());
+        }
+    }
+
+    [Fact]
+    public async Task A_vault_whose_ledger_could_not_be_begun_leaves_what_was_there_and_nothing_new()
+    {
+        Directory.CreateDirectory(_folder.Vault, OwnerAll);
+        await File.WriteAllTextAsync(Path.Combine(_folder.Vault, "ledger"), "in the ledger's place", Cancel);
+        var before = _folder.Photograph();
+
+        await Assert.ThrowsAnyAsync<SecretsException>(async () => await VaultCreation.CreateAsync(_folder.Open().Vault, Cancel));
+        Assert.Equal(before, _folder.Photograph());
+
+        File.Delete(Path.Combine(_folder.Vault, "ledger"));
+        await VaultCreation.CreateAsync(_folder.Open().Vault, Cancel);
+        await _folder.SetAsync("a", "v");
+        Assert.Equal("v", await _folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_vault_is_begun_anew_where_one_with_a_ledger_was_removed()
+    {
+        await VaultCreation.CreateAsync(_folder.Open().Vault, Cancel);
+        await _folder.SetAsync("a", "v");
+        File.Delete(_folder.VaultFile);
+        File.Delete(_folder.VaultFile + ".previous");
+
+        await VaultCreation.CreateAsync(_folder.Open().Vault, Cancel);
+
+        await _folder.SetAsync("a", "anew");
+        Assert.Equal("anew", await _folder.GetAsync("a"));
+        Assert.Single(Directory.GetDirectories(_folder.Vault, "ledger.2*"));
+    }
+
     [Fact]
     public async Task A_folder_with_a_key_alone_as_Python_begins_it_takes_the_first_secret()
     {
@@ -113,4 +164,6 @@ public sealed class AbsentVaultTests : IDisposable
         Assert.Equal(40, answers.Length);
         Assert.True(Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(5), "each waited for its own look");
     }
+
+    private string[] Names() => [.. Directory.EnumerateFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
 }

@@ -54,15 +54,8 @@ public sealed class SharedKeyTests : IDisposable
         var (one, other) = (await CreateAsync("one"), await CreateAsync("other"));
         await SetAsync(one, "a", "of one");
 
-        // as a kill leaves it after the vault was encrypted under the next key
         var keys = one.Vault.Settings.Keys;
-        var (folderLock, opened) = await one.Vault.BeginWriteAsync(Cancel);
-        using (var plaintext = await one.Vault.CommitAsync(opened.Document, opened.Document.Generation, []))
-        {
-            one.Vault.Replace(plaintext, keys.PrepareNext());
-        }
-
-        folderLock.Dispose();
+        await RotateHalfAsync(one.Vault);
 
         await SetAsync(other, "a", "of the other");
         await VaultKeys.RotateAsync(other.Vault, Cancel);
@@ -119,13 +112,7 @@ public sealed class SharedKeyTests : IDisposable
         var one = await CreateAsync("one");
         await SetAsync(one, "a", "precious");
         await SetAsync(one, "a", "more precious");
-        var (folderLock, opened) = await one.Vault.BeginWriteAsync(Cancel);
-        using (var plaintext = await one.Vault.CommitAsync(opened.Document, opened.Document.Generation, []))
-        {
-            one.Vault.Replace(plaintext, one.Vault.Settings.Keys.PrepareNext());
-        }
-
-        folderLock.Dispose();
+        await RotateHalfAsync(one.Vault);
         Directory.Move(Path.Combine(_folder.Path, "one"), Path.Combine(_folder.Path, "moved"));
 
         await SetAsync(await CreateAsync("one"), "a", "anew");
@@ -139,13 +126,7 @@ public sealed class SharedKeyTests : IDisposable
         using var folder = await TemporaryFolder.WithVaultAsync();
         await folder.SetAsync("a", "a1");
         var vault = folder.Open().Vault;
-        var (folderLock, opened) = await vault.BeginWriteAsync(Cancel);
-        using (var plaintext = await vault.CommitAsync(opened.Document, opened.Document.Generation, []))
-        {
-            vault.Replace(plaintext, vault.Settings.Keys.PrepareNext());
-        }
-
-        folderLock.Dispose();
+        await RotateHalfAsync(vault);
 
         // another spelling of the vault's own folder
         Directory.CreateSymbolicLink(Path.Combine(_folder.Path, "link"), folder.Vault);
@@ -178,6 +159,16 @@ public sealed class SharedKeyTests : IDisposable
         using var secret = SecretValue.FromString(value);
         await manager.SetAsync(name, secret, cancellationToken: Cancel);
     }
+
+    // as a kill leaves it after the vault was encrypted under the next key
+    private static ValueTask<bool> RotateHalfAsync(FileVault vault) => vault.WriteAsync(
+        async opened =>
+        {
+            using var plaintext = await vault.CommitAsync(opened.Document, opened.Document.Generation, []);
+            vault.Replace(plaintext, vault.Settings.Keys.PrepareNext());
+            return true;
+        },
+        Cancel);
 
     private async Task<string?> GetAsync(string name) => (await Open(name).GetAsync("a", Cancel))?.RevealString();
 }

@@ -1,0 +1,214 @@
+using Mallku.Secrets.Tests.Vault;
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Secrets.Tests.Ledger;
+
+/// <summary>A vault that knows of no ledger, and a ledger that is there: whose it is, and what becomes of it.</summary>
+public sealed class BegunLedgerTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_first_write_that_was_cut_off_leaves_nothing_to_do_by_hand_where_the_ledger_lies_elsewhere()
+    {
+        using var folder = await WithoutLedgerAsync();
+        var options = Elsewhere(folder);
+        await LedgerFile.CutChangeOffAsync(SecretsManager.Open(options).Vault);
+
+        Assert.Equal("old", await GetAsync(options));
+        await SetAsync(options, "new");
+
+        Assert.Equal("new", await GetAsync(options));
+        Assert.Equal(["opened - - - 1", "updated a 2 vault 1", "read a 2 vault 1"], Summarize(options));
+        Assert.Single(Directory.GetDirectories(folder.Path, "elsewhere.2*"));
+    }
+
+    [Fact]
+    public async Task Another_vaults_ledger_is_refused_with_what_to_do_and_is_left_as_it_is()
+    {
+        using var owner = await WithoutLedgerAsync();
+        await SetAsync(Elsewhere(owner), "the owner's");
+        using var folder = await WithoutLedgerAsync();
+        var options = folder.Options with { LedgerDirectory = Elsewhere(owner).LedgerDirectory };
+        // a common key says nothing of whose ledger it is
+        using var key = SecretValue.FromString(await File.ReadAllTextAsync(owner.KeyFile, Cancel));
+        using var sharing = await WithoutLedgerAsync(key);
+        var sharer = sharing.Options with { Key = key, LedgerDirectory = options.LedgerDirectory };
+        var before = owner.Photograph();
+
+        foreach (var other in new[] { options, sharer })
+        {
+            foreach (var use in (Func<Task>[])
+            [
+                () => SetAsync(other, "new"),
+                async () => await VaultRecovery.RecoverAsync(SecretsManager.Open(other).Vault, asIs: true, Cancel),
+                async () => await VaultLedger.RestartAsync(SecretsManager.Open(other).Vault, Cancel),
+            ])
+            {
+                var error = await Assert.ThrowsAsync<LedgerException>(use);
+                Assert.Contains($"'{other.LedgerDirectory}' holds another vault's ledger", error.Problem, StringComparison.Ordinal);
+                Assert.Contains("MALLKU_LEDGER_DIR", error.Remedy, StringComparison.Ordinal);
+            }
+        }
+
+        Assert.Equal(before, owner.Photograph());
+        Assert.Equal("the owner's", await GetAsync(Elsewhere(owner)));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_vault_from_before_its_ledger_is_refused_until_a_person_wants_it(bool isElsewhere)
+    {
+        using var folder = await WithoutLedgerAsync();
+        var options = isElsewhere ? Elsewhere(folder) : folder.Options;
+        var before = Plaintext.Read(folder);
+        await SetAsync(options, "new");
+        Assert.Equal("new", await GetAsync(options));
+        // the ledger is this vault's under a later key too
+        await VaultKeys.RotateAsync(SecretsManager.Open(options).Vault, Cancel);
+        Plaintext.Write(folder, before);
+        File.Delete(folder.VaultFile + ".previous");
+        var photograph = folder.Photograph();
+
+        foreach (var use in (Func<Task>[])
+        [
+            () => GetAsync(options),
+            () => SetAsync(options, "newer"),
+            async () => await VaultLedger.RestartAsync(SecretsManager.Open(options).Vault, Cancel),
+        ])
+        {
+            Assert.Contains("mallku key recover --as-is", (await Assert.ThrowsAsync<LedgerException>(use)).Remedy, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(photograph, folder.Photograph());
+        await VaultRecovery.RecoverAsync(SecretsManager.Open(options).Vault, asIs: true, Cancel);
+        Assert.Equal("old", await GetAsync(options));
+        Assert.Equal(["opened - - - 1", "restarted - - - 1", "restored - - vault 1", "read a 1 vault 1"], Summarize(options));
+        Assert.Single(Directory.GetDirectories(Path.GetDirectoryName(Located(options))!, Path.GetFileName(Located(options)) + ".2*"));
+    }
+
+    [Fact]
+    public async Task A_former_file_from_before_a_ledger_elsewhere_is_recovered()
+    {
+        using var folder = await WithoutLedgerAsync();
+        var options = Elsewhere(folder);
+        await SetAsync(options, "new");
+        Assert.Equal("new", await GetAsync(options));
+        await File.WriteAllTextAsync(folder.VaultFile, "damaged", Cancel);
+
+        await VaultRecovery.RecoverAsync(SecretsManager.Open(options).Vault, asIs: false, Cancel);
+
+        Assert.Equal("old", await GetAsync(options));
+        Assert.Equal(["opened - - - 1", "restarted - - - 1", "merged - - vault 1", "read a 1 vault 1"], Summarize(options));
+        Assert.Single(Directory.GetDirectories(folder.Path, "elsewhere.2*"));
+    }
+
+    [Fact]
+    public async Task A_vault_that_another_program_starts_afresh_after_its_former_file_was_moved_back_is_noticed()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("b", "b1");
+        File.Move(folder.VaultFile + ".previous", folder.VaultFile, overwrite: true);
+        Plaintext.Write(folder, """{"c": "c1"}""");
+        var before = folder.Photograph();
+
+        foreach (var use in (Func<Task>[])[() => folder.GetAsync("c"), () => folder.SetAsync("d", "d1"), () => VaultLedger.RestartAsync(folder.Open().Vault, Cancel).AsTask()])
+        {
+            var error = await Assert.ThrowsAsync<LedgerException>(use);
+            Assert.Contains("or another program has started it afresh", error.Problem, StringComparison.Ordinal);
+            Assert.Contains("mallku key recover --as-is", error.Remedy, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(before, folder.Photograph());
+    }
+
+    [Fact]
+    public async Task A_ledger_is_not_given_up_for_an_older_vault()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("a", "a2");
+        string[] files = [folder.VaultFile, folder.VaultFile + ".previous"];
+        var older = files.Select(File.ReadAllBytes).ToList();
+        await folder.SetAsync("a", "a3");
+        await folder.SetAsync("a", "a4");
+        for (var i = 0; i < files.Length; i++)
+        {
+            await File.WriteAllBytesAsync(files[i], older[i], Cancel);
+        }
+
+        var before = folder.Photograph();
+        var error = await Assert.ThrowsAsync<LedgerException>(async () => await VaultLedger.RestartAsync(folder.Open().Vault, Cancel));
+
+        Assert.Contains("mallku key recover --as-is", error.Remedy, StringComparison.Ordinal);
+        Assert.Equal(before, folder.Photograph());
+    }
+
+    [Fact]
+    public async Task A_new_ledger_says_of_which_generation_the_vault_was()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var from = await LedgerFile.CutChangeOffAsync(folder.Open().Vault);
+        // what another program changed is a generation of its own with the next write
+        File.Copy(folder.VaultFile, folder.VaultFile + ".previous", overwrite: true);
+        PythonProgram.Update(folder.Vault, """{"set": {"a": "outside"}}""");
+        File.Copy(folder.VaultFile, folder.VaultFile + ".previous", overwrite: true);
+
+        Assert.NotNull(await VaultLedger.RestartAsync(folder.Open().Vault, Cancel));
+
+        Assert.Equal(["opened - - - 1", "restarted - - - 1", "updated a 2 external 1"], LedgerFile.Summarize(folder));
+        Assert.Contains($"the vault, at generation {from}, knew ", await File.ReadAllTextAsync(LedgerFile.Segment(folder), Cancel), StringComparison.Ordinal);
+        Assert.Equal(from + 2, (await folder.Open().Vault.OpenAsync(Cancel)).Document.Generation);
+        Assert.Equal("outside", await folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_change_without_the_ledger_uses_no_generation_that_the_ledger_has_planned()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var planned = await LedgerFile.CutChangeOffAsync(folder.Open().Vault) + 1;
+        var before = LedgerFile.Count(folder);
+        var off = folder.Options with { UseLedger = false };
+        Assert.Equal("a1", await GetAsync(off));
+        await SetAsync(off, "a2");
+
+        Assert.Equal(planned + 1, (await folder.Open().Vault.OpenAsync(Cancel)).Document.Generation);
+        await folder.SetAsync("a", "a3");
+        Assert.Equal(["suspended - - - 1", "resumed - - - 1", "updated a 3 vault 1"], LedgerFile.Since(folder, before));
+    }
+
+    // a vault of before there were ledgers
+    private static async Task<TemporaryFolder> WithoutLedgerAsync(SecretValue? key = null)
+    {
+        var folder = new TemporaryFolder();
+        var off = folder.Options with { UseLedger = false, Key = key };
+        await VaultCreation.CreateAsync(SecretsManager.Open(off).Vault, Cancel);
+        await SetAsync(off, "old");
+        File.Delete(folder.VaultFile + ".previous");
+        return folder;
+    }
+
+    private static SecretsOptions Elsewhere(TemporaryFolder folder) => folder.Options with { LedgerDirectory = Path.Combine(folder.Path, "elsewhere") };
+
+    private static string Located(SecretsOptions options) => options.LedgerDirectory ?? Path.Combine(options.Directory!, "ledger");
+
+    private static IReadOnlyList<string> Summarize(SecretsOptions options) => LedgerFile.Summarize(Located(options));
+
+    private static async Task SetAsync(SecretsOptions options, string text)
+    {
+        using var value = SecretValue.FromString(text);
+        await SecretsManager.Open(options).SetAsync("a", value, cancellationToken: Cancel);
+    }
+
+    private static async Task<string?> GetAsync(SecretsOptions options)
+    {
+        var manager = SecretsManager.Open(options);
+        var value = (await manager.GetAsync("a", Cancel))?.RevealString();
+        await manager.FlushAsync(Cancel);
+        return value;
+    }
+}
