@@ -11,6 +11,7 @@ mount:mount:full and read-only disks
 /usr/lib/python3/dist-packages/cryptography:python3-cryptography:the Python side of the vault
 zsh:zsh:its completion
 fish:fish:its completion
+mkfs.ext4:e2fsprogs:a disk that does not answer
 jq:jq:the shapes of --json'
 
 missing_packages() {

@@ -61,6 +61,34 @@ switch (args[0])
 
         return 0;
 
+    // readers DIR COUNT: for every line of input, as many readers as there are secrets ask at once, and one asks again and
+    // again for what it was handed before; then what it knows of that is written
+    case "readers":
+        var names = Enumerable.Range(0, int.Parse(args[2], CultureInfo.InvariantCulture)).Select(i => string.Create(CultureInfo.InvariantCulture, $"key_{i}")).ToList();
+        await manager.GetRequiredAsync("hot");
+        Say("ready");
+        while (Console.ReadLine() is not null)
+        {
+            for (var i = 0; i < 1000; i++)
+            {
+                await manager.GetRequiredAsync("hot");
+            }
+
+            var answers = await Task.WhenAll(names.Select(name => Task.Run(() => AskAsync(async () => "got " + (await manager.GetRequiredAsync(name)).RevealString()))));
+            foreach (var answer in answers)
+            {
+                Say(answer);
+            }
+
+            Say(await AskAsync(async () =>
+            {
+                await manager.FlushAsync();
+                return "flushed";
+            }));
+        }
+
+        return 0;
+
     case "remove":
         await Answer(async () => "removed " + (await manager.RemoveAsync(args[2])).Version);
         return 0;
@@ -93,14 +121,16 @@ static void Say(string line)
     Console.Out.Flush();
 }
 
-static async Task Answer(Func<Task<string>> change)
+static async Task Answer(Func<Task<string>> change) => Say(await AskAsync(change));
+
+static async Task<string> AskAsync(Func<Task<string>> change)
 {
     try
     {
-        Say(await change());
+        return await change();
     }
     catch (SecretsException e)
     {
-        Say($"error {e.GetType().Name}: {e.Problem} | {e.Remedy}");
+        return $"error {e.GetType().Name}: {e.Problem} | {e.Remedy}";
     }
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using Mallku.Secrets.Ledger;
 
 namespace Mallku.Secrets.Vault;

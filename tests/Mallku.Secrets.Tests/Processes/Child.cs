@@ -44,6 +44,12 @@ internal sealed class Child : IDisposable
     internal async Task<string?> ReadLineAsync() =>
         await _process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
 
+    internal async Task WriteLineAsync(string line)
+    {
+        await _process.StandardInput.WriteLineAsync(line);
+        await _process.StandardInput.FlushAsync(TestContext.Current.CancellationToken);
+    }
+
     internal void CloseInput() => _process.StandardInput.Close();
 
     /// <summary>How it ended by itself or by somebody else's signal, and the lines that it got out.</summary>

@@ -18,8 +18,29 @@ internal static class Strace
     /// <summary>The child's one line of answer, with one call made to fail where it concerns one of the files.</summary>
     internal static async Task<string> AskAsync(TemporaryFolder folder, string injection, IEnumerable<string> names, params string[] verb)
     {
-        using var child = Start(["-o", "/dev/null", .. Inject([injection]), .. Concern(folder, names)], verb);
+        using var child = Start(folder, injection, names, verb);
         return Assert.Single(await child.ReadToEndAsync());
+    }
+
+    /// <summary>The same while it still runs.</summary>
+    internal static Child Start(TemporaryFolder folder, string injection, IEnumerable<string> names, params string[] verb) =>
+        Start(["-o", "/dev/null", .. Inject([injection]), .. Concern(folder, names)], verb);
+
+    /// <summary>Injects into a child that runs already, for as long as the returned one does.</summary>
+    internal static Child Attach(Child child, string injection, string path)
+    {
+        Requires.Program("strace");
+        return Child.StartOther("strace", ["-f", "-qq", "-o", "/dev/null", .. Inject([injection]), "-P", path, "-p", child.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+    }
+
+    internal static async Task WaitUntilAttachedAsync(Child child)
+    {
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        while (File.ReadLines($"/proc/{child.Id}/status").First(line => line.StartsWith("TracerPid:", StringComparison.Ordinal)).EndsWith("\t0", StringComparison.Ordinal))
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30), "strace did not attach");
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
     }
 
     /// <summary>Kills the child as it enters a call that concerns one of the files for the n-th time. False when it made fewer.</summary>
