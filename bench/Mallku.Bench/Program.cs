@@ -13,6 +13,10 @@ else if (args is ["ledger", var folder, var entries])
 {
     await LedgerFilling.FillAsync(folder, int.Parse(entries, CultureInfo.InvariantCulture));
 }
+else if (args is ["adapter", var requests])
+{
+    await AdapterOverhead.MeasureAsync(int.Parse(requests, CultureInfo.InvariantCulture));
+}
 else
 {
     BenchmarkSwitcher.FromAssembly(typeof(FernetBenchmarks).Assembly).Run(args);

@@ -32,6 +32,9 @@ public sealed class ProviderServer : IAsyncDisposable
     /// <summary>Whether any key is taken.</summary>
     public bool AcceptsAnyKey { get; set; }
 
+    /// <summary>Whether <see cref="Seen"/> stays empty, for a measurement.</summary>
+    public bool KeepsNothing { get; set; }
+
     /// <summary>Whether an error repeats the key that it refuses.</summary>
     public bool RepeatsKeys { get; set; }
 
@@ -92,7 +95,11 @@ public sealed class ProviderServer : IAsyncDisposable
         };
 
         // before the answer, so that whoever has that finds it here
-        _seen.Enqueue(new SeenRequest(path, arrival.Key, arrival.Fault, status, body));
+        if (!KeepsNothing)
+        {
+            _seen.Enqueue(new SeenRequest(path, arrival.Key, arrival.Fault, status, body));
+        }
+
         if (status == StatusCodes.Status200OK)
         {
             await protocol.AnswerAsync(context, path[protocol.BasePath.Length..], body, StreamGate);

@@ -40,13 +40,13 @@ public sealed class CatalogueTests
     public async Task An_entry_of_a_user_is_added_or_takes_the_place_of_one_of_the_same_id()
     {
         await using var stage = await Stage.SetAsync();
-        var added = await LoadAsync(stage, Whole);
+        var added = await stage.LoadProvidersAsync(Whole);
         Assert.Equal("mine", added.Find("m").Id);
         Assert.Equal([200], added.Find("m").Check.Works);
         Assert.True(added.Find("mine").Key.Recognizes("mine-abcd"));
         Assert.Equal(ProviderCatalogue.BuiltIn.All.Count + 1, added.All.Count);
 
-        var replaced = await LoadAsync(stage, Whole.Replace("\"mine\"", "\"openai\"", StringComparison.Ordinal));
+        var replaced = await stage.LoadProvidersAsync(Whole.Replace("\"mine\"", "\"openai\"", StringComparison.Ordinal));
         Assert.Equal("host", replaced.Find("openai").BaseUrl.Host);
         Assert.Equal(ProviderCatalogue.BuiltIn.All.Count, replaced.All.Count);
     }
@@ -72,9 +72,19 @@ public sealed class CatalogueTests
     {
         await using var stage = await Stage.SetAsync();
         Assert.Contains(part, Whole, StringComparison.Ordinal);
-        var error = await Assert.ThrowsAsync<SecretsException>(() => LoadAsync(stage, Whole.Replace(part, other, StringComparison.Ordinal)));
+        var error = await Assert.ThrowsAsync<SecretsException>(() => stage.LoadProvidersAsync(Whole.Replace(part, other, StringComparison.Ordinal)));
         Assert.Contains(expected, error.Problem, StringComparison.Ordinal);
         Assert.DoesNotContain("canary", error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_that_others_can_write_is_refused()
+    {
+        await using var stage = await Stage.SetAsync();
+        await stage.LoadProvidersAsync(Whole);
+        File.SetUnixFileMode(stage.PathOf("providers.json"), (UnixFileMode)0b110_110_100);
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await ProviderCatalogue.LoadAsync(stage.PathOf("providers.json"), Stage.Cancel));
+        Assert.Contains("chmod go-w", error.Remedy, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -82,12 +92,5 @@ public sealed class CatalogueTests
     {
         var error = await Assert.ThrowsAsync<SecretsException>(async () => await ProviderCatalogue.LoadAsync("/nowhere/providers.json", Stage.Cancel));
         Assert.Contains("/nowhere/providers.json", error.Problem, StringComparison.Ordinal);
-    }
-
-    private static async Task<ProviderCatalogue> LoadAsync(Stage stage, string json)
-    {
-        var file = stage.PathOf("providers.json");
-        await File.WriteAllTextAsync(file, json, Stage.Cancel);
-        return await ProviderCatalogue.LoadAsync(file, Stage.Cancel);
     }
 }

@@ -26,9 +26,7 @@ public sealed class GuideTests
     public async Task The_guides_file_of_providers_is_one()
     {
         await using var stage = await Stage.SetAsync();
-        var file = stage.PathOf("providers.json");
-        await File.WriteAllTextAsync(file, Assert.Single(Blocks("json")), Stage.Cancel);
-        var house = (await ProviderCatalogue.LoadAsync(file, Stage.Cancel)).Find("ours");
+        var house = (await stage.LoadProvidersAsync(Assert.Single(Blocks("json")))).Find("ours");
         Assert.Equal("our-model", house.Model);
         Assert.True(house.Key.Recognizes("house-" + new string('a', 32)));
     }

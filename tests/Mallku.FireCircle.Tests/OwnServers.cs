@@ -4,11 +4,8 @@ namespace Mallku.FireCircle.Tests;
 internal static class OwnServers
 {
     /// <summary>With a server that takes the key as Google's own interface does.</summary>
-    public static async Task<ProviderCatalogue> LoadAsync(Stage stage)
-    {
-        var file = stage.PathOf("providers.json");
-        await File.WriteAllTextAsync(
-            file,
+    public static Task<ProviderCatalogue> LoadAsync(Stage stage) =>
+        stage.LoadProvidersAsync(
             $$"""
             {
               // comments are allowed
@@ -24,8 +21,5 @@ internal static class OwnServers
                 },
               ]
             }
-            """,
-            Stage.Cancel);
-        return await ProviderCatalogue.LoadAsync(file, Stage.Cancel);
-    }
+            """);
 }

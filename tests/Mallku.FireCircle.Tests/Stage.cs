@@ -57,6 +57,15 @@ internal sealed class Stage : IAsyncDisposable
 
     public string PathOf(string file) => Path.Combine(_folder, file);
 
+    /// <summary>A catalogue with a user's file.</summary>
+    public async Task<ProviderCatalogue> LoadProvidersAsync(string json)
+    {
+        var file = PathOf("providers.json");
+        await File.WriteAllTextAsync(file, json, Cancel);
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return await ProviderCatalogue.LoadAsync(file, Cancel);
+    }
+
     public async ValueTask DisposeAsync()
     {
         Factory.Dispose();

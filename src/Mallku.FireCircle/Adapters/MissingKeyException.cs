@@ -31,8 +31,16 @@ public sealed class MissingKeyException : SecretsException
         var haveOne = new List<string>();
         foreach (var other in providers.All)
         {
-            if (await KeyLocation.FindAsync(secrets, other, cancellationToken).ConfigureAwait(false) is { Source: not null })
+            try
             {
+                if (await KeyLocation.FindAsync(secrets, other, cancellationToken).ConfigureAwait(false) is { Source: not null })
+                {
+                    haveOne.Add(other.Id);
+                }
+            }
+            catch (AmbiguousSecretNameException)
+            {
+                // it has several, which is for who asks for it to be told
                 haveOne.Add(other.Id);
             }
         }

@@ -47,6 +47,7 @@ public sealed class ProviderCatalogue
         byte[] content;
         try
         {
+            RequireOwnWriting(path);
             content = new FileInfo(path).Length <= MaxFileLength
                 ? await File.ReadAllBytesAsync(path, cancellationToken).ConfigureAwait(false)
                 : throw new SecretsException($"the providers in '{path}' are larger than {MaxFileLength >> 20} MiB", "keep what is needed");
@@ -75,6 +76,16 @@ public sealed class ProviderCatalogue
         : throw new SecretsException(
             $"there is no provider '{SecretsException.Show(id)}'",
             $"use one of {string.Join(", ", All.Select(static known => known.Id))}, or describe it in a file of your own providers");
+
+    // who can write it can have every key sent to a server of his own
+    private static void RequireOwnWriting(string path)
+    {
+        const UnixFileMode others = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
+        if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & others) != UnixFileMode.None)
+        {
+            throw new SecretsException($"others can write '{path}', which says where keys are sent", $"take that right away: chmod go-w '{path}'");
+        }
+    }
 
     private static ProviderFile ReadEmbedded()
     {
