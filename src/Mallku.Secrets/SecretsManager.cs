@@ -202,7 +202,10 @@ public sealed class SecretsManager
     /// <param name="name">The name; a secret that matches it loosely is updated under its own name.</param>
     /// <param name="value">Up to 1 MiB; stays the caller's.</param>
     /// <param name="options">How it is set.</param>
-    /// <param name="cancellationToken">Ends the wait for another writer; a write that has begun is finished.</param>
+    /// <param name="cancellationToken">
+    /// Ends the wait for another writer; one that is cancelled before the write begins changes nothing, and a write that has
+    /// begun is finished.
+    /// </param>
     /// <exception cref="ArgumentException">The grace is out of its range.</exception>
     /// <exception cref="SecretNameException">The name breaks the rules.</exception>
     /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>

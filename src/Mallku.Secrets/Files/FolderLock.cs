@@ -27,9 +27,12 @@ internal sealed class FolderLock : IDisposable
 
     /// <summary>Waits for the lock, at most as long as said.</summary>
     /// <exception cref="SecretsException">Somebody else held it all the time, or the file system has no locks.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled before the lock was there.</exception>
     internal static async ValueTask<FolderLock> AcquireAsync(
         string path, TimeSpan patience, TimeProvider clock, CancellationToken cancellationToken)
     {
+        // also where nobody is waited for
+        cancellationToken.ThrowIfCancellationRequested();
         await Turns.GetOrAdd(path, static _ => new Turn()).BeginAsync(clock, cancellationToken).ConfigureAwait(false);
         var start = clock.GetTimestamp();
         while (true)

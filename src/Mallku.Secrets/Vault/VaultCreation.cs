@@ -12,6 +12,7 @@ internal static class VaultCreation
     /// <exception cref="SecretsException">There is a vault already, or the folder can't be written.</exception>
     internal static async ValueTask CreateAsync(FileVault vault, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         var settings = vault.Settings;
         var folders = FindAbsentFolders(settings.Directory);
         string[] lockFile = Path.Exists(settings.LockFile) ? [] : [settings.LockFile];
