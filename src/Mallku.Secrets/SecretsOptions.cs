@@ -17,7 +17,10 @@ public sealed record SecretsOptions
     /// </summary>
     public string? KeyFile { get; init; }
 
-    /// <summary>The data key itself. Null: <c>MALLKU_ENCRYPTION_KEY</c>, else a file.</summary>
+    /// <summary>
+    /// The data key itself. Null: <c>MALLKU_ENCRYPTION_KEY</c>, else a file. It stays the caller's, who may dispose of it once
+    /// the manager is made: that has a copy, which is wiped when nobody needs it any more.
+    /// </summary>
     public SecretValue? Key { get; init; }
 
     /// <summary>

@@ -56,8 +56,17 @@ internal sealed class KeyStore
 
     /// <summary>The key, or null when there is no file.</summary>
     /// <exception cref="VaultOpenException">The file holds no key, or others can read it.</exception>
-    internal DataKey? ReadCurrent() =>
-        _given is null ? ReadOwn() : DataKey.Parse(_given.Bytes, "MALLKU_ENCRYPTION_KEY", _clock);
+    internal DataKey? ReadCurrent()
+    {
+        if (_given is null)
+        {
+            return ReadOwn();
+        }
+
+        var key = DataKey.Parse(_given.Bytes, "MALLKU_ENCRYPTION_KEY", _clock);
+        GC.KeepAlive(_given);
+        return key;
+    }
 
     // That vault takes its key to be its own: it would rotate it without asking, and call what is under a former one stale.
     private DataKey? ReadOwn()

@@ -43,7 +43,7 @@ internal static class VaultLocator
 
         var named = options.Directory ?? Read(DirectoryVariable);
         // a key that the caller names wins over the environment's, whichever form each has
-        var key = options.Key ?? (options.KeyFile is null && Read(KeyVariable) is { } text ? SecretValue.FromString(text) : null);
+        var key = options.Key?.Copy() ?? (options.KeyFile is null && Read(KeyVariable) is { } text ? SecretValue.FromString(text) : null);
         var keyFile = options.KeyFile ?? Read(KeyFileVariable);
         var directory = named is null ? RequireText(VaultSettings.Discover(Here(), Read("HOME") ?? "/")) : MakeFull(named);
         var ledger = options.LedgerDirectory ?? Read(LedgerVariable);
