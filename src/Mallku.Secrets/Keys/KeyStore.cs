@@ -71,12 +71,21 @@ internal sealed class KeyStore
     // That vault takes its key to be its own: it would rotate it without asking, and call what is under a former one stale.
     private DataKey? ReadOwn()
     {
-        var lies = System.IO.Path.GetDirectoryName(Path)!;
-        return IsShared && (File.Exists(System.IO.Path.Combine(lies, "mallku-secrets.json.encrypted")) || System.IO.Path.GetFileName(lies) == ".secrets")
+        return IsShared && HasVault(System.IO.Path.GetDirectoryName(Path)!)
             ? throw new VaultOpenException(
                 $"the key '{Path}' lies in the folder of another vault than '{_folder}'",
                 "move the key, and what lies beside it under its name, to a folder of its own, and name that place by MALLKU_KEY_FILE for both")
             : Read(Path).FirstOrDefault();
+    }
+
+    // or had one: it may be put back
+    private static bool HasVault(string folder)
+    {
+        var vault = System.IO.Path.Combine(folder, "mallku-secrets.json.encrypted");
+        return File.Exists(vault) || File.Exists(vault + FileReplacement.FormerSuffix)
+            // elsewhere these may be anybody's
+            || (System.IO.Path.GetFileName(folder) == ".secrets" && Directory.Exists(folder)
+                && (File.Exists(System.IO.Path.Combine(folder, ".lock")) || Directory.EnumerateFiles(folder, "*.secret").Any()));
     }
 
     /// <summary>

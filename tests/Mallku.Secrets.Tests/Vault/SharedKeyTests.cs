@@ -107,6 +107,37 @@ public sealed class SharedKeyTests : IDisposable
     }
 
     [Fact]
+    public async Task A_key_in_a_secrets_folder_without_a_vault_is_a_key_like_any_other()
+    {
+        var home = Path.Combine(_folder.Path, "home", ".secrets");
+        Directory.CreateDirectory(home, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var manager = SecretsManager.Open(new SecretsOptions { Directory = Path.Combine(_folder.Path, "other"), KeyFile = Path.Combine(home, "k") });
+
+        await VaultCreation.CreateAsync(manager.Vault, Cancel);
+        await SetAsync(manager, "a", "a1");
+        await VaultKeys.RotateAsync(manager.Vault, Cancel);
+
+        Assert.Equal("a1", (await manager.GetRequiredAsync("a", Cancel)).RevealString());
+    }
+
+    [Theory]
+    [InlineData("mallku-secrets.json.encrypted")]
+    [InlineData("mallku-secrets.json.encrypted.previous")]
+    [InlineData(".lock")]
+    [InlineData("legacy.secret")]
+    public async Task A_key_in_a_folder_that_has_files_of_a_vault_is_refused(string file)
+    {
+        var home = Path.Combine(_folder.Path, "home", ".secrets");
+        Directory.CreateDirectory(home, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var manager = SecretsManager.Open(new SecretsOptions { Directory = Path.Combine(_folder.Path, "other"), KeyFile = Path.Combine(home, "k") });
+        await VaultCreation.CreateAsync(manager.Vault, Cancel);
+        await File.WriteAllTextAsync(Path.Combine(home, file), "", Cancel);
+
+        await manager.RefreshAsync(Cancel);
+        await Assert.ThrowsAsync<VaultOpenException>(async () => await VaultKeys.RotateAsync(manager.Vault, Cancel));
+    }
+
+    [Fact]
     public async Task The_next_key_of_a_vault_that_was_moved_away_is_not_lost()
     {
         var one = await CreateAsync("one");
