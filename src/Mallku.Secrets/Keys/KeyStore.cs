@@ -104,7 +104,28 @@ internal sealed class KeyStore
     }
 
     /// <summary>The keys from before the last rotations, the newest first.</summary>
-    internal IReadOnlyList<DataKey> ReadFormer() => _given is null ? Read(FormerPath, several: true) : [];
+    /// <exception cref="VaultOpenException">What keeps them is damaged, or others can read it.</exception>
+    internal IReadOnlyList<DataKey> ReadFormer()
+    {
+        var keys = ReadWholeFormer(out var damage);
+        return damage is null ? keys : throw damage;
+    }
+
+    /// <summary>Those that can be read, and why others can't: for who looks at what may be under a former key, and needs none.</summary>
+    /// <exception cref="VaultOpenException">Others can read the file.</exception>
+    internal IReadOnlyList<DataKey> ReadWholeFormer(out VaultOpenException? damage)
+    {
+        damage = null;
+        var bytes = _given is null ? PrivateFile.Read(FormerPath, out _) : null;
+        try
+        {
+            return bytes is null ? [] : ParseLines(bytes, out damage);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(bytes);
+        }
+    }
 
     /// <summary>The right to write key files, where other vaults may use them too; else their folder's lock is enough.</summary>
     internal async ValueTask<FolderLock?> LockAsync(TimeSpan patience, CancellationToken cancellationToken) =>
@@ -213,7 +234,7 @@ internal sealed class KeyStore
         return IsShared && Directory.Exists(folder) ? Directory.EnumerateFiles(folder, System.IO.Path.GetFileName(Path) + ".*.next").Append(Path + ".next") : [NextPath];
     }
 
-    private DataKey[] Read(string path, bool several = false)
+    private DataKey[] Read(string path)
     {
         var bytes = PrivateFile.Read(path, out _);
         if (bytes is null)
@@ -223,7 +244,7 @@ internal sealed class KeyStore
 
         try
         {
-            return several ? ParseLines(bytes, path) : [DataKey.Parse(bytes, $"'{path}'", _clock)];
+            return [DataKey.Parse(bytes, $"'{path}'", _clock)];
         }
         finally
         {
@@ -231,19 +252,31 @@ internal sealed class KeyStore
         }
     }
 
-    private DataKey[] ParseLines(byte[] bytes, string path)
+    private List<DataKey> ParseLines(ReadOnlySpan<byte> text, out VaultOpenException? damage)
     {
+        damage = null;
         var keys = new List<DataKey>();
-        ReadOnlySpan<byte> text = bytes;
         foreach (var line in text.Split((byte)'\n'))
         {
-            if (!text[line].Trim(" \t\r"u8).IsEmpty)
+            if (text[line].Trim(" \t\r"u8).IsEmpty)
             {
-                keys.Add(DataKey.Parse(text[line], $"'{path}'", _clock));
+                continue;
+            }
+
+            try
+            {
+                keys.Add(DataKey.Parse(text[line], $"'{FormerPath}'", _clock));
+            }
+            catch (VaultOpenException e)
+            {
+                damage = new VaultOpenException(
+                    e.Problem + ", in a line of the former keys",
+                    $"put a backup in its place, or move it away: only what is still under a former key{(IsShared ? ", be it of another vault with this key file," : "")} needs it",
+                    e);
             }
         }
 
-        return [.. keys];
+        return keys;
     }
 
     private static string Fingerprint(string folder) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(folder)).AsSpan(0, 4));

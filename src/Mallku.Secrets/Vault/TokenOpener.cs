@@ -27,12 +27,17 @@ internal sealed class TokenOpener(KeyStore keys)
     }
 
     /// <summary>The current key, those of rotations that were cut off, and the former ones.</summary>
-    internal List<DataKey> All()
+    internal List<DataKey> All() => With(keys.ReadFormer());
+
+    /// <summary>The same without former keys that are damaged: for who compares states, and can do without.</summary>
+    internal List<DataKey> AllWhole() => With(keys.ReadWholeFormer(out _));
+
+    private List<DataKey> With(IReadOnlyList<DataKey> former)
     {
         var all = new List<DataKey>();
         all.AddRange(keys.ReadCurrent() is { } current ? [current] : []);
         all.AddRange(keys.ReadNext().Select(next => next.Key));
-        all.AddRange(keys.ReadFormer());
+        all.AddRange(former);
         return all;
     }
 

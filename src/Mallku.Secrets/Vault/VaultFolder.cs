@@ -62,7 +62,8 @@ internal sealed class VaultFolder(VaultSettings settings)
             return false;
         }
 
-        using var former = TokenOpener.TryOpen(formerToken, [key], settings.FormerVaultFile) ?? TokenOpener.TryOpen(formerToken, _tokens.All(), settings.FormerVaultFile);
+        // where it is under a key that is damaged or gone, only the ledger tells: what is kept for a recovery holds off no reader
+        using var former = TokenOpener.TryOpen(formerToken, [key], settings.FormerVaultFile) ?? TokenOpener.TryOpen(formerToken, _tokens.AllWhole(), settings.FormerVaultFile);
 
         // to put the former file back is a person's way to take back a write
         return document.HasHistory && former is { HasHistory: true } && document.Generation <= former.Generation
@@ -70,14 +71,15 @@ internal sealed class VaultFolder(VaultSettings settings)
     }
 
     /// <summary>The files in the folder that open with a former key alone.</summary>
-    internal IReadOnlyList<string> FindFilesUnderFormerKey()
+    /// <param name="damage">Why not every former key could be tried.</param>
+    internal IReadOnlyList<string> FindFilesUnderFormerKey(out VaultOpenException? damage)
     {
         if (_keys.ReadCurrent() is not { } current)
         {
             return [];
         }
+        var former = _keys.ReadWholeFormer(out damage);
 
-        var former = _keys.ReadFormer();
         string[] files =
         [
             settings.VaultFile, settings.FormerVaultFile, settings.VaultFile + FileReplacement.TemporarySuffix,
@@ -246,7 +248,7 @@ internal sealed class VaultFolder(VaultSettings settings)
             return new VaultOpenException($"the vault '{settings.VaultFile}' is empty", $"put {FileReplacement.DescribeBackup(settings.VaultFile)}");
         }
 
-        using var byFormerKey = TokenOpener.TryOpen(token, _keys.ReadFormer(), settings.VaultFile);
+        using var byFormerKey = TokenOpener.TryOpen(token, _keys.ReadWholeFormer(out _), settings.VaultFile);
         if (byFormerKey is not null)
         {
             return StartedAfresh($"another program has written '{settings.VaultFile}' with the key from before the last rotation");

@@ -25,6 +25,7 @@ internal sealed record Finding(FindingLevel Level, string Check, string What, st
 /// <summary>Looks over a vault's folder, changing nothing.</summary>
 internal sealed class VaultInspection(VaultSettings settings)
 {
+    private const string FormerKey = "former-key";
     private readonly List<Finding> _findings = [];
     private readonly VaultFolder _folder = new(settings);
 
@@ -40,7 +41,9 @@ internal sealed class VaultInspection(VaultSettings settings)
                 inspection.InspectGitIgnore();
                 inspection.InspectLeftovers();
                 inspection.InspectKeyPlace();
-                await inspection.InspectContentAsync(vault, cancellationToken).ConfigureAwait(false);
+                var opened = await inspection.InspectContentAsync(vault, cancellationToken).ConfigureAwait(false);
+                inspection.InspectFormerKey(opened);
+                inspection.InspectFormerVault(opened);
             }
         }
         catch (SecretsException e)
@@ -127,18 +130,65 @@ internal sealed class VaultInspection(VaultSettings settings)
             Add(FindingLevel.Warning, "leftover", "a rotation of the key was cut off; the vault opens", "the next write settles it: mallku key rotate");
         }
 
-        if (keys.HasFormer)
+    }
+
+    private void InspectFormerKey(OpenedVault? opened)
+    {
+        var keys = settings.Keys;
+        if (!keys.HasFormer)
         {
-            var needed = _folder.FindFilesUnderFormerKey();
+            return;
+        }
+
+        var needed = _folder.FindFilesUnderFormerKey(out var damage);
+        if (damage is not null)
+        {
+            Add(FindingLevel.Warning, FormerKey, damage.Problem, damage.Remedy);
+        }
+        else if (needed.Count > 0)
+        {
+            var isWritable = opened is not null && opened.SecretFiles.All(file => file.Error is null);
             Add(
                 FindingLevel.Ok,
-                "former-key",
-                needed.Count > 0
-                    ? $"'{needed[0]}' is still under a former key, which is kept in '{keys.FormerPath}'"
-                    : $"the key from before the last rotation is kept in '{keys.FormerPath}'",
-                needed.Count > 0
-                    ? "keep it; the next write of the vault makes it unnecessary"
-                    : $"when no program{(keys.IsShared ? ", and no other vault with this key file," : "")} uses it any more: rm {PrivateFile.ShellQuote(keys.FormerPath)}");
+                FormerKey,
+                $"'{needed[0]}' is still under a former key, which is kept in '{keys.FormerPath}'",
+                isWritable ? "keep it; the next write of the vault makes it unnecessary" : "keep it: what is under it is merged by mallku key recover");
+        }
+        else
+        {
+            Add(
+                FindingLevel.Ok,
+                FormerKey,
+                $"the key from before the last rotation is kept in '{keys.FormerPath}'",
+                $"when no program{(keys.IsShared ? ", and no other vault with this key file," : "")} uses it any more: rm {PrivateFile.ShellQuote(keys.FormerPath)}");
+        }
+    }
+
+    private void InspectFormerVault(OpenedVault? opened)
+    {
+        if (PrivateFile.Read(settings.FormerVaultFile, out _) is not { } token)
+        {
+            return;
+        }
+
+        string? problem = null;
+        try
+        {
+            using var former = TokenOpener.TryOpen(token, _folder.Tokens.AllWhole(), settings.FormerVaultFile);
+            problem = former is null ? $"no key that is there opens '{settings.FormerVaultFile}', so that no recovery could use it" : null;
+        }
+        catch (VaultOpenException e) when (e.IsDamage)
+        {
+            problem = e.Problem;
+        }
+
+        if (problem is not null)
+        {
+            Add(
+                FindingLevel.Warning,
+                "former-vault",
+                problem,
+                opened is null ? "put a backup in its place" : "the next write keeps the present state there: mallku set NAME");
         }
     }
 
@@ -163,7 +213,8 @@ internal sealed class VaultInspection(VaultSettings settings)
         }
     }
 
-    private async ValueTask InspectContentAsync(FileVault vault, CancellationToken cancellationToken)
+    /// <summary>What opens; null where nothing does.</summary>
+    private async ValueTask<OpenedVault?> InspectContentAsync(FileVault vault, CancellationToken cancellationToken)
     {
         OpenedVault opened;
         try
@@ -173,14 +224,14 @@ internal sealed class VaultInspection(VaultSettings settings)
         catch (SecretsException e)
         {
             Add(FindingLevel.Error, "vault", e.Problem, e.Remedy);
-            return;
+            return null;
         }
 
         if (opened.Key is null)
         {
             Add(FindingLevel.Error, "vault", $"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
             SayNothingIsRecorded();
-            return;
+            return null;
         }
 
         Add(FindingLevel.Ok, "vault", $"the vault opens: {opened.Document.Existing.Count()} secrets, generation {opened.Document.Generation}", null);
@@ -207,6 +258,7 @@ internal sealed class VaultInspection(VaultSettings settings)
 
         InspectClock(opened);
         _findings.AddRange(await LedgerInspection.InspectAsync(vault, opened, cancellationToken).ConfigureAwait(false));
+        return opened;
     }
 
     private void SayNothingIsRecorded() => Add(
