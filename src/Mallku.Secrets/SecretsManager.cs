@@ -54,10 +54,13 @@ public sealed class SecretsManager
     public static SecretsManager Open(SecretsOptions? options = null) => Open(options ?? new SecretsOptions(), LedgerKind.Read);
 
     /// <summary>The same, with what the ledger calls it when a value is handed out.</summary>
-    internal static SecretsManager Open(SecretsOptions options, LedgerKind handingOut)
+    internal static SecretsManager Open(SecretsOptions options, LedgerKind handingOut) => Open(VaultLocator.Locate(options), handingOut, options.NamesInTelemetry);
+
+    /// <summary>The same, where the vault's place is decided.</summary>
+    internal static SecretsManager Open(VaultSettings settings, LedgerKind handingOut, bool namesInTelemetry = false)
     {
-        var vault = new FileVault(VaultLocator.Locate(options));
-        return new SecretsManager([new EnvironmentSource(), new VaultSource(vault)], vault, options.TimeProvider, handingOut, options.Purpose, options.NamesInTelemetry);
+        var vault = new FileVault(settings);
+        return new SecretsManager([new EnvironmentSource(), new VaultSource(vault)], vault, settings.Clock, handingOut, settings.Purpose, namesInTelemetry);
     }
 
     /// <summary>

@@ -170,8 +170,22 @@ internal sealed class FileVault(VaultSettings settings)
         return new SecretHistory(stored, record.Removed, [.. VersionMoves.At(settings.Clock.GetUtcNow(), record.Facts).Concat(coming).OrderByDescending(version => version.Number)]);
     }
 
-    /// <summary>Whether there is a vault.</summary>
-    internal bool IsMade => File.Exists(settings.VaultFile);
+    /// <summary>Whether there is a vault, or there was one, or nobody can tell.</summary>
+    internal bool IsMade
+    {
+        get
+        {
+            try
+            {
+                return _folder.HadVault || Posix.TryStat(settings.VaultFile, out _);
+            }
+            catch (PosixException)
+            {
+                // whoever opens it is told
+                return true;
+            }
+        }
+    }
 
     /// <summary>The vault in words, for an error.</summary>
     internal string Describe() => $"the vault '{settings.Directory}'";
@@ -216,6 +230,12 @@ internal sealed class FileVault(VaultSettings settings)
     {
         // the first writer here makes the lock's file
         var isBeginning = !File.Exists(settings.LockFile);
+        if (isBeginning && _folder.HadVault)
+        {
+            // none in a mount point without its mount
+            (await ReadFolderAsync(isBeginning: false, cancellationToken).ConfigureAwait(false)).Document.Dispose();
+        }
+
         return await LockedAsync(
             async () =>
             {
@@ -502,7 +522,7 @@ internal sealed class FileVault(VaultSettings settings)
         }
     }
 
-    private VaultOpenException NoVault() => new($"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
+    private VaultOpenException NoVault() => _folder.HadVault ? _folder.Gone() : new($"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
 
     private sealed record Look(OpenedVault Vault, long Stamp);
 

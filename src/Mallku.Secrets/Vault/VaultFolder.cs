@@ -10,6 +10,10 @@ internal sealed class VaultFolder(VaultSettings settings)
     private static readonly TimeSpan SecondLook = TimeSpan.FromMilliseconds(250);
     private readonly KeyStore _keys = settings.Keys;
     private readonly TokenOpener _tokens = new(settings.Keys);
+    private volatile bool _hadVault;
+
+    /// <summary>Whether a vault was opened here, by this object: where there is none any more, it is gone and not empty.</summary>
+    internal bool HadVault => _hadVault;
 
     internal TokenOpener Tokens => _tokens;
 
@@ -74,11 +78,11 @@ internal sealed class VaultFolder(VaultSettings settings)
     /// <param name="damage">Why not every former key could be tried.</param>
     internal IReadOnlyList<string> FindFilesUnderFormerKey(out VaultOpenException? damage)
     {
+        var former = _keys.ReadWholeFormer(out damage);
         if (_keys.ReadCurrent() is not { } current)
         {
             return [];
         }
-        var former = _keys.ReadWholeFormer(out damage);
 
         string[] files =
         [
@@ -112,7 +116,7 @@ internal sealed class VaultFolder(VaultSettings settings)
         var now = TimeProvider.System.GetUtcNow();
         if (watch.Note(settings.Directory, now) is not { } folder)
         {
-            return (OpenAbsent(watch), null);
+            return OpenAbsent(watch);
         }
 
         RequireVaultFolder(folder);
@@ -126,7 +130,9 @@ internal sealed class VaultFolder(VaultSettings settings)
                 return (null, gone);
             }
 
-            return SecretFiles.AddTo(new OpenedVault { Document = new VaultDocument(default), Key = key, Watch = watch }, now);
+            var files = SecretFiles.AddTo(new OpenedVault { Document = new VaultDocument(default), Key = key, Watch = watch }, now);
+            _hadVault |= files.Opened.SecretFiles.Count > 0;
+            return files;
         }
 
         if (key is null)
@@ -153,6 +159,7 @@ internal sealed class VaultFolder(VaultSettings settings)
             return (null, WrittenOver(settings));
         }
 
+        _hadVault = true;
         return SecretFiles.AddTo(opened, now);
     }
 
@@ -178,17 +185,28 @@ internal sealed class VaultFolder(VaultSettings settings)
             : null;
     }
 
-    private OpenedVault OpenAbsent(VaultWatch watch)
+    // whoever swaps two folders leaves none for a moment
+    private (OpenedVault? Opened, VaultOpenException? Failure) OpenAbsent(VaultWatch watch)
     {
         if (new FileInfo(settings.Directory).LinkTarget is { } target)
         {
             throw new VaultOpenException($"'{settings.Directory}' is a link to '{target}', which is not there", "mount or make what it points to, or remove the link");
         }
 
+        if (_hadVault)
+        {
+            return (null, Gone());
+        }
+
         return settings.IsDirectoryNamed
             ? throw new VaultOpenException($"there is no folder '{settings.Directory}'", $"make a vault there: {settings.InitCommand}")
-            : new OpenedVault { Document = new VaultDocument(default), Key = null, Watch = watch };
+            : (new OpenedVault { Document = new VaultDocument(default), Key = null, Watch = watch }, null);
     }
+
+    /// <summary>What to say where this process has used a vault that is not there now.</summary>
+    internal VaultOpenException Gone() => new(
+        $"the vault in '{settings.Directory}' is gone, which this process has used",
+        "mount that folder or put it back: it is used again at once; if it is not to come back, start the program again");
 
     /// <summary>Refuses a folder that others could read or change, or that is none.</summary>
     /// <exception cref="VaultOpenException">It is.</exception>
@@ -215,15 +233,20 @@ internal sealed class VaultFolder(VaultSettings settings)
                 "put that back: mallku key recover");
         }
 
-        if (isBeginning || SecretFiles.HasAny())
+        if (SecretFiles.HasAny() || (isBeginning && !_hadVault))
         {
             return null;
         }
 
         // whoever writes here makes the lock first
-        if (Posix.TryStat(settings.LockFile, out _))
+        if (!isBeginning && Posix.TryStat(settings.LockFile, out _))
         {
             return new VaultOpenException($"'{settings.VaultFile}' is gone", $"put a backup in its place, or begin anew: {settings.InitCommand}");
+        }
+
+        if (_hadVault)
+        {
+            return Gone();
         }
 
         return key is null && settings.IsDirectoryNamed

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Tests.Vault;
@@ -108,6 +109,50 @@ public sealed class AbsentVaultTests : IDisposable
 
         var error = await Assert.ThrowsAsync<VaultOpenException>(() => _folder.GetAsync("a"));
         Assert.Contains("unmounted", error.Problem, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_vault_that_was_read_and_is_gone_is_an_error_until_it_is_back(bool isMountPointLeft)
+    {
+        await VaultCreation.CreateAsync(_folder.Open().Vault, Cancel);
+        await _folder.SetAsync("a", "v");
+        var manager = SecretsManager.Open(_folder.Settings with { IsDirectoryNamed = false }, LedgerKind.Read);
+        Assert.NotNull(await manager.GetAsync("a", Cancel));
+        await manager.FlushAsync(Cancel);
+        var away = _folder.Vault + ".away";
+
+        Directory.Move(_folder.Vault, away);
+        if (isMountPointLeft)
+        {
+            Directory.CreateDirectory(_folder.Vault, OwnerAll);
+        }
+
+        await manager.RefreshAsync(Cancel);
+        using var other = SecretValue.FromString("other");
+        Func<Task>[] uses =
+        [
+            async () => await manager.GetAsync("a", Cancel),
+            async () => await manager.GetOrDefaultAsync("a", other, Cancel),
+            async () => await manager.ListAsync(Cancel),
+            async () => await manager.SetAsync("a", other, cancellationToken: Cancel),
+        ];
+        foreach (var use in uses)
+        {
+            var error = await Assert.ThrowsAsync<VaultOpenException>(use);
+            Assert.Contains($"'{_folder.Vault}' is gone", error.Problem, StringComparison.Ordinal);
+            Assert.Contains("put", error.Remedy, StringComparison.Ordinal);
+            Assert.DoesNotContain("init", error.Remedy, StringComparison.Ordinal);
+        }
+
+        if (isMountPointLeft)
+        {
+            Directory.Delete(_folder.Vault, recursive: true);
+        }
+
+        Directory.Move(away, _folder.Vault);
+        Assert.Equal("v", (await manager.GetRequiredAsync("a", Cancel)).RevealString());
     }
 
     [Fact]
