@@ -93,7 +93,8 @@ internal sealed class KeyRecoverVerb : Verb
 
     internal override string? Notes =>
         "Another program may write the vault with a former key, start it afresh, or write an older state over it: this takes over what it wrote "
-        + "and keeps the rest. A damaged vault is put aside, and its former state takes its place.";
+        + "and keeps the rest. A damaged vault is put aside, and its former state takes its place. With --as-is nothing is merged: "
+        + "a secret that the file has not is a removed one.";
 
     internal override string[] Examples => ["mallku key recover", "mallku key recover --as-is"];
 
@@ -110,7 +111,15 @@ internal sealed class KeyRecoverVerb : Verb
             Notice.Done($"kept {SecretsException.Show(name)}, which that program had removed");
         }
 
-        if (recovery.Names.Count == 0 && recovery.Kept.Count == 0)
+        if (recovery.AsIs is { } taken)
+        {
+            Notice.Done($"the vault file is used as it is, with {taken.Secrets} {(taken.Secrets == 1 ? "secret" : "secrets")}");
+            foreach (var name in taken.Removed)
+            {
+                Notice.Done($"removed {SecretsException.Show(name)}, which the state before it had and it has not");
+            }
+        }
+        else if (recovery.Names.Count == 0 && recovery.Kept.Count == 0)
         {
             Notice.Done("the former state is back");
         }

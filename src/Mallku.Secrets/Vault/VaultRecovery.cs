@@ -9,7 +9,14 @@ namespace Mallku.Secrets.Vault;
 /// <param name="Kept">The secrets that the other program had removed and that are still there.</param>
 /// <param name="IsFromFormerFile">Whether the rest came from the former file, which is from before the last write.</param>
 /// <param name="DamagedFile">Where a vault that nobody can open is kept, or null.</param>
-internal sealed record KeyRecovery(IReadOnlyList<string> Names, IReadOnlyList<string> Kept, bool IsFromFormerFile, string? DamagedFile = null);
+/// <param name="AsIs">What became of a vault file that was used as it was, where nothing was merged.</param>
+internal sealed record KeyRecovery(
+    IReadOnlyList<string> Names, IReadOnlyList<string> Kept, bool IsFromFormerFile, string? DamagedFile = null, StateTaken? AsIs = null);
+
+/// <summary>A vault file that is used as it was.</summary>
+/// <param name="Secrets">How many secrets it has.</param>
+/// <param name="Removed">The secrets of the state before that are not in it: their numbers are kept, as of removed ones.</param>
+internal sealed record StateTaken(int Secrets, IReadOnlyList<string> Removed);
 
 /// <summary>
 /// Brings a vault back that another program wrote over, that a person put back, or that is damaged: from the newest whole
@@ -88,7 +95,8 @@ internal static class VaultRecovery
         }
 
         await WriteBothAsync(vault, outside, LedgerKind.Restored, key).ConfigureAwait(false);
-        return new KeyRecovery([.. outside.Existing.Select(record => record.Name)], [], IsFromFormerFile: false);
+        string[] removed = [.. former?.Existing.Select(record => record.Name).Where(name => outside.Find(name)?.Current is null) ?? []];
+        return new KeyRecovery([], [], IsFromFormerFile: false, AsIs: new StateTaken(outside.Existing.Count(), removed));
     }
 
     private static async ValueTask<KeyRecovery> MergeAsync(FileVault vault, VaultDocument? outside, VaultDocument whole, DataKey key)

@@ -268,7 +268,7 @@ public sealed class RecoveryTests
         PutFormerBack(folder, moved: true);
 
         Assert.Contains("mallku key recover", (await Assert.ThrowsAsync<VaultOpenException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
-        Assert.Equal(["a"], await RecoverAsync(folder));
+        Assert.Equal(1, (await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: false, Cancel)).AsIs?.Secrets);
 
         File.Delete(folder.KeyFile + ".previous");
         Assert.Equal("a1", await folder.GetAsync("a"));
@@ -357,7 +357,7 @@ public sealed class RecoveryTests
         await File.WriteAllBytesAsync(folder.VaultFile, backup, Cancel);
         File.Delete(folder.VaultFile + ".previous");
 
-        Assert.Equal(["a"], await RecoverAsync(folder));
+        Assert.Equal(1, (await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: false, Cancel)).AsIs?.Secrets);
         Assert.Equal(["a1", null], [await folder.GetAsync("a"), await folder.GetAsync("b")]);
     }
 
@@ -396,6 +396,24 @@ public sealed class RecoveryTests
         await RecoverAsync(folder);
 
         Assert.Equal("a2", await folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task What_a_file_that_is_used_as_it_is_does_not_have_is_named_and_stays_in_history()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var backup = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        await folder.SetAsync("b", "b1");
+        await folder.SetAsync("a", "a2");
+        await File.WriteAllBytesAsync(folder.VaultFile, backup, Cancel);
+
+        var recovery = await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: true, Cancel);
+
+        Assert.Empty(recovery.Names);
+        Assert.Equal(1, recovery.AsIs!.Secrets);
+        Assert.Equal(["b"], recovery.AsIs.Removed);
+        Assert.NotNull((await folder.Open().GetHistoryAsync("b", Cancel))!.Removed);
     }
 
     [Fact]
