@@ -106,7 +106,8 @@ internal sealed class AccessCounts
         _share = Telemetry.Observe(this, isNamed);
     }
 
-    internal IEnumerable<AccessCounter> All => _counters.Select(static pair => pair.Value);
+    /// <summary>Those that counted something: an explanation makes one, too.</summary>
+    internal IEnumerable<AccessCounter> All => _counters.Select(static pair => pair.Value).Where(static counter => counter.Count > 0);
 
     /// <summary>Told of a counter that has something to report. Called once until that is taken.</summary>
     internal Action<AccessCounter> Wake { get; set; } = static _ => { };
@@ -121,6 +122,7 @@ internal sealed class AccessCounts
         return
         [
             .. _counters
+                .Where(pair => pair.Value.Count > 0)
                 .Select(pair => new SecretAccess(
                     pair.Key.Name,
                     pair.Key.Source,

@@ -46,19 +46,47 @@ internal sealed class AccessTrail
         {
             counter.Add(now);
         }
-        else if (counter.Source != VaultSource.SourceName && !_vault.IsMade)
-        {
-            // a value from elsewhere, and no vault whose ledger it could be in
-            counter.AddRecorded(now);
-        }
         else
         {
-            if (await _vault.RecordAsync([ToEvent(counter, count: 1)], cancellationToken).ConfigureAwait(false) is { } fault)
+            await RequireAsync(counter.Source, () => _vault.RecordAsync([ToEvent(counter, count: 1)], cancellationToken)).ConfigureAwait(false);
+            counter.AddRecorded(now);
+        }
+    }
+
+    /// <summary>What <see cref="HandOutAsync"/> would end with now, found without recording anything.</summary>
+    /// <exception cref="SecretsException">It can't be recorded.</exception>
+    internal ValueTask TryAsync(AccessCounter counter, CancellationToken cancellationToken) =>
+        counter.IsRecorded ? ValueTask.CompletedTask : RequireAsync(counter.Source, () => _vault.TryRecordAsync(cancellationToken));
+
+    // a value from elsewhere needs no vault, but for the ledger, whose key it has
+    private async ValueTask RequireAsync(string source, Func<ValueTask<LedgerException?>> record)
+    {
+        var isElsewhere = source != VaultSource.SourceName;
+        if (isElsewhere && !_vault.IsMade)
+        {
+            return;
+        }
+
+        try
+        {
+            if (await record().ConfigureAwait(false) is { } fault)
             {
                 throw fault;
             }
-
-            counter.AddRecorded(now);
+        }
+        catch (SecretsException) when (isElsewhere && !_vault.Settings.UsesLedger)
+        {
+            // that it is switched off is noted where that can be
+        }
+        catch (SecretsException e) when (isElsewhere && !e.Remedy.Contains(LedgerException.NoLedger, StringComparison.Ordinal))
+        {
+            var remedy = $"{e.Remedy}; or use the value of the {source} without a trace: {LedgerException.NoLedger}";
+            throw e switch
+            {
+                VaultOpenException => new VaultOpenException(e.Problem, remedy, e),
+                LedgerException => new LedgerException(e.Problem, remedy, e),
+                _ => new SecretsException(e.Problem, remedy, e),
+            };
         }
     }
 
@@ -95,6 +123,10 @@ internal sealed class AccessTrail
             {
                 Await(report, e);
                 throw;
+            }
+            catch (SecretsException) when (!_vault.Settings.UsesLedger)
+            {
+                // there is nothing to tell but that, where it can be
             }
             catch
             {

@@ -37,5 +37,7 @@ public sealed record SourceAnswer(
 /// <param name="Name">The name that was asked for.</param>
 /// <param name="Answers">One answer per source, in the order in which a lookup asks.</param>
 /// <param name="Winner">The index in <paramref name="Answers"/> of the one that a lookup takes, or null for none.</param>
-/// <param name="Error">The error that a lookup would end with: a source that fails, or several loose matches.</param>
+/// <param name="Error">
+/// The error that a lookup would end with: a source that fails, several loose matches, or a ledger that can't record it.
+/// </param>
 public sealed record SecretExplanation(string Name, IReadOnlyList<SourceAnswer> Answers, int? Winner, SecretsException? Error);

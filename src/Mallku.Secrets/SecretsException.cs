@@ -98,6 +98,9 @@ public sealed class VaultOpenException(string problem, string remedy, Exception?
 public sealed class LedgerException(string problem, string remedy, Exception? innerException = null)
     : SecretsException(problem, remedy, innerException)
 {
+    /// <summary>How to do without the ledger, for whoever may.</summary>
+    internal const string NoLedger = "--no-ledger";
+
     internal const string WayOn =
         "see what happened: mallku audit verify; then put a backup in its place, or go on with a new ledger that says so: mallku audit restart";
 

@@ -319,7 +319,10 @@ public sealed class SecretsManager
         return Vault.GetHistoryAsync(SecretName.Existing(name), cancellationToken);
     }
 
-    /// <summary>What every source says about a secret, and which one a lookup takes. A source that fails is in the answer.</summary>
+    /// <summary>
+    /// What every source says about a secret, and what a lookup would end with: the one that it takes, or the error, also
+    /// where its use can't be recorded. A source that fails is in the answer. Hands nothing out, and records nothing.
+    /// </summary>
     public async ValueTask<SecretExplanation> ExplainAsync(string name, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -335,6 +338,11 @@ public sealed class SecretsManager
         try
         {
             var found = await LookUpAsync(name, cancellationToken).ConfigureAwait(false);
+            if (found is not null && _trail is not null)
+            {
+                await _trail.TryAsync(_counts.Get(found), cancellationToken).ConfigureAwait(false);
+            }
+
             winner = found is null ? null : answers.FindIndex(answer => answer.Source == found.Source);
         }
         catch (SecretsException e)

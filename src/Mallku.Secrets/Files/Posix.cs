@@ -197,6 +197,33 @@ internal static partial class Posix
         }
     }
 
+    /// <summary>Asks whether this process may write a file, or make files in a folder; a read-only file system may not be written.</summary>
+    internal static void RequireWritable(string path)
+    {
+        const int mayWrite = 2;
+        Check(faccessat(Mac ? -2 : -100, path, mayWrite, Mac ? 0x10 : 0x200), "open", path);
+    }
+
+    /// <summary>
+    /// Whether the file system has a free block and a free inode for this user; true also where it does not say. A quota is
+    /// not seen.
+    /// </summary>
+    internal static unsafe bool HasSpace(string path)
+    {
+        var b = stackalloc byte[256];
+        if (IntPtr.Size != 8 || statvfs(path, b) != 0)
+        {
+            return true;
+        }
+
+        // struct statvfs of 64-bit Linux, and of macOS: all, free, and free without what is reserved for root
+        var isRoot = EffectiveUser == 0;
+        var (blocks, freeBlocks, inodes, freeInodes) = Mac
+            ? (*(uint*)(b + 16), *(uint*)(b + (isRoot ? 20 : 24)), *(uint*)(b + 28), *(uint*)(b + (isRoot ? 32 : 36)))
+            : (*(ulong*)(b + 16), *(ulong*)(b + (isRoot ? 24 : 32)), *(ulong*)(b + 40), *(ulong*)(b + (isRoot ? 48 : 56)));
+        return (blocks == 0 || freeBlocks > 0) && (inodes == 0 || freeInodes > 0);
+    }
+
     internal static void Rename(string from, string to) => Check(rename(from, to), "rename", from);
 
     /// <summary>Swaps two files in one step; false where the file system or the C library can't.</summary>
@@ -338,6 +365,12 @@ internal static partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fchmod(int descriptor, uint mode);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int faccessat(int folder, string path, int mode, int flags);
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static unsafe partial int statvfs(string path, byte* buffer);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int unlink(string path);

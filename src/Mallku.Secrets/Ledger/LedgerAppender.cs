@@ -64,6 +64,49 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         }
     }
 
+    /// <summary>Goes as far as an append goes before it writes, and looks whether it could. Safe beside a thread that writes.</summary>
+    /// <returns>The newest checkpoint.</returns>
+    /// <exception cref="LedgerException">What an append would end with.</exception>
+    internal Checkpoint Try(Checkpoint known)
+    {
+        try
+        {
+            RequireFolder();
+            RequireWritable();
+            var found = PrivateFile.Read(folder.CheckpointFile, out _) is { } note ? LedgerFolder.RequireCheckpoint(note, folder.CheckpointFile, key.Verifier) : null;
+            RequireSegment(found, found ?? Checkpoint.Begin(key.Origin, 0));
+            if (FindFault(found, known) is { } fault)
+            {
+                throw fault;
+            }
+
+            return Posix.HasSpace(folder.Path) ? found! : throw new PosixException("write", folder.CheckpointFile, Posix.NoSpace).ToWriteError(folder.CheckpointFile);
+        }
+        catch (Exception e) when (IsCannotWrite(e))
+        {
+            throw CannotWrite(folder, e);
+        }
+    }
+
+    private void RequireWritable()
+    {
+        if (Posix.TryStat(folder.LockFile, out _))
+        {
+            Posix.RequireWritable(folder.LockFile);
+        }
+
+        try
+        {
+            Posix.RequireWritable(folder.Path);
+        }
+        catch (PosixException e)
+        {
+            throw e.ToWriteError(folder.CheckpointFile);
+        }
+    }
+
+    private static bool IsCannotWrite(Exception e) => e is IOException or UnauthorizedAccessException || (e is SecretsException and not LedgerException);
+
     /// <summary>Closes the open segment: what comes next goes into a new file.</summary>
     /// <exception cref="LedgerException">The ledger is not as its checkpoint says, or can't be written.</exception>
     internal Checkpoint CloseSegment(TimeSpan patience)
@@ -90,7 +133,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
                 Posix.Close(descriptor);
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException || (e is SecretsException and not LedgerException))
+        catch (Exception e) when (IsCannotWrite(e))
         {
             throw CannotWrite(folder, e);
         }
@@ -153,7 +196,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         var (from, to) = (current.FromGeneration, current.ToGeneration);
         foreach (var batch in batches)
         {
-            if (FindFault(found, batch) is { } unknown)
+            if (FindFault(found, batch.Known) is { } unknown)
             {
                 answers.Add(() => batch.Fail(unknown));
             }
@@ -188,6 +231,12 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
 
     private int OpenSegment(Checkpoint? current, Checkpoint next)
     {
+        RequireSegment(current, next);
+        return Posix.OpenOrCreate(folder.SegmentFile(next.SegmentStart));
+    }
+
+    private void RequireSegment(Checkpoint? current, Checkpoint next)
+    {
         var path = folder.SegmentFile(next.SegmentStart);
         var there = Posix.TryStat(path, out var facts);
         if (there)
@@ -206,18 +255,16 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         {
             throw Gone();
         }
-
-        return Posix.OpenOrCreate(path);
     }
 
-    private LedgerException? FindFault(Checkpoint? found, LedgerBatch batch)
+    private LedgerException? FindFault(Checkpoint? found, Checkpoint? known)
     {
         if (found is null)
         {
-            return batch.Known is null ? null : Gone();
+            return known is null ? null : Gone();
         }
 
-        if (batch.Known is not { } known)
+        if (known is null)
         {
             return new LedgerException($"there is a ledger in '{folder.Path}' already", LedgerException.WayOn);
         }
@@ -332,7 +379,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
 
     internal static LedgerException CannotWrite(LedgerFolder folder, Exception cause) => new(
         $"the ledger in '{folder.Path}' can't be written ({(cause as SecretsException)?.Problem ?? cause.Message}), so nothing was handed out or changed",
-        "mend that, or keep the ledger elsewhere by MALLKU_LEDGER_DIR, or go on without a trace: --no-ledger",
+        "mend that, or keep the ledger elsewhere by MALLKU_LEDGER_DIR, or go on without a trace: " + LedgerException.NoLedger,
         cause);
 
     /// <summary>Puts lines together, and goes along with the tree.</summary>

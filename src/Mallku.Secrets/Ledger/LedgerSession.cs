@@ -58,6 +58,11 @@ internal sealed class LedgerSession
         return (LedgerFolder.RequireCheckpoint(note, _folder.CheckpointFile, Key.Verifier), Encoding.UTF8.GetString(note));
     }
 
+    /// <summary>What an entry would end with now, found without writing one.</summary>
+    /// <returns>The newest checkpoint.</returns>
+    /// <exception cref="LedgerException">It could not be written.</exception>
+    internal Checkpoint Try(Checkpoint known) => _appender.Try(known);
+
     /// <summary>Closes the open segment.</summary>
     internal Checkpoint CloseSegment() => _appender.CloseSegment(_patience);
 

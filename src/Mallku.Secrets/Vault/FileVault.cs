@@ -267,6 +267,14 @@ internal sealed class FileVault(VaultSettings settings)
             : null;
     }
 
+    /// <summary>What <see cref="RecordAsync"/> would end with now, found without writing.</summary>
+    /// <exception cref="SecretsException">Nothing can be recorded.</exception>
+    internal async ValueTask<LedgerException?> TryRecordAsync(CancellationToken cancellationToken)
+    {
+        var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
+        return _ledger.Try(document) is { } newest ? await FindGenerationFaultAsync(document, newest, cancellationToken).ConfigureAwait(false) : null;
+    }
+
     /// <summary>What to say where the vault is older than its ledger, or newer.</summary>
     /// <param name="document">The vault as it was opened before the checkpoint was read, so that it can't be newer by itself.</param>
     /// <param name="newest">The ledger's newest checkpoint.</param>

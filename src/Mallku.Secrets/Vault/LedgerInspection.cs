@@ -54,6 +54,7 @@ internal static class LedgerInspection
         else
         {
             findings.Add(new Finding(FindingLevel.Ok, Check, Describe(folder, found), null));
+            AddIfUnwritable(vault.Ledger, document, findings);
         }
 
         foreach (var tail in found.Tails)
@@ -72,6 +73,18 @@ internal static class LedgerInspection
         }
 
         return findings;
+    }
+
+    private static void AddIfUnwritable(VaultLedger ledger, VaultDocument document, List<Finding> findings)
+    {
+        try
+        {
+            ledger.Try(document);
+        }
+        catch (LedgerException e)
+        {
+            findings.Add(new Finding(FindingLevel.Error, Check, e.Problem, e.Remedy));
+        }
     }
 
     /// <summary>The vault in words, as one who keeps a checkpoint.</summary>

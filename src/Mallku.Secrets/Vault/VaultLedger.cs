@@ -23,7 +23,7 @@ internal sealed class VaultLedger(VaultSettings settings)
     {
         if (document.Ledger is not { } link)
         {
-            return settings.UsesLedger && Whose() == Owner.ThisVault && LedgerLog.IsInUse(Folder) ? throw Unknown() : null;
+            return RequireNone();
         }
 
         if (!settings.UsesLedger)
@@ -36,6 +36,26 @@ internal sealed class VaultLedger(VaultSettings settings)
         var batch = new LedgerBatch(HideNames(session, document, events), session.ReadKnown(link.Checkpoint), step: null);
         return (await session.Queue.AppendAsync(batch).ConfigureAwait(false)).Checkpoint;
     }
+
+    /// <summary>What <see cref="RecordAsync"/> would return or end with, found without writing.</summary>
+    /// <exception cref="LedgerException">It could not be recorded.</exception>
+    internal Checkpoint? Try(VaultDocument document)
+    {
+        if (document.Ledger is not { } link)
+        {
+            return RequireNone();
+        }
+
+        if (!settings.UsesLedger)
+        {
+            return null;
+        }
+
+        var session = GetSession(link);
+        return session.Try(session.ReadKnown(link.Checkpoint));
+    }
+
+    private Checkpoint? RequireNone() => settings.UsesLedger && Whose() == Owner.ThisVault && LedgerLog.IsInUse(Folder) ? throw Unknown() : null;
 
     /// <summary>
     /// The first half of a change: its entries are durable when it returns, and the document has the generation and the

@@ -96,6 +96,36 @@ public sealed class MountTests
         Assert.Equal(before, Photograph(folder));
     }
 
+    [Fact]
+    public async Task A_ledger_on_a_disk_that_takes_nothing_is_told_before_it_is_needed()
+    {
+        using var folder = new TemporaryFolder();
+        using var mount = new Mount(folder, "size=64k");
+        await VaultCreation.CreateAsync(folder.Open().Vault, Cancel);
+        await folder.SetAsync("kept", "the kept value");
+        var filler = Path.Combine(folder.Vault, "filler");
+        Fill(filler);
+        await RequireToldAsync(folder, "no space left for");
+
+        File.Delete(filler);
+        Assert.Null((await folder.Open().ExplainAsync("kept", Cancel)).Error);
+        Assert.DoesNotContain(await VaultInspection.InspectAsync(folder.Open().Vault, Cancel), finding => finding.Level == FindingLevel.Error);
+
+        mount.MakeReadOnly();
+        await RequireToldAsync(folder, "Read-only file system");
+    }
+
+    private static async Task RequireToldAsync(TemporaryFolder folder, string problem)
+    {
+        var findings = await VaultInspection.InspectAsync(folder.Open().Vault, Cancel);
+        var found = Assert.Single(findings, finding => finding.Level == FindingLevel.Error);
+        Assert.Contains(problem, found.What, StringComparison.Ordinal);
+        Assert.Contains("MALLKU_LEDGER_DIR", found.Remedy, StringComparison.Ordinal);
+        var explanation = await folder.Open().ExplainAsync("kept", Cancel);
+        Assert.Contains(problem, explanation.Error?.Problem, StringComparison.Ordinal);
+        Assert.Null(explanation.Winner);
+    }
+
     private static SecretsOptions GoOn(TemporaryFolder folder, string way)
     {
         if (way == "no ledger")
