@@ -8,7 +8,7 @@ namespace Mallku.Cli.Commands;
 /// </summary>
 internal sealed class CompleteVerb : Verb
 {
-    private static readonly string[] TakeNames = ["get", "set", "rm", "explain", "history"];
+    private static readonly string[] TakeNames = ["get", "set", "rm", "explain", "history", "rotate", "rollback"];
 
     internal CompleteVerb() => Understand();
 
@@ -74,6 +74,7 @@ internal sealed class CompleteVerb : Verb
         {
             "--format" => ExportVerb.Formats,
             "--kind" => AuditLogVerb.Kinds,
+            "--with" => RotateVerb.Rotators,
             "--only" or "--except" or "--secret" => await ListNamesAsync(options, cancellationToken),
             _ when entry.Name is "completion" => CompletionVerb.Shells,
             _ when entry.Name is "audit names" => AuditNamesVerb.Forms,

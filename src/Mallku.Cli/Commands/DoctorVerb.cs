@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
+using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
@@ -18,7 +19,14 @@ internal sealed class DoctorVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var findings = await VaultInspection.InspectAsync(invocation.OpenVault(), cancellationToken);
+        var manager = invocation.OpenManager();
+        var findings = await VaultInspection.InspectAsync(manager.Vault, cancellationToken);
+        if (manager.Vault.IsMade && findings.All(finding => finding.Check != "vault" || finding.Level != FindingLevel.Error))
+        {
+            var status = await manager.CreateRotationRunner().GetStatusAsync(cancellationToken);
+            findings = [.. findings, .. RotationInspection.Inspect(status)];
+        }
+
         var healthy = findings.All(finding => finding.Level != FindingLevel.Error);
         if (invocation.Parsed.GetValue(_json))
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
 
 namespace Mallku.Cli.Commands;
@@ -23,7 +24,6 @@ internal sealed record EntryFilter(string? Secret, string? Actor, DateTimeOffset
     /// <exception cref="UsageException">It is none of them.</exception>
     internal static DateTimeOffset ParseSince(string text, DateTimeOffset now)
     {
-        
         if (DateTimeOffset.TryParseExact(
             text,
             ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm'Z'", "yyyy-MM-dd'T'HH:mm:ss'Z'", "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", "yyyy-MM-dd'T'HH:mm:sszzz", "yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd HH:mm"],
@@ -34,10 +34,8 @@ internal sealed record EntryFilter(string? Secret, string? Actor, DateTimeOffset
             return moment;
         }
 
-        var seconds = text is [.., var unit] ? unit switch { 'm' => 60L, 'h' => 3600L, 'd' => 86_400L, 'w' => 604_800L, _ => 0L } : 0L;
-        return seconds > 0 && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            && number * seconds < (now - DateTimeOffset.MinValue).TotalSeconds
-            ? now.AddSeconds(-number * seconds)
+        return Duration.TryParse(text, out var ago) && ago > TimeSpan.Zero
+            ? now - ago
             : throw new UsageException("--since is neither a time nor how long ago", "write a date (2026-11-24), a time in UTC (2026-11-24T10:21:31Z), or such as 12h or 7d");
     }
 

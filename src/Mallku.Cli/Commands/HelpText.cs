@@ -65,7 +65,7 @@ internal static class HelpText
             synopsis.Append(argument.Arity.MinimumNumberOfValues == 0 ? $" [{argument.Name}]" : $" {argument.Name}");
         }
 
-        return synopsis.Append(verb.TakesCommand ? " -- COMMAND" : "").ToString();
+        return synopsis.Append(verb.NeedsCommand ? " -- COMMAND" : verb.TakesCommand ? " [-- COMMAND]" : "").ToString();
     }
 
     private static string Spell(Option option)

@@ -11,7 +11,8 @@ internal sealed class HistoryVerb : Verb
     internal HistoryVerb() => Understand(_name, _json);
 
     internal override string? Notes =>
-        "The newest version comes first. Its source tells who wrote it; 'external' is another program. "
+        "The newest version comes first. Its source tells who wrote it; 'external' is another program, the name of a rotator a rotation. "
+        + "A previous version may still be used until its grace ends, a pending one is being made. "
         + "In a pipe: no header, columns separated by tabs, times in UTC.";
 
     internal override string[] Examples => ["mallku history openai_api_key", "mallku history openai_api_key --json"];
@@ -29,10 +30,10 @@ internal sealed class HistoryVerb : Verb
         }
 
         var now = invocation.Options.TimeProvider.GetUtcNow();
-        var table = new Table("VERSION", "STATE", "CREATED", "SOURCE", "ID");
+        var table = new Table("VERSION", "STATE", "CREATED", "SOURCE", "ID", "GRACE ENDS");
         foreach (var version in history.Versions)
         {
-            table.Add(version.Number.ToString(), Describe(version.State), Moment.Show(version.Created, now, Channel.Output), version.Source, version.Id);
+            table.Add(version.Number.ToString(), Describe(version.State), Moment.Show(version.Created, now, Channel.Output), version.Source, version.Id, version.GraceEnds is { } ends ? Moment.Iso(ends) : "-");
         }
 
         table.Write(Channel.Output);
@@ -66,6 +67,7 @@ internal sealed class HistoryVerb : Verb
             writer.WriteString("state", Describe(version.State));
             writer.WriteTimeOrNull("created", version.Created);
             writer.WriteString("source", version.Source);
+            writer.WriteTimeOrNull("graceEnds", version.GraceEnds);
             writer.WriteEndObject();
         }
 

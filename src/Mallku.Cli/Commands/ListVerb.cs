@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
+using Mallku.Secrets.Rotation;
 
 namespace Mallku.Cli.Commands;
 
@@ -11,20 +12,23 @@ internal sealed class ListVerb : Verb
 
     internal override string? Notes =>
         "The source is the one whose value a lookup takes; an environment variable is shown only where the vault knows the name. "
+        + "The last column says what a rotation has to do: pending, overdue, due, unrevoked, planned, or never, where the value is the first one. "
         + "In a pipe: no header, columns separated by tabs, times in UTC.";
 
     internal override string[] Examples => ["mallku list", "mallku list | cut -f1", "mallku list --json"];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var secrets = await invocation.OpenManager().ListAsync(cancellationToken);
+        var manager = invocation.OpenManager();
+        var secrets = await manager.ListAsync(cancellationToken);
+        var statuses = (await manager.CreateRotationRunner().GetStatusAsync(cancellationToken)).ToDictionary(status => status.Name, StringComparer.Ordinal);
         if (invocation.Parsed.GetValue(_json))
         {
-            WriteJson(secrets);
+            WriteJson(secrets, statuses);
         }
         else if (secrets.Count > 0 || !Channel.Output.IsTerminal)
         {
-            WriteTable(secrets, invocation.Options.TimeProvider.GetUtcNow());
+            WriteTable(secrets, statuses, invocation.Options.TimeProvider.GetUtcNow());
         }
         else
         {
@@ -34,9 +38,9 @@ internal sealed class ListVerb : Verb
         return ExitCode.Done;
     }
 
-    private static void WriteTable(IReadOnlyList<SecretFacts> secrets, DateTimeOffset now)
+    private static void WriteTable(IReadOnlyList<SecretFacts> secrets, Dictionary<string, RotationStatus> statuses, DateTimeOffset now)
     {
-        var table = new Table("NAME", "VERSION", "SOURCE", "CREATED", "SHADOWS");
+        var table = new Table("NAME", "VERSION", "SOURCE", "CREATED", "SHADOWS", "ROTATION");
         foreach (var secret in secrets)
         {
             table.Add(
@@ -44,13 +48,14 @@ internal sealed class ListVerb : Verb
                 secret.Version?.ToString() ?? "-",
                 secret.Source,
                 Moment.Show(secret.Created, now, Channel.Output),
-                secret.Shadowed.Count == 0 ? "-" : string.Join(", ", secret.Shadowed));
+                secret.Shadowed.Count == 0 ? "-" : string.Join(", ", secret.Shadowed),
+                RotationWords.Describe(statuses.GetValueOrDefault(secret.Name)) ?? "-");
         }
 
         table.Write(Channel.Output);
     }
 
-    private static void WriteJson(IReadOnlyList<SecretFacts> secrets) => Json.Write(writer =>
+    private static void WriteJson(IReadOnlyList<SecretFacts> secrets, Dictionary<string, RotationStatus> statuses) => Json.Write(writer =>
     {
         writer.WriteStartArray();
         foreach (var secret in secrets)
@@ -61,6 +66,9 @@ internal sealed class ListVerb : Verb
             writer.WriteString("source", secret.Source);
             writer.WriteTimeOrNull("created", secret.Created);
             writer.WriteStrings("shadowed", secret.Shadowed);
+            var status = statuses.GetValueOrDefault(secret.Name);
+            writer.WriteString("rotation", RotationWords.Describe(status));
+            writer.WriteTimeOrNull("due", status?.Due);
             writer.WriteEndObject();
         }
 

@@ -14,8 +14,9 @@ internal sealed class SetVerb : Verb
     private readonly Option<bool> _generate = new("--generate") { Description = "make a random value of 43 characters; it is not shown" };
     private readonly Option<bool> _allowEmpty = new("--allow-empty") { Description = "let the value be empty" };
     private readonly Option<int?> _keep = new("--keep") { HelpName = "N", Description = "from now on keep N versions of each secret in this vault; 10 at first" };
+    private readonly Option<string?> _grace = new("--grace") { HelpName = "T", Description = "how long the version before may still be used, such as 1h; it is not, at first" };
 
-    internal SetVerb() => Understand(_name, _generate, _allowEmpty, _keep);
+    internal SetVerb() => Understand(_name, _generate, _allowEmpty, _keep, _grace);
 
     internal override string? Notes =>
         "The value is asked for at a terminal and not shown. In a pipe it is all of standard input, without the newline at its end. "
@@ -49,6 +50,7 @@ internal sealed class SetVerb : Verb
         {
             AllowEmpty = invocation.Parsed.GetValue(_allowEmpty),
             Source = generate ? "generate" : "set",
+            Grace = invocation.Parsed.GetValue(_grace) is { } grace ? Duration.ParseGrace(grace) : TimeSpan.Zero,
         };
         var keep = invocation.Parsed.GetValue(_keep);
         if (keep is < VaultFormat.FewestKept or > VaultFormat.MostKept)

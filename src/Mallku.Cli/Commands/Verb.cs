@@ -26,6 +26,9 @@ internal abstract class Verb
     /// <summary>Whether a command follows after <c>--</c>, which is not ours to parse.</summary>
     internal virtual bool TakesCommand => false;
 
+    /// <summary>Whether it can't do without that command.</summary>
+    internal virtual bool NeedsCommand => TakesCommand;
+
     /// <summary>Whether it looks several secrets up at once, so that their entries in the ledger share a flush.</summary>
     internal virtual bool LooksUpSeveral => false;
 

@@ -18,6 +18,8 @@ internal static class VerbTable
         new("history", "list the versions of a secret", static () => new HistoryVerb()),
         new("rm", "remove a secret", static () => new RemoveVerb()),
         new("run", "run a command with the secrets in its environment", static () => new RunVerb()),
+        new("rotate", "replace a value by a new one, with both in use for a while", static () => new RotateVerb()),
+        new("rollback", "bring an earlier value back", static () => new RollbackVerb()),
         new("import", "take over secrets from a .env or JSON file", static () => new ImportVerb()),
         new("export", "print all secrets as .env, JSON or shell", static () => new ExportVerb()),
         new("key status", "show where the vault's key is", static () => new KeyStatusVerb()),

@@ -66,4 +66,10 @@ public sealed record RotationStatus(
     string? PendingStep,
     string? Failure,
     IReadOnlyList<int> Unrevoked,
-    RotationPolicy? Policy);
+    RotationPolicy? Policy)
+{
+    internal const int LongDays = 90;
+
+    /// <summary>Whether nobody has said when it is to be rotated, and it never was, for long.</summary>
+    internal bool IsNeverReplacedForLong { get; init; }
+}

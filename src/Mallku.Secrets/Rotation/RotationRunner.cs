@@ -102,6 +102,11 @@ public sealed class RotationRunner
         return await _rotations.RollBackAsync(record.Name, version, grace, CanRevoke, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>How a secret is rotated; null where nobody has said.</summary>
+    /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
+    public async ValueTask<RotationPolicy?> GetPolicyAsync(string name, CancellationToken cancellationToken = default) =>
+        (await FindAsync(name, cancellationToken).ConfigureAwait(false)).Record.Policy;
+
     /// <summary>Writes down how and how often a secret is rotated, without rotating it; null forgets it.</summary>
     /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
     /// <exception cref="SecretsException">The policy lacks something, or a rotation is under way.</exception>
@@ -365,7 +370,10 @@ public sealed class RotationRunner
             record.Rotation is { } rotation ? RotationFormat.ToText(rotation.Step) : null,
             record.Rotation?.Failure,
             [.. record.Versions.Where(version => version is { State: SecretVersionState.Retired, RevokeBy: not null }).Select(version => version.Number)],
-            record.Policy);
+            record.Policy)
+        {
+            IsNeverReplacedForLong = record is { Policy: null, Current: { } only, Versions.Count: 1 } && now - only.Created > TimeSpan.FromDays(RotationStatus.LongDays),
+        };
     }
 
     private async ValueTask<(OpenedVault Opened, SecretRecord Record)> FindAsync(string name, CancellationToken cancellationToken)

@@ -249,7 +249,7 @@ internal sealed class VaultRotations(FileVault vault)
         if (record.Rotation is { } rotation)
         {
             throw new SecretsException(
-                $"a rotation of '{record.Name}' is under way since {VaultDocument.Format(rotation.Begun)}, and its next step is '{RotationFormat.ToText(rotation.Step)}'; nothing was changed",
+                $"a rotation of '{record.Name}' is under way since {rotation.Begun.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}, and its next step is '{RotationFormat.ToText(rotation.Step)}'; nothing was changed",
                 $"go on with it: mallku rotate {record.Name} --resume, or give it up: mallku rotate {record.Name} --abandon");
         }
     }
