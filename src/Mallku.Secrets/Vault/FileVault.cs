@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using Mallku.Secrets.Files;
-using Mallku.Secrets.Keys;
 using Mallku.Secrets.Ledger;
 
 namespace Mallku.Secrets.Vault;
@@ -28,6 +27,9 @@ internal sealed class FileVault(VaultSettings settings)
     internal VaultSettings Settings => settings;
 
     internal VaultLedger Ledger => _ledger;
+
+    /// <summary>For who holds the folder's lock.</summary>
+    internal VaultWriter Writer => new(settings, _folder.Tokens, _ledger);
 
     /// <summary>What the folder holds, as it was at most half a second ago.</summary>
     /// <exception cref="VaultOpenException">It can't be opened.</exception>
@@ -247,7 +249,7 @@ internal sealed class FileVault(VaultSettings settings)
                         throw NoVault();
                     }
 
-                    await SettleInterruptedAsync(opened, cancellationToken).ConfigureAwait(false);
+                    await Writer.SettleInterruptedAsync(opened, cancellationToken).ConfigureAwait(false);
                     return await write(opened).ConfigureAwait(false);
                 }
             },
@@ -297,107 +299,6 @@ internal sealed class FileVault(VaultSettings settings)
         static bool Reaches(VaultDocument document, Checkpoint newest) => document.Generation >= newest.FromGeneration || document.Ledger is null;
     }
 
-    /// <summary>
-    /// The first half of a write: the ledger has the entries when it returns. What is returned is to be written then, as
-    /// the last of so many generations.
-    /// </summary>
-    /// <exception cref="SecretsException">The document can't be written, or the ledger can't; nothing was changed.</exception>
-    internal async ValueTask<PlaintextWriter> CommitAsync(
-        VaultDocument document, long from, IReadOnlyList<LedgerEvent> events, int writes = 1, bool acceptsOlder = false)
-    {
-        using (Compose(document))
-        {
-        }
-
-        await _ledger.CommitAsync(document, from, events, writes, acceptsOlder).ConfigureAwait(false);
-        return VaultFormat.Write(document, capacity: 4096);
-    }
-
-    /// <summary>
-    /// What is there, unchanged, as a state of its own; null where the former file is the state before it already. Written
-    /// before a change to what another program began, or to a state that somebody put back: so the former file tells
-    /// whatever that program may later write over, and no state that was lost has its generation.
-    /// </summary>
-    internal PlaintextWriter? ComposeUnrecorded(OpenedVault opened)
-    {
-        try
-        {
-            return opened.Document.HasHistory && HasOtherFormer() ? null : Compose(opened.Document);
-        }
-        catch (SecretsException)
-        {
-            // a value is too deep or the vault too large: the change itself may be what mends it, or fails for it
-            return null;
-        }
-    }
-
-    /// <summary>Writes what <see cref="ComposeUnrecorded"/> has made; durable when it returns.</summary>
-    internal void Record(PlaintextWriter? unrecorded, DataKey key)
-    {
-        if (unrecorded is not null)
-        {
-            Replace(unrecorded, key);
-        }
-    }
-
-    /// <summary>
-    /// Writes the document as the vault and as its former file, whose generation is one less. What another program wrote
-    /// in place is not kept, and what the former file held is in its place until the new vault is.
-    /// </summary>
-    internal void ReplaceBoth(PlaintextWriter current, VaultDocument document, DataKey key)
-    {
-        document.Generation--;
-        using var former = VaultFormat.Write(document, capacity: 4096);
-        FileReplacement.Overwrite(settings.VaultFile, key.Fernet.Encrypt(current.Written));
-        FileReplacement.Overwrite(settings.FormerVaultFile, key.Fernet.Encrypt(former.Written));
-    }
-
-    /// <summary>Writes a plaintext that was composed, under a key; durable when it returns.</summary>
-    internal void Replace(PlaintextWriter plaintext, DataKey key) =>
-        FileReplacement.Replace(settings.VaultFile, key.Fernet.Encrypt(plaintext.Written));
-
-    /// <summary>The document's next generation, to be written; nothing is changed yet.</summary>
-    /// <exception cref="SecretsException">It can't be written, or would not open again.</exception>
-    internal PlaintextWriter Compose(VaultDocument document)
-    {
-        if (new FileInfo(settings.VaultFile).LinkTarget is { } target)
-        {
-            throw new SecretsException(
-                $"'{settings.VaultFile}' is a symbolic link to '{target}', and a write would replace the link; nothing was changed",
-                "use the folder that it points to, by MALLKU_SECRETS_DIR or --dir");
-        }
-
-        document.Generation++;
-        document.Keep = settings.KeepVersions ?? document.Keep;
-        foreach (var record in document.Secrets.Values)
-        {
-            record.Prune(document.Keep ?? VaultFormat.UsuallyKept);
-        }
-
-        var plaintext = VaultFormat.Write(document, capacity: 4096);
-        if (Crypto.Fernet.GetTokenLength(plaintext.Written.Length) > PrivateFile.MaxLength)
-        {
-            plaintext.Dispose();
-            throw new SecretsException(
-                $"{Describe()} would be larger than {PrivateFile.MaxLength >> 20} MiB; nothing was changed",
-                "keep fewer versions (mallku set NAME --keep N), or remove secrets that are not needed");
-        }
-
-        if (PythonJson.IsOneValue(plaintext.Written))
-        {
-            return plaintext;
-        }
-
-        // a version's value lies deeper than the flat one that another program wrote
-        plaintext.Dispose();
-        throw new SecretsException(
-            $"a value in {Describe()} is nested too deep to be kept with its versions; nothing was changed",
-            "remove it, or write it with fewer levels by the program that wrote it");
-    }
-
-    private bool HasOtherFormer() =>
-        PrivateFile.Read(settings.FormerVaultFile, out _) is { } former && !former.AsSpan().SequenceEqual(PrivateFile.Read(settings.VaultFile, out _));
-
     private async ValueTask<OpenedVault> ReadFolderAsync(bool isBeginning, CancellationToken cancellationToken)
     {
         using var activity = Telemetry.StartOpening();
@@ -430,11 +331,12 @@ internal sealed class FileVault(VaultSettings settings)
         async opened =>
         {
             var events = VaultEvents.OfOutside(opened.Document);
-            using var unchanged = ComposeUnrecorded(opened);
+            var writer = Writer;
+            using var unchanged = writer.ComposeUnrecorded(opened);
             var result = change(opened, events);
-            using var changed = await CommitAsync(opened.Document, opened.Generation, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
-            Record(unchanged, opened.Key!);
-            Replace(changed, opened.Key!);
+            using var changed = await writer.CommitAsync(opened.Document, opened.Generation, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
+            writer.Record(unchanged, opened.Key!);
+            writer.Replace(changed, opened.Key!);
             opened.RemoveAbsorbed();
             return result;
         },
@@ -460,45 +362,6 @@ internal sealed class FileVault(VaultSettings settings)
         events.Add(VaultEvents.OfVersion(record, version, VaultEvents.Store, settings.Purpose));
         return new SecretChange(stored, version.Number, "vault", created, opened.Absorbed);
     }
-
-    // what a kill in the middle of a write or of a rotation left to do
-    private async ValueTask SettleInterruptedAsync(OpenedVault opened, CancellationToken cancellationToken)
-    {
-        VaultRecovery.FinishReplace(_folder.Tokens, settings, opened.Document.Generation);
-        foreach (var path in Replaced(settings))
-        {
-            FileReplacement.RemoveTemporary(path);
-        }
-
-        foreach (var file in opened.SecretFiles)
-        {
-            FileReplacement.RemoveTemporary(file.Path);
-        }
-
-        var keys = settings.Keys;
-        if (keys.HasLeftovers || opened.NextKeyPath is not null)
-        {
-            using var keyLock = await keys.LockAsync(settings.Patience, cancellationToken).ConfigureAwait(false);
-            keys.Settle(opened.NextKeyPath);
-        }
-
-        foreach (var file in opened.SecretFiles)
-        {
-            if (file.IsTakenIn)
-            {
-                file.Remove();
-            }
-        }
-    }
-
-    /// <summary>Whether the next write settles a leftover of this name.</summary>
-    internal static bool IsSettled(VaultSettings settings, string path) =>
-        path.EndsWith(SecretFileReader.Suffix + FileReplacement.TemporarySuffix, StringComparison.Ordinal)
-            ? File.Exists(path[..^FileReplacement.TemporarySuffix.Length])
-            : Replaced(settings).Append(settings.Keys.Path).Append(settings.Keys.NextPath).Append(settings.Keys.FormerPath)
-                .Contains(path[..^FileReplacement.TemporarySuffix.Length], StringComparer.Ordinal);
-
-    private static string[] Replaced(VaultSettings settings) => [settings.VaultFile, settings.FormerVaultFile, settings.GitIgnoreFile];
 
     private static void RequireValue(SecretName name, SecretValue value, SetOptions options)
     {

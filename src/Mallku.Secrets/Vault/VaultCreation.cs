@@ -63,15 +63,15 @@ internal static class VaultCreation
         // whoever wrote .secret files may know of no vault yet, and start one
         var both = opened.SecretFiles.Count > 0;
         // a ledger that is there is that of a vault that is gone, and who begins anew has said so
-        using var plaintext = await vault.CommitAsync(opened.Document, from: 0, VaultEvents.OfOutside(opened.Document), both ? 2 : 1, acceptsOlder: true)
+        using var plaintext = await vault.Writer.CommitAsync(opened.Document, from: 0, VaultEvents.OfOutside(opened.Document), both ? 2 : 1, acceptsOlder: true)
             .ConfigureAwait(false);
         if (both)
         {
-            vault.ReplaceBoth(plaintext, opened.Document, opened.Key!);
+            vault.Writer.ReplaceBoth(plaintext, opened.Document, opened.Key!);
         }
         else
         {
-            vault.Replace(plaintext, opened.Key!);
+            vault.Writer.Replace(plaintext, opened.Key!);
         }
 
         opened.RemoveAbsorbed();

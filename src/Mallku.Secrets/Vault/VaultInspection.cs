@@ -121,7 +121,7 @@ internal sealed class VaultInspection(VaultSettings settings)
                 FindingLevel.Warning,
                 "leftover",
                 $"'{path}' is left from a write that was cut off",
-                FileVault.IsSettled(settings, path) ? "the next write removes it: mallku set NAME" : $"rm {PrivateFile.ShellQuote(path)}");
+                VaultWriter.IsSettled(settings, path) ? "the next write removes it: mallku set NAME" : $"rm {PrivateFile.ShellQuote(path)}");
         }
 
         var keys = settings.Keys;

@@ -65,12 +65,12 @@ internal static class VaultKeys
         // what the last step needs is looked at before the first
         keys.ReadFormer();
         IReadOnlyList<LedgerEvent> events = [.. VaultEvents.OfOutside(opened.Document), new(LedgerKind.KeyRotated, Source: VaultEvents.Store, Purpose: vault.Settings.Purpose)];
-        using var unchanged = vault.ComposeUnrecorded(opened);
-        using var plaintext = await vault.CommitAsync(opened.Document, opened.Generation, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
+        using var unchanged = vault.Writer.ComposeUnrecorded(opened);
+        using var plaintext = await vault.Writer.CommitAsync(opened.Document, opened.Generation, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
         var next = keys.PrepareNext();
         // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
-        vault.Record(unchanged, opened.Key!);
-        vault.Replace(plaintext, next);
+        vault.Writer.Record(unchanged, opened.Key!);
+        vault.Writer.Replace(plaintext, next);
         Promote(keys);
         opened.RemoveAbsorbed();
         return new KeyRotation(keys.Path, keys.FormerPath, opened.Document.Existing.Count(), opened.Absorbed);

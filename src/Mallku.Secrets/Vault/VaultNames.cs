@@ -28,8 +28,8 @@ internal static class VaultNames
             document.UsesPseudonyms = toPseudonyms;
             var note = $"the secrets' names are {(toPseudonyms ? "pseudonyms" : "in clear")} from here on";
             IReadOnlyList<LedgerEvent> events = [new(LedgerKind.NamesSwitched, Purpose: vault.Settings.Purpose, Note: note), .. VaultEvents.OfOutside(document)];
-            using var plaintext = await vault.CommitAsync(document, document.Generation, events, writes: 2).ConfigureAwait(false);
-            vault.ReplaceBoth(plaintext, document, opened.Key!);
+            using var plaintext = await vault.Writer.CommitAsync(document, document.Generation, events, writes: 2).ConfigureAwait(false);
+            vault.Writer.ReplaceBoth(plaintext, document, opened.Key!);
             opened.RemoveAbsorbed();
             return true;
         },

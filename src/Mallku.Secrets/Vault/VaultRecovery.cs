@@ -139,8 +139,8 @@ internal static class VaultRecovery
     {
         var from = document.Generation;
         IReadOnlyList<LedgerEvent> events = [.. VaultEvents.OfOutside(document), new(kind, Source: VaultEvents.Store, Purpose: vault.Settings.Purpose)];
-        using var plaintext = await vault.CommitAsync(document, from, events, writes: 2, acceptsOlder: true).ConfigureAwait(false);
-        vault.ReplaceBoth(plaintext, document, key);
+        using var plaintext = await vault.Writer.CommitAsync(document, from, events, writes: 2, acceptsOlder: true).ConfigureAwait(false);
+        vault.Writer.ReplaceBoth(plaintext, document, key);
     }
 
     // nobody can open it now, which is no proof that nobody ever will

@@ -41,7 +41,7 @@ internal static class LedgerFile
         async opened =>
         {
             var from = opened.Document.Generation;
-            (await vault.CommitAsync(opened.Document, from, [new LedgerEvent(LedgerKind.Updated, "a", 9, "vault")])).Dispose();
+            (await vault.Writer.CommitAsync(opened.Document, from, [new LedgerEvent(LedgerKind.Updated, "a", 9, "vault")])).Dispose();
             return from;
         },
         TestContext.Current.CancellationToken);

@@ -195,8 +195,8 @@ public sealed class SharedKeyTests : IDisposable
     private static ValueTask<bool> RotateHalfAsync(FileVault vault) => vault.WriteAsync(
         async opened =>
         {
-            using var plaintext = await vault.CommitAsync(opened.Document, opened.Document.Generation, []);
-            vault.Replace(plaintext, vault.Settings.Keys.PrepareNext());
+            using var plaintext = await vault.Writer.CommitAsync(opened.Document, opened.Document.Generation, []);
+            vault.Writer.Replace(plaintext, vault.Settings.Keys.PrepareNext());
             return true;
         },
         Cancel);
