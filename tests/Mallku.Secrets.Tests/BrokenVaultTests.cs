@@ -1,3 +1,4 @@
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Tests.Ledger;
 
 namespace Mallku.Secrets.Tests;
@@ -66,6 +67,24 @@ public sealed class BrokenVaultTests : IDisposable
         }
 
         Mend(folder);
+    }
+
+    [Fact]
+    public async Task A_value_of_the_environment_is_withheld_while_the_vault_that_was_used_is_gone()
+    {
+        using var folder = await BeginAsync();
+        var manager = SecretsManager.Open(folder.Settings with { IsDirectoryNamed = false }, LedgerKind.Read);
+        await manager.GetRequiredAsync("a", Cancel);
+        await manager.FlushAsync(Cancel);
+        Directory.Move(folder.Vault, folder.Vault + ".away");
+        await manager.RefreshAsync(Cancel);
+
+        var error = await Assert.ThrowsAsync<VaultOpenException>(async () => await manager.GetAsync(_name, Cancel));
+
+        Assert.Contains("is gone", error.Problem, StringComparison.Ordinal);
+        Assert.Contains("--no-ledger", error.Remedy, StringComparison.Ordinal);
+        Directory.Move(folder.Vault + ".away", folder.Vault);
+        Assert.Equal("of the environment", (await manager.GetRequiredAsync(_name, Cancel)).RevealString());
     }
 
     [Fact]
