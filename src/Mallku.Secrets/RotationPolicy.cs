@@ -39,6 +39,9 @@ public sealed record RotationPolicy
     /// <summary>For the rotator <c>generate</c>: what every value begins with.</summary>
     public string Prefix { get; init; } = "";
 
+    /// <summary>For a rotator that asks a provider: the account or project there in which keys are made.</summary>
+    public string? Account { get; init; }
+
     /// <summary>Who is to be told of what happens, in any words: what reports of rotations say.</summary>
     public string? Tell { get; init; }
 }

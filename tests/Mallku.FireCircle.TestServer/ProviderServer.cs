@@ -18,7 +18,13 @@ public sealed class ProviderServer : IAsyncDisposable
     private readonly ConcurrentQueue<SeenRequest> _seen = new();
     private readonly WebApplication _application;
 
-    private ProviderServer(WebApplication application) => _application = application;
+    private readonly KeyManagement _management;
+
+    private ProviderServer(WebApplication application)
+    {
+        _application = application;
+        _management = new KeyManagement(this);
+    }
 
     /// <summary>Where it listens.</summary>
     public Uri Address => new(_application.Urls.Single());
@@ -44,6 +50,12 @@ public sealed class ProviderServer : IAsyncDisposable
     /// <summary>Where everything under <c>/STATUS/</c>, such as <c>/307/openai/v1</c>, redirects to.</summary>
     public Uri? RedirectTarget { get; set; }
 
+    /// <summary>The live keys that the management interface knows.</summary>
+    public IEnumerable<ManagedKey> Keys => _management.Keys;
+
+    /// <summary>Whether the connection breaks once, after a key was made and before its value is answered.</summary>
+    public bool LosesNextKey { get; set; }
+
     /// <summary>What a stream waits for after its first part; nothing by default.</summary>
     public Task StreamGate { get; set; } = Task.CompletedTask;
 
@@ -67,6 +79,12 @@ public sealed class ProviderServer : IAsyncDisposable
 
     public void Accept(string key) => _accepted[key] = 0;
 
+    /// <summary>Takes a key for administration: for the management interface, and for nothing else.</summary>
+    public void AcceptAdministrator(string key) => _management.Administrators[key] = 0;
+
+    /// <summary>Makes a key known that a person has made on the provider's page.</summary>
+    public ManagedKey AddKey(string provider, string name, string value) => _management.Add(provider, name, value, isServiceAccount: false);
+
     public void Refuse(string key) => _accepted.TryRemove(key, out _);
 
     public ValueTask DisposeAsync() => _application.DisposeAsync();
@@ -86,9 +104,11 @@ public sealed class ProviderServer : IAsyncDisposable
         var body = await ReadAsync(context);
         var protocol = Protocols.Find(first);
         var arrival = Arrival.Of(context.Request, body, protocol);
+        var isManagement = KeyManagement.Handles(path);
         var status = arrival switch
         {
             { Fault: not null } => StatusCodes.Status400BadRequest,
+            { Key: { } key } when isManagement => _management.Administrators.ContainsKey(key) ? StatusCodes.Status200OK : StatusCodes.Status401Unauthorized,
             { Key: null } when protocol.NeedsNoKey => StatusCodes.Status200OK,
             { Key: { } key } when AcceptsAnyKey || _accepted.ContainsKey(key) => StatusCodes.Status200OK,
             _ => RefusalStatus ?? protocol.RefusalStatus,
@@ -98,6 +118,12 @@ public sealed class ProviderServer : IAsyncDisposable
         if (!KeepsNothing)
         {
             _seen.Enqueue(new SeenRequest(path, arrival.Key, arrival.Fault, status, body));
+        }
+
+        if (status == StatusCodes.Status200OK && isManagement)
+        {
+            await _management.AnswerAsync(context, path, body);
+            return;
         }
 
         if (status == StatusCodes.Status200OK)

@@ -88,6 +88,21 @@ public sealed class AdapterFactory : IDisposable
         return await KeyVerdict.AskAsync(http, adapter.Provider.Check, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>A client of a provider's interface for managing keys, whose own key is injected.</summary>
+    /// <exception cref="SecretsException">The provider has none that a program can use.</exception>
+    internal HttpClient OpenManagement(Provider provider)
+    {
+        if (provider.Management is not { Secrets.Count: > 0 } management)
+        {
+            throw new SecretsException($"a program can't manage the keys of {provider.Name}", $"do it by hand{(provider.Key.Console is { } console ? $": {console}" : "")}");
+        }
+
+        var desk = provider with { BaseUrl = management.BaseUrl, Key = new ProviderKey { Header = management.Header, Secrets = management.Secrets } };
+        var options = new AdapterOptions();
+        var key = new AdapterKey(_secrets.WithPurpose($"rotation {provider.Id}"), Providers, desk, options);
+        return _connections.Open(new Adapter(desk, options, ProviderRules.AsFolder(management.BaseUrl), key), Connections.ShortPatience);
+    }
+
     /// <summary>Closes the connections. Clients that it made can't be used any more.</summary>
     public void Dispose() => _connections.Dispose();
 

@@ -67,9 +67,15 @@ public sealed class RotationRunner
         ArgumentNullException.ThrowIfNull(name);
         await FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
         using var turn = await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
-        var (_, record) = await FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
+        var (opened, record) = await FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
         if (record.Rotation is { } rotation)
         {
+            if (rotation.Step > RotationStep.Create && record.Current is { } current)
+            {
+                // the new value may be in use elsewhere by now, and is about to be revoked
+                await PutAsync(opened, record, rotation.Rotator, current, cancellationToken).ConfigureAwait(false);
+            }
+
             await _rotations.AbandonAsync(record.Name, rotation.Token, CanRevoke(rotation.Rotator), cancellationToken).ConfigureAwait(false);
             return await SettleAsync(record.Name, cancellationToken).ConfigureAwait(false);
         }
@@ -98,8 +104,14 @@ public sealed class RotationRunner
     public async ValueTask<RolledBack> RollBackAsync(string name, int? version = null, TimeSpan? grace = null, CancellationToken cancellationToken = default)
     {
         RequireGrace(grace ?? TimeSpan.Zero);
-        var (_, record) = await FindAsync(name, cancellationToken).ConfigureAwait(false);
-        return await _rotations.RollBackAsync(record.Name, version, grace, CanRevoke, cancellationToken).ConfigureAwait(false);
+        var (opened, record) = await FindAsync(name, cancellationToken).ConfigureAwait(false);
+        var wanted = VaultRotations.FindEarlier(record, version);
+        if (record.Policy is { } policy && _rotators.ContainsKey(policy.Rotator))
+        {
+            await PutAsync(opened, record, policy.Rotator, wanted, cancellationToken).ConfigureAwait(false);
+        }
+
+        return await _rotations.RollBackAsync(record.Name, wanted.Number, grace, CanRevoke, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>How a secret is rotated; null where nobody has said.</summary>
@@ -326,6 +338,15 @@ public sealed class RotationRunner
 
         await _rotations.RecordRevokedAsync(record.Name, version.Number, isRevoked: true).ConfigureAwait(false);
         return new RotationEvent(record.Name, RotationAction.Revoked, version.Number, record.Policy?.Tell);
+    }
+
+    // an earlier value goes back to where it is used
+    private async ValueTask PutAsync(OpenedVault opened, SecretRecord record, string rotator, VersionRecord version, CancellationToken cancellationToken)
+    {
+        var key = new RotatedKey(record.Name, version.Number, version.Id, version.Token, version.KeyId, record.Policy ?? new RotationPolicy { Rotator = rotator });
+        using var value = Reveal(record, version);
+        GC.KeepAlive(opened.Document);
+        await GetRotator(rotator).SetAsync(key, value, cancellationToken).ConfigureAwait(false);
     }
 
     private static void RequireNew(SecretRecord record, SecretValue made)

@@ -196,16 +196,16 @@ internal sealed class VaultRotations(FileVault vault)
 
     /// <summary>Makes the value of an earlier version the current one again, as a new version.</summary>
     /// <param name="name">The name under which the vault has the secret.</param>
-    /// <param name="wanted">The earlier version; null for the one before the current.</param>
+    /// <param name="wanted">The earlier version.</param>
     /// <param name="grace">How long the version that was current may still be used; null for what the policy says.</param>
     /// <param name="revokes">Whether a rotator of a name revokes keys.</param>
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
-    internal ValueTask<RolledBack> RollBackAsync(string name, int? wanted, TimeSpan? grace, Func<string, bool> revokes, CancellationToken cancellationToken) => vault.ChangeAsync(
+    internal ValueTask<RolledBack> RollBackAsync(string name, int wanted, TimeSpan? grace, Func<string, bool> revokes, CancellationToken cancellationToken) => vault.ChangeAsync(
         (opened, events) =>
         {
             var record = Find(opened, name);
             var replaced = record.Current!;
-            var target = wanted is { } number ? RequireUsable(record, number) : FindEarlier(record);
+            var target = FindEarlier(record, wanted);
             var added = record.Add(
                 opened.Document.Own(target.Value!.Value.ToArray()),
                 VaultDocument.NewVersionId(),
@@ -264,8 +264,11 @@ internal sealed class VaultRotations(FileVault vault)
             ? (record, rotation)
             : throw new SecretsException($"the rotation of '{name}' was ended by another process meanwhile", $"see what happened: mallku history {name}");
 
-    private static VersionRecord FindEarlier(SecretRecord record) =>
-        record.Versions.FindLast(version =>
+    /// <summary>The version whose value is to come back: the one that is wanted, else the newest before the current one.</summary>
+    /// <exception cref="SecretsException">There is none, or it has no value that can come back.</exception>
+    internal static VersionRecord FindEarlier(SecretRecord record, int? wanted) => wanted is { } number
+        ? RequireUsable(record, number)
+        : record.Versions.FindLast(version =>
             version.Number < record.Current!.Number && version.Value is not null
             && (version.State == SecretVersionState.Previous || version is { State: SecretVersionState.Retired, RevokeBy: null }))
         ?? throw new SecretsException($"no earlier version of '{record.Name}' has a value; nothing was changed", $"see what there is: mallku history {record.Name}");

@@ -66,6 +66,7 @@ internal static class RotationFormat
 
         VaultFormat.WriteText(json, "alphabet"u8, policy.Alphabet == RotationPolicy.UsualAlphabet ? null : policy.Alphabet);
         VaultFormat.WriteText(json, "prefix"u8, policy.Prefix.Length == 0 ? null : policy.Prefix);
+        VaultFormat.WriteText(json, "account"u8, policy.Account);
         VaultFormat.WriteText(json, "tell"u8, policy.Tell);
         VaultFormat.Write(json, others);
         json.Raw("}"u8);

@@ -42,6 +42,9 @@ internal sealed partial class VaultReader
                 case "prefix":
                     policy = policy with { Prefix = ReadString(ref json, "policy") };
                     break;
+                case "account":
+                    policy = policy with { Account = ReadString(ref json, "policy") };
+                    break;
                 case "tell":
                     policy = policy with { Tell = ReadString(ref json, "policy") };
                     break;

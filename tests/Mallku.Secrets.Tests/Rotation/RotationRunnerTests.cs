@@ -102,13 +102,21 @@ public sealed class RotationRunnerTests : IAsyncLifetime
     {
         (_shop.FailsAt, _shop.LosesAnswer) = (step, step == "the answer to create");
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+        if (step == "set")
+        {
+            // nobody knows who has the new value by now
+            await Assert.ThrowsAsync<SecretsException>(async () => await Runner.AbandonAsync("key", Cancel));
+        }
+
+        _shop.FailsAt = null;
         Assert.Equal([RotationAction.Revoked], (await Runner.AbandonAsync("key", Cancel)).Select(done => done.Action));
         Assert.Equal(["by hand"], _shop.Keys);
         Assert.Equal(["by hand"], await LiveAsync());
+        Assert.True(_shop.InUse is null or "by hand");
         Assert.Equal([SecretVersionState.Retired, SecretVersionState.Current], (await Manager.GetHistoryAsync("key", Cancel))!.Versions.Select(version => version.State));
         Assert.DoesNotContain("made-", Plaintext.Read(_folder), StringComparison.Ordinal);
 
-        (_shop.FailsAt, _shop.LosesAnswer) = (null, false);
+        _shop.LosesAnswer = false;
         Assert.Equal(3, (await Runner.RotateAsync("key", Policy, Cancel)).Version);
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner.AbandonAsync("key", Cancel));
     }
@@ -172,6 +180,7 @@ public sealed class RotationRunnerTests : IAsyncLifetime
         await Runner.RotateAsync("key", Policy, Cancel);
         var back = await Runner.RollBackAsync("key", cancellationToken: Cancel);
         Assert.Equal((3, 1, 2), (back.Version, back.Restored, back.Replaced));
+        Assert.Equal("by hand", _shop.InUse);
         Assert.Equal(["by hand", "made-1"], await LiveAsync());
         _clock.Advance(Grace);
         await Runner.RunDueAsync(Cancel);

@@ -1,0 +1,140 @@
+using System.Text.Json;
+using Mallku.FireCircle.Adapters;
+using Mallku.Secrets.Rotation;
+
+namespace Mallku.FireCircle.Rotators;
+
+/// <summary>
+/// Makes keys by OpenAI's administration interface: a service account for each version, named by the secret and the
+/// rotation's token, whose one key is the value. Revoking is deleting the account. Needs the administration key among the
+/// secrets, and the project as the policy's account. Safe for concurrent use.
+/// </summary>
+/// <param name="factory">Where the provider and its connections come from; stays the caller's.</param>
+public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
+{
+    private const string ProviderId = "openai";
+    private const int Tries = 5;
+    private static readonly TimeSpan BetweenTries = TimeSpan.FromSeconds(1);
+
+    /// <inheritdoc/>
+    public string Name => "openai";
+
+    /// <inheritdoc/>
+    public bool CanRevoke => true;
+
+    /// <inheritdoc/>
+    public bool NeedsPerson => false;
+
+    /// <inheritdoc/>
+    public void Require(RotationPolicy policy)
+    {
+        ArgumentNullException.ThrowIfNull(policy);
+        if (policy.Account is not { Length: > 0 } account || !account.All(static c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-'))
+        {
+            throw new SecretsException("the rotator 'openai' needs the project in which keys are made", "name it: --account proj_…");
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
+    {
+        using var desk = Open(key);
+        using var made = await desk.AskAsync(
+            HttpMethod.Post,
+            Accounts(key),
+            json =>
+            {
+                json.WriteStartObject();
+                json.WriteString("name", $"mallku-{key.Secret}-{key.Token}");
+                json.WriteEndObject();
+            },
+            cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return new NewKey(
+                SecretValue.FromString(made!.RootElement.GetProperty("api_key").GetProperty("value").GetString()!),
+                made.RootElement.GetProperty("id").GetString());
+        }
+        catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException or ArgumentNullException)
+        {
+            throw new SecretsException("OpenAI made a service account and named no key", "try again: what it made is deleted first", e);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask SetAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
+
+    /// <inheritdoc/>
+    public async ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    {
+        for (var left = Tries; ; left--)
+        {
+            var verdict = await factory.CheckAsync(ProviderId, new AdapterOptions { Key = value }, cancellationToken).ConfigureAwait(false);
+            if (verdict.Outcome == KeyOutcome.Works)
+            {
+                return;
+            }
+
+            if (left == 1)
+            {
+                throw new SecretsException($"the new key does not work at OpenAI: {verdict.Reason}", "try again when it can be reached");
+            }
+
+            // a key that was made a moment ago may not be known everywhere yet
+            await Task.Delay(BetweenTries, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken)
+    {
+        using var desk = Open(key);
+        var accounts = await desk.ListAsync(
+            Accounts(key),
+            "after",
+            static account => (Id: account.GetProperty("id").GetString()!, Name: account.GetProperty("name").GetString()),
+            cancellationToken).ConfigureAwait(false);
+        foreach (var (id, _) in accounts.Where(account => account.Name?.EndsWith($"-{key.Token}", StringComparison.Ordinal) ?? false))
+        {
+            await DeleteAsync(desk, $"{Accounts(key)}/{Uri.EscapeDataString(id)}", cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    {
+        using var desk = Open(key);
+        if (key.KeyId is { } id)
+        {
+            await DeleteAsync(desk, $"{Accounts(key)}/{Uri.EscapeDataString(id)}", cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        // made by hand: the list shows how its value begins and ends
+        var keys = $"projects/{key.Policy.Account}/api_keys";
+        var listed = desk.Find(await desk.ListAsync(keys, "after", ReadKey, cancellationToken).ConfigureAwait(false), key, value);
+        await DeleteAsync(
+            desk,
+            listed.ServiceAccount is { } account ? $"{Accounts(key)}/{Uri.EscapeDataString(account)}" : $"{keys}/{Uri.EscapeDataString(listed.Id)}",
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    private static ListedKey ReadKey(JsonElement key) => new(
+        key.GetProperty("id").GetString()!,
+        key.GetProperty("redacted_value").GetString() ?? "",
+        key.TryGetProperty("owner", out var owner) && owner.TryGetProperty("service_account", out var account) && account.ValueKind == JsonValueKind.Object
+            ? account.GetProperty("id").GetString()
+            : null);
+
+    private static string Accounts(RotatedKey key) => $"projects/{key.Policy.Account}/service_accounts";
+
+    private static async ValueTask DeleteAsync(KeyDesk desk, string path, CancellationToken cancellationToken) =>
+        (await desk.AskAsync(HttpMethod.Delete, path, content: null, cancellationToken).ConfigureAwait(false))?.Dispose();
+
+    private KeyDesk Open(RotatedKey key)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        Require(key.Policy);
+        return new KeyDesk(factory, factory.Providers.Find(ProviderId));
+    }
+}

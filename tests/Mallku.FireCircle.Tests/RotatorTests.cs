@@ -1,0 +1,193 @@
+using System.Globalization;
+using Mallku.FireCircle.Rotators;
+using Mallku.Secrets.Rotation;
+
+namespace Mallku.FireCircle.Tests;
+
+/// <summary>Rotations by the providers' interfaces for managing keys, against a server that refuses revoked keys at once.</summary>
+public sealed class RotatorTests
+{
+    private const string Administrator = "canary-admin-0123456789";
+    private static readonly RotationPolicy OpenAI = new() { Rotator = "openai", Account = "proj_test", Grace = TimeSpan.Zero };
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_new_service_account_takes_the_place_of_a_key_that_was_made_by_hand_and_of_the_one_before()
+    {
+        await using var desk = await Desk.SetAsync("openai");
+        var byHand = desk.Stage.Server.AddKey("openai", "made by hand", "sk-proj-" + Stage.NewKey());
+        desk.Stage.Server.AddKey("openai", "somebody else's", "sk-proj-" + Stage.NewKey());
+        await desk.StoreAsync("openai_api_key", byHand.Value);
+
+        var rotated = await desk.Runner.RotateAsync("openai_api_key", OpenAI, Cancel);
+        Assert.Equal([RotationAction.Revoked], rotated.Settled.Select(done => done.Action));
+        await RequireCurrentAsync(desk, "somebody else's");
+        var first = desk.Stage.Server.Keys.Single(key => key.IsServiceAccount);
+
+        await desk.Runner.RotateAsync("openai_api_key", cancellationToken: Cancel);
+        await RequireCurrentAsync(desk, "somebody else's");
+        Assert.DoesNotContain(first, desk.Stage.Server.Keys);
+        Assert.Empty(desk.Stage.Server.Faults);
+    }
+
+    [Fact]
+    public async Task A_key_whose_answer_was_lost_is_deleted_and_exactly_one_with_the_token_is_live()
+    {
+        await using var desk = await Desk.SetAsync("openai");
+        var byHand = desk.Stage.Server.AddKey("openai", "made by hand", "sk-proj-" + Stage.NewKey());
+        desk.Stage.Server.AddKey("openai", "another", "sk-proj-" + Stage.NewKey());
+        desk.Stage.Server.AddKey("openai", "a third", "sk-proj-" + Stage.NewKey());
+        await desk.StoreAsync("openai_api_key", byHand.Value);
+        desk.Stage.Server.LosesNextKey = true;
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("openai_api_key", OpenAI, Cancel));
+        Assert.Contains("'create'", error.Problem, StringComparison.Ordinal);
+        var orphan = desk.Stage.Server.Keys.Single(key => key.IsServiceAccount);
+        Assert.Equal(byHand.Value, (await desk.Stage.Secrets.GetAsync("openai_api_key", Cancel))!.RevealString());
+
+        await desk.Runner.ResumeAsync("openai_api_key", Cancel);
+        var token = orphan.Name[(orphan.Name.LastIndexOf('-') + 1)..];
+        var live = desk.Stage.Server.Keys.Single(key => key.Name.EndsWith(token, StringComparison.Ordinal));
+        Assert.NotEqual(orphan.Value, live.Value, StringComparer.Ordinal);
+        await RequireCurrentAsync(desk, "another", "a third");
+    }
+
+    [Fact]
+    public async Task A_rotation_that_is_given_up_deletes_the_key_whose_answer_was_lost()
+    {
+        await using var desk = await Desk.SetAsync("openai");
+        await desk.StoreAsync("openai_api_key", "sk-by-hand-0123456789");
+        desk.Stage.Server.LosesNextKey = true;
+        await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("openai_api_key", OpenAI, Cancel));
+        Assert.Equal([RotationAction.Revoked], (await desk.Runner.AbandonAsync("openai_api_key", Cancel)).Select(done => done.Action));
+        Assert.Empty(desk.Stage.Server.Keys);
+    }
+
+    [Fact]
+    public async Task What_the_interface_refuses_is_an_error_without_a_key_and_changes_nothing()
+    {
+        await using var desk = await Desk.SetAsync("openai", hasAdministrator: false);
+        await desk.StoreAsync("openai_api_key", "sk-by-hand-0123456789");
+        await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("openai_api_key", OpenAI with { Account = null }, Cancel));
+        var missing = await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("openai_api_key", OpenAI, Cancel));
+        Assert.Contains("openai_admin_key", missing.ToString(), StringComparison.Ordinal);
+
+        await desk.StoreAsync("openai_admin_key", "canary-not-an-administrator");
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.ResumeAsync("openai_api_key", Cancel));
+        Assert.Contains("OpenAI answered 401", refused.Problem, StringComparison.Ordinal);
+        Assert.DoesNotContain("canary", refused.ToString(), StringComparison.Ordinal);
+        Assert.Equal("sk-by-hand-0123456789", (await desk.Stage.Secrets.GetAsync("openai_api_key", Cancel))!.RevealString());
+        Assert.Empty(desk.Stage.Server.Keys);
+    }
+
+    [Fact]
+    public async Task A_key_that_a_person_types_in_is_tried_and_the_old_one_deactivated()
+    {
+        await using var desk = await Desk.SetAsync("anthropic");
+        desk.Stage.Server.AddKey("anthropic", "another", "sk-ant-api03-" + Stage.NewKey());
+        var old = desk.Stage.Server.AddKey("anthropic", "old", "sk-ant-api03-" + Stage.NewKey());
+        await desk.StoreAsync("anthropic_api_key", old.Value);
+        var policy = new RotationPolicy { Rotator = "assisted", Grace = TimeSpan.Zero };
+
+        desk.Typed = "sk-ant-api03-mistyped-0123456789";
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("anthropic_api_key", policy, Cancel));
+        Assert.Contains("does not work at Anthropic", error.Problem, StringComparison.Ordinal);
+        Assert.DoesNotContain("mistyped-", error.ToString(), StringComparison.Ordinal);
+        await desk.Runner.AbandonAsync("anthropic_api_key", Cancel);
+        await desk.Runner.AbandonAsync("anthropic_api_key", Cancel);
+
+        var fresh = desk.Stage.Server.AddKey("anthropic", "fresh", "sk-ant-api03-" + Stage.NewKey());
+        desk.Typed = fresh.Value;
+        var rotated = await desk.Runner.RotateAsync("anthropic_api_key", cancellationToken: Cancel);
+        Assert.Equal([RotationAction.Revoked], rotated.Settled.Select(done => done.Action));
+        Assert.Equal("https://console.anthropic.com/settings/keys", desk.Console?.AbsoluteUri);
+        Assert.Equal("another fresh", string.Join(' ', desk.Stage.Server.Keys.Select(key => key.Name).Order(StringComparer.Ordinal)));
+        Assert.Empty(desk.Stage.Server.Faults);
+    }
+
+    [Fact]
+    public async Task Where_only_a_person_can_revoke_it_is_said_until_he_has()
+    {
+        await using var desk = await Desk.SetAsync("openai");
+        await desk.StoreAsync("mistral_api_key", "old-0123456789");
+        desk.Typed = await desk.Stage.StoreAsync("elsewhere");
+        var rotated = await desk.Runner.RotateAsync("mistral_api_key", new RotationPolicy { Rotator = "assisted", Grace = TimeSpan.Zero }, Cancel);
+        var left = Assert.Single(rotated.Settled);
+        Assert.Equal((RotationAction.Failed, 1), (left.Action, left.Version));
+        Assert.Contains("https://console.mistral.ai/api-keys", left.Error!.Remedy, StringComparison.Ordinal);
+        await desk.Runner.AbandonAsync("mistral_api_key", Cancel);
+        Assert.Empty(await desk.Runner.RunDueAsync(Cancel));
+    }
+
+    // the server takes the current value, it is the one service account's, and no other key was touched
+    private static async Task RequireCurrentAsync(Desk desk, params string[] others)
+    {
+        await desk.Stage.Secrets.RefreshAsync(Cancel);
+        var current = (await desk.Stage.Secrets.GetAsync("openai_api_key", Cancel))!.RevealString();
+        Assert.Equal(current, desk.Stage.Server.Keys.Single(key => key.IsServiceAccount).Value);
+        Assert.Equal(others.Order(StringComparer.Ordinal).ToList(), desk.Stage.Server.Keys.Where(key => !key.IsServiceAccount).Select(key => key.Name).Order(StringComparer.Ordinal).ToList());
+        Assert.Equal(KeyOutcome.Works, (await desk.Factory.CheckAsync("openai", cancellationToken: Cancel)).Outcome);
+    }
+
+    /// <summary>A stage whose catalogue has the server in the place of a few providers, and a person who types what the test says.</summary>
+    private sealed class Desk : IAsyncDisposable
+    {
+        internal required Stage Stage { get; init; }
+
+        internal required AdapterFactory Factory { get; init; }
+
+        internal string Typed { get; set; } = "";
+
+        internal Uri? Console { get; private set; }
+
+        internal RotationRunner Runner => SecretsManager.Open(Stage.Options).CreateRotationRunner([new OpenAIRotator(Factory), new AssistedRotator(Factory, AskAsync)]);
+
+        internal static async Task<Desk> SetAsync(string provider, bool hasAdministrator = true)
+        {
+            var stage = await Stage.SetAsync();
+            var path = stage.PathOf("providers.json");
+            await File.WriteAllTextAsync(path, Providers(stage.Server.Address), Cancel);
+            var desk = new Desk { Stage = stage, Factory = new AdapterFactory(stage.Secrets, await ProviderCatalogue.LoadAsync(path, Cancel)) };
+            if (hasAdministrator)
+            {
+                stage.Server.AcceptAdministrator(Administrator);
+                await desk.StoreAsync(provider + "_admin_key", Administrator);
+            }
+
+            return desk;
+        }
+
+        internal async Task StoreAsync(string name, string value)
+        {
+            using var secret = SecretValue.FromString(value);
+            await SecretsManager.Open(Stage.Options).SetAsync(name, secret, cancellationToken: Cancel);
+            await Stage.Secrets.RefreshAsync(Cancel);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            Factory.Dispose();
+            await Stage.DisposeAsync();
+        }
+
+        private ValueTask<SecretValue> AskAsync(RotatedKey key, Uri? console, CancellationToken cancellationToken)
+        {
+            Console = console;
+            return new(SecretValue.FromString(Typed));
+        }
+
+        private static string Providers(Uri server) => string.Create(CultureInfo.InvariantCulture, $$"""
+            {"providers": [
+              {"id": "openai", "name": "OpenAI", "protocol": "openai", "baseUrl": "{{server}}openai/v1",
+               "key": {"header": "bearer", "secrets": ["openai_api_key"]}, "check": {"path": "models"},
+               "management": {"can": ["create", "list", "delete"], "baseUrl": "{{server}}openai/v1/organization", "header": "bearer", "secrets": ["openai_admin_key"]} },
+              {"id": "anthropic", "name": "Anthropic", "protocol": "anthropic", "baseUrl": "{{server}}anthropic",
+               "key": {"header": "x-api-key", "secrets": ["anthropic_api_key"], "console": "https://console.anthropic.com/settings/keys"},
+               "check": {"path": "v1/models", "headers": {"anthropic-version": "2023-06-01"} },
+               "management": {"can": ["list", "disable"], "baseUrl": "{{server}}anthropic/v1/organizations", "header": "x-api-key", "secrets": ["anthropic_admin_key"]} },
+              {"id": "mistral", "name": "Mistral", "protocol": "openai", "baseUrl": "{{server}}mistral/v1",
+               "key": {"header": "bearer", "secrets": ["mistral_api_key"], "console": "https://console.mistral.ai/api-keys"}, "check": {"path": "models"} }
+            ]}
+            """);
+    }
+}
