@@ -44,7 +44,7 @@ public sealed class VaultRoundTripTests
         Gen.Select(VaultSamples.Values.Array[5], Spaces).SampleAsync(
             async (values, space) =>
             {
-                string[] names = ["labels", "policy", "x \\u00fc", "\\ud800", "🦙"];
+                string[] names = ["labels", "policies", "x \\u00fc", "\\ud800", "🦙"];
                 string[] unknown = [.. names.Select((name, i) => $"\"{name}\"{space}:{space}{values[i]}")];
                 using var folder = await TemporaryFolder.WithVaultAsync();
                 Plaintext.Write(
