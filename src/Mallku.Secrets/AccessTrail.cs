@@ -135,6 +135,12 @@ internal sealed class AccessTrail
             }
 
             Rest();
+            if (fault is { IsRecorded: true })
+            {
+                // it is not told again, and the next use waits for the witness
+                report.Uses.ForEach(static use => use.Counter.Doubt());
+            }
+
             if (fault is not null)
             {
                 throw fault;
@@ -163,6 +169,10 @@ internal sealed class AccessTrail
         {
             Await(report, error);
             ExceptionDispatchInfo.Throw(error);
+        }
+        catch (LedgerException e) when (e.IsRecorded)
+        {
+            // told, though the witness does not know of it
         }
         catch (LedgerException)
         {

@@ -106,4 +106,7 @@ public sealed class LedgerException(string problem, string remedy, Exception? in
 
     /// <summary>The end of a write that was begun and took too long for who waited; null where it will not be written.</summary>
     internal Task? Late { get; init; }
+
+    /// <summary>Whether the ledger has the entries all the same: it is the witness that does not know of them.</summary>
+    internal bool IsRecorded { get; init; }
 }

@@ -47,6 +47,26 @@ public sealed record SecretsOptions
     /// <summary>How long an entry may take to become durable before the value is withheld: 5 seconds.</summary>
     public TimeSpan LedgerTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// A file that gets each new signed checkpoint of the ledger before a value is returned or a change acknowledged, and
+    /// that the ledger must go on from at every use. Public, and best where nobody who can write the vault's folder can
+    /// write. Null: <c>MALLKU_WITNESS_FILE</c>, else none.
+    /// </summary>
+    public string? WitnessFile { get; init; }
+
+    /// <summary>
+    /// A command that gets the same on its standard input, run by <c>/bin/sh -c</c>; it has taken it when it ends with 0
+    /// within <see cref="LedgerTimeout"/>. Null: <c>MALLKU_WITNESS_COMMAND</c>, else none.
+    /// </summary>
+    public string? WitnessCommand { get; init; }
+
+    /// <summary>
+    /// The public key that the vault's ledger must have, as <c>mallku audit key</c> prints it, or the path of a file that
+    /// holds it: a vault whose ledger has another key, or that has none, is refused. Null: <c>MALLKU_LEDGER_KEY</c>, else
+    /// any will do.
+    /// </summary>
+    public string? LedgerPublicKey { get; init; }
+
     /// <summary>Whether a thread is kept while its entry becomes durable: for a command, which has nothing else to do.</summary>
     internal bool BlocksForLedger { get; init; }
 

@@ -84,16 +84,16 @@ public sealed class ArchitectureTests : IDisposable
     [InlineData("System.Environment", "GetEnvironmentVariable", "Sources")]
     [InlineData("System.Environment", "GetEnvironmentVariables", "Sources")]
     [InlineData("System.Console", "", "")]
-    [InlineData("System.Diagnostics.Process", "", "Rotation")]
+    [InlineData("System.Diagnostics.Process", "", "Ledger,Rotation")]
     [InlineData("System.DateTime", "get_UtcNow", "")]
     [InlineData("System.DateTimeOffset", "get_UtcNow", "")]
-    public void What_reaches_outside_is_used_in_its_room_alone(string type, string member, string room)
+    public void What_reaches_outside_is_used_in_its_rooms_alone(string type, string member, string rooms)
     {
         var users = Calls()
             .Where(call => call.Type == type && (member == "" || call.Member == member))
             .Select(call => Room(call.User))
             .Distinct(StringComparer.Ordinal);
-        Assert.All(users, user => Assert.Equal(room, user));
+        Assert.All(users, user => Assert.Contains(user, rooms.Split(','), StringComparer.Ordinal));
     }
 
     [Fact]

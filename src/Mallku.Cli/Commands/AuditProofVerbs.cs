@@ -38,7 +38,7 @@ internal sealed class AuditCheckVerb : Verb
 
     internal AuditCheckVerb() => Understand(_proof, _key);
 
-    internal override string? Notes => "With --key it needs neither the vault nor the ledger.";
+    internal override string? Notes => "With --key, or MALLKU_LEDGER_KEY, it needs neither the vault nor the ledger.";
 
     internal override string[] Examples => ["mallku audit check entry-17.tlog-proof", "mallku audit check entry-17.tlog-proof --key ledger.vkey"];
 
@@ -47,7 +47,7 @@ internal sealed class AuditCheckVerb : Verb
         var file = invocation.Parsed.GetRequiredValue(_proof);
         var verifier = invocation.Parsed.GetValue(_key) is { } key
             ? VerifierKey.Read(key)
-            : (await invocation.OpenLedgerAsync(cancellationToken)).Verifier;
+            : invocation.OpenVault().Settings.LedgerPin?.Verifier ?? (await invocation.OpenLedgerAsync(cancellationToken)).Verifier;
         var proof = LedgerProof.Parse(Read(file)) ?? throw new SecretsException(
             $"'{file}' is no proof of an entry, or is damaged", "make it anew where the ledger is: mallku audit prove N");
         if (proof.Verify(verifier) is not var (entry, checkpoint))

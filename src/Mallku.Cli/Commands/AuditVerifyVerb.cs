@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -13,8 +14,8 @@ internal sealed class AuditVerifyVerb : Verb
     internal AuditVerifyVerb() => Understand(_against, _key);
 
     internal override string? Notes =>
-        "Reads every entry that was not archived, and compares them with the signed checkpoints, with the one in the vault, and with "
-        + "FILE. With --key it needs no vault, only the ledger's files: in DIR/ledger, or where MALLKU_LEDGER_DIR says. "
+        "Reads every entry that was not archived, and compares them with the signed checkpoints, with those in the vault and in MALLKU_WITNESS_FILE, "
+        + "and with FILE. With --key, or MALLKU_LEDGER_KEY, it needs no vault, only the ledger's files: in DIR/ledger, or where MALLKU_LEDGER_DIR says. "
         + "Ends with 1 if an entry was altered, added, moved or taken away, and names the first one.";
 
     internal override string[] Examples =>
@@ -22,14 +23,24 @@ internal sealed class AuditVerifyVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
+        var (vault, key) = (invocation.OpenVault(), invocation.Parsed.GetValue(_key));
         var against = invocation.Parsed.GetValue(_against);
-        var kept = against is null ? null : new KeptNote(ReadNote(against), $"'{against}'");
+        IReadOnlyList<KeptNote> kept = against is null ? [] : [new KeptNote(ReadNote(against), $"'{against}'")];
+
+        // a pinned key stands for the vault's where there is no vault, and is held against it where there is one
+        var verifier = key is not null ? VerifierKey.Read(key) : vault.IsMade ? null : vault.Settings.LedgerPin?.Verifier;
+        if (WitnessInspection.Find(vault.Settings) is { } witness && witness.Read() is null)
+        {
+            Notice.Warn($"{witness.Name} is not there, and was not compared");
+        }
+
         LedgerVerification found;
         using (var progress = new Progress("entries checked"))
         {
-            found = invocation.Parsed.GetValue(_key) is { } key
-                ? await new LedgerVerifier(invocation.OpenVault().Ledger.Folder, VerifierKey.Read(key)).VerifyAsync(kept, [], progress.Show, cancellationToken)
-                : await (await invocation.OpenLedgerAsync(cancellationToken)).VerifyAsync(kept, progress.Show, cancellationToken);
+            found = verifier is null
+                ? await (await invocation.OpenLedgerAsync(cancellationToken)).VerifyAsync(kept, progress.Show, cancellationToken)
+                : await new LedgerVerifier(vault.Ledger.Folder, verifier)
+                    .VerifyAsync([.. kept, .. WitnessInspection.ReadNotes(vault.Settings)], [], progress.Show, cancellationToken);
         }
 
         foreach (var tail in found.Tails)

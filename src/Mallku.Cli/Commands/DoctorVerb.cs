@@ -12,7 +12,7 @@ internal sealed class DoctorVerb : Verb
     internal DoctorVerb() => Understand(_json);
 
     internal override string? Notes =>
-        "Ends with 1 if there is an error, and with 0 if there are only warnings. It changes nothing. "
+        "Ends with 1 if there is an error, and with 0 if there are only warnings. It changes nothing; a witness command gets the newest checkpoint once more. "
         + "In a pipe: level, check, finding and remedy, separated by tabs.";
 
     internal override string[] Examples => ["mallku doctor", "mallku doctor --json"];

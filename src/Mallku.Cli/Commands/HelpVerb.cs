@@ -52,6 +52,9 @@ internal sealed class HelpVerb : Verb
               MALLKU_KEY_FILE         the file that holds the vault's key
               MALLKU_ENCRYPTION_KEY   the vault's key itself
               MALLKU_LEDGER_DIR       the folder of the vault's ledger
+              MALLKU_LEDGER_KEY       the public key that the ledger must have, or its file
+              MALLKU_WITNESS_FILE     a file that gets each new checkpoint of the ledger
+              MALLKU_WITNESS_COMMAND  a command that gets it
 
             Exit codes: 0 done, 1 failed, 2 usage, 3 no such secret, 4 the vault can't be
             opened. More of a verb: mallku help VERB

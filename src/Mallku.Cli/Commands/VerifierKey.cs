@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text;
 using Mallku.Secrets.Ledger;
 
 namespace Mallku.Cli.Commands;
@@ -11,7 +10,6 @@ internal static class VerifierKey
 
     /// <exception cref="UsageException">It is neither a key nor a file with one.</exception>
     internal static NoteVerifier Read(string keyOrFile) =>
-        NoteVerifier.Parse(keyOrFile)
-        ?? (File.Exists(keyOrFile) && LedgerFolder.ReadNote(keyOrFile) is { } text ? NoteVerifier.Parse(Encoding.UTF8.GetString(text)) : null)
+        LedgerPin.Read(keyOrFile)
         ?? throw new UsageException("--key is neither a public key of a ledger nor a file that has one", "print it where the vault is: mallku audit key");
 }

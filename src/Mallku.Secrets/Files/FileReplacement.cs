@@ -54,13 +54,16 @@ internal static class FileReplacement
     }
 
     /// <summary>Writes a file, 0600, over one that may exist and is not kept, and waits until it is on the disk.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="content">What it will hold.</param>
+    /// <param name="isPublic">Whether everybody may read it: 0644.</param>
     /// <exception cref="SecretsException">It could not be written; a former file is in its place.</exception>
-    internal static void Overwrite(string path, ReadOnlySpan<byte> content)
+    internal static void Overwrite(string path, ReadOnlySpan<byte> content, bool isPublic = false)
     {
         var temporary = path + TemporarySuffix;
         try
         {
-            WriteFlushed(temporary, content);
+            WriteFlushed(temporary, content, isPublic);
             RenameOrDiscard(temporary, path);
         }
         catch (PosixException e)
@@ -172,11 +175,11 @@ internal static class FileReplacement
         }
     }
 
-    private static void WriteFlushed(string path, ReadOnlySpan<byte> content)
+    private static void WriteFlushed(string path, ReadOnlySpan<byte> content, bool isPublic = false)
     {
         // what a kill left behind; nobody else writes while the lock is held
         Posix.Unlink(path);
-        var descriptor = Posix.CreateNew(path);
+        var descriptor = Posix.CreateNew(path, isPublic);
         try
         {
             Posix.WriteAll(descriptor, content, path);

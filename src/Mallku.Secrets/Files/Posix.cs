@@ -16,7 +16,7 @@ internal static partial class Posix
 
     private static readonly bool Mac = OperatingSystem.IsMacOS();
 
-    private const int OwnerReadWrite = 0b110_000_000, OwnerAll = 0b111_000_000;
+    private const int OwnerReadWrite = 0b110_000_000, OwnerAll = 0b111_000_000, AllRead = 0b110_100_100;
     private static readonly int CreateNewFlags = Mac ? 0x0001 | 0x0200 | 0x0800 | 0x0100_0000 : 0x0001 | 0x0040 | 0x0080 | 0x0008_0000;
     private static readonly int DoNotFollow = Mac ? 0x0100 : RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x0002_0000;
     private static readonly int OpenOrCreateFlags = (Mac ? 0x0002 | 0x0200 | 0x0100_0000 : 0x0002 | 0x0040 | 0x0008_0000) | DoNotFollow;
@@ -63,11 +63,14 @@ internal static partial class Posix
         }
     }
 
-    /// <summary>Creates a file that must not exist, 0600.</summary>
-    internal static int CreateNew(string path)
+    /// <summary>Creates a file that must not exist, 0600, or 0644 for what everybody may read.</summary>
+    internal static int CreateNew(string path, bool isPublic = false)
     {
-        var descriptor = Open(path, CreateNewFlags, OwnerReadWrite);
-        if (fchmod(descriptor, OwnerReadWrite) != 0)
+        var mode = isPublic ? AllRead : OwnerReadWrite;
+        var descriptor = Open(path, CreateNewFlags, mode);
+
+        // a file system that has no modes is good enough for what is public
+        if (fchmod(descriptor, (uint)mode) != 0 && !isPublic)
         {
             // whatever the umask took away stays away
             var error = Marshal.GetLastPInvokeError();

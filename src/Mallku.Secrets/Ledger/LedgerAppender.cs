@@ -10,7 +10,7 @@ namespace Mallku.Secrets.Ledger;
 /// instruction leaves the ledger as the former checkpoint says, with at most a tail behind it that nobody acknowledged.
 /// For one thread at a time; other processes may write too.
 /// </summary>
-internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeProvider clock)
+internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeProvider clock, LedgerWitness? witness)
 {
     private byte[] _readNote = [];
     private Checkpoint? _read;
@@ -116,7 +116,9 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
             var descriptor = folder.LockWithin(patience);
             try
             {
-                var current = PutTailAside(ReadCurrent() ?? throw Gone());
+                var found = ReadCurrent() ?? throw Gone();
+                witness?.Require(new LedgerState(folder, found, _readNote), key.Verifier, []);
+                var current = PutTailAside(found);
                 if (current.SegmentLength == 0)
                 {
                     return current;
@@ -126,6 +128,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
                 var note = key.Sign(next);
                 FileReplacement.Overwrite(folder.BoundaryFile(next.SegmentStart), Encoding.UTF8.GetBytes(note));
                 WriteCheckpoint(next, note);
+                witness?.Give(note, Environment.TickCount64, "it gets the next one; the open file is closed");
                 return next;
             }
             finally
@@ -147,6 +150,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         }
 
         var found = ReadCurrent();
+        witness?.Require(new LedgerState(folder, found, _readNote), key.Verifier, batches);
         var current = found ?? Checkpoint.Begin(key.Origin, batches[0].Step?.From ?? 0);
         var descriptor = OpenSegment(found, current);
         try
@@ -158,6 +162,12 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
             }
 
             var (next, note, generations) = Append(descriptor, current, accepted);
+            if (TellWitness(note, accepted) is { } untold)
+            {
+                answers.AddRange(accepted.Select(batch => (Action)(() => batch.Fail(untold))));
+                return;
+            }
+
             for (var i = 0; i < accepted.Count; i++)
             {
                 var (batch, commit) = (accepted[i], new LedgerCommit(next, note, generations[i]));
@@ -167,6 +177,20 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         finally
         {
             Posix.Close(descriptor);
+        }
+    }
+
+    // these are in the ledger, whatever comes of it
+    private LedgerException? TellWitness(string note, List<LedgerBatch> batches)
+    {
+        try
+        {
+            witness?.Give(note, batches.Max(static batch => batch.Asked), LedgerWitness.Withheld);
+            return null;
+        }
+        catch (LedgerException e)
+        {
+            return e;
         }
     }
 

@@ -33,6 +33,15 @@ internal sealed class LedgerBatch(IReadOnlyList<LedgerEvent> events, Checkpoint?
 
     internal VaultStep? Step => step;
 
+    /// <summary>When it was asked for, by the system's coarse clock.</summary>
+    internal long Asked { get; } = Environment.TickCount64;
+
+    /// <summary>Whether a person began the ledger anew in the place of another one.</summary>
+    internal bool IsRestart { get; init; }
+
+    /// <summary>The checkpoint of a beginning that was cut off before any vault knew of it; null where there was none.</summary>
+    internal byte[]? Orphan { get; init; }
+
     internal Task<LedgerCommit> Done => _done.Task;
 
     /// <summary>Takes the batch for writing; false where nobody waits for it any more.</summary>

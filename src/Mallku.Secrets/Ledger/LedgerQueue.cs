@@ -8,8 +8,11 @@ namespace Mallku.Secrets.Ledger;
 /// <param name="appender">Who writes.</param>
 /// <param name="patience">How long a caller waits.</param>
 /// <param name="blocks">Whether the caller's thread is kept: it has nothing else to do, and waking another one takes longer.</param>
-internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, TimeSpan patience, bool blocks)
+/// <param name="witness">Who has the checkpoint before a batch is done; null for nobody.</param>
+internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, TimeSpan patience, bool blocks, LedgerWitness? witness)
 {
+    // in which a witness command whose time is over is ended, and says so
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
     private readonly Lock _gate = new();
     private List<LedgerBatch> _waiting = [];
     private bool _isWriting;
@@ -31,25 +34,51 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
 
         try
         {
-            var commit = blocks
-                ? Task.WaitAny([batch.Done], patience) == 0 ? await batch.Done.ConfigureAwait(false) : throw new TimeoutException()
-                : await batch.Done.WaitAsync(patience).ConfigureAwait(false);
+            var commit = await WaitAsync(batch).ConfigureAwait(false);
             watch.Succeed();
             return commit;
-        }
-        catch (TimeoutException e)
-        {
-            var error = new LedgerException(
-                $"the ledger in '{folder.Path}' could not be written within {patience.TotalSeconds:0.#} s, so nothing was handed out or changed",
-                "look at its disk and at who holds its lock, or go on without a trace: --no-ledger",
-                e) { Late = batch.TryGiveUp() ? null : batch.Done };
-            watch.Fail(error);
-            throw error;
         }
         catch (LedgerException e)
         {
             watch.Fail(e);
             throw;
+        }
+    }
+
+    private async Task<LedgerCommit> WaitAsync(LedgerBatch batch)
+    {
+        try
+        {
+            return await WaitAsync(batch, patience).ConfigureAwait(false);
+        }
+        catch (TimeoutException e)
+        {
+            var isBegun = !batch.TryGiveUp();
+            if (isBegun && witness?.Busy is { } who)
+            {
+                return await WaitForWitnessAsync(batch, who).ConfigureAwait(false);
+            }
+
+            throw new LedgerException(
+                $"the ledger in '{folder.Path}' could not be written within {patience.TotalSeconds:0.#} s, so nothing was handed out or changed",
+                "look at its disk and at who holds its lock, or go on without a trace: --no-ledger",
+                e) { Late = isBegun ? batch.Done : null };
+        }
+    }
+
+    private async Task<LedgerCommit> WaitAsync(LedgerBatch batch, TimeSpan time) => blocks
+        ? Task.WaitAny([batch.Done], time) == 0 ? await batch.Done.ConfigureAwait(false) : throw new TimeoutException()
+        : await batch.Done.WaitAsync(time).ConfigureAwait(false);
+
+    private async Task<LedgerCommit> WaitForWitnessAsync(LedgerBatch batch, string who)
+    {
+        try
+        {
+            return await WaitAsync(batch, Grace).ConfigureAwait(false);
+        }
+        catch (TimeoutException e)
+        {
+            throw LedgerWitness.TooSlow(who, patience, e, batch.Done);
         }
     }
 

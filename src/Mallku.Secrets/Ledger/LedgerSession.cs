@@ -11,13 +11,13 @@ internal sealed class LedgerSession
     private readonly TimeSpan _patience;
     private KnownNote? _known;
 
-    private LedgerSession(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeSpan patience, bool blocks, TimeProvider clock)
+    private LedgerSession(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeSpan patience, bool blocks, TimeProvider clock, LedgerWitness? witness)
     {
         _folder = folder;
         _patience = patience;
         Key = key;
-        _appender = new LedgerAppender(folder, key, actor, clock);
-        Queue = new LedgerQueue(folder, _appender, patience, blocks);
+        _appender = new LedgerAppender(folder, key, actor, clock, witness);
+        Queue = new LedgerQueue(folder, _appender, patience, blocks, witness);
     }
 
     internal LedgerKey Key { get; }
@@ -25,10 +25,11 @@ internal sealed class LedgerSession
     internal LedgerQueue Queue { get; }
 
     /// <exception cref="LedgerException">The seed is none.</exception>
-    internal static LedgerSession Open(LedgerFolder folder, string origin, ReadOnlySpan<byte> seed, string? voice, TimeSpan patience, bool blocks, TimeProvider clock)
+    internal static LedgerSession Open(
+        LedgerFolder folder, string origin, ReadOnlySpan<byte> seed, string? voice, TimeSpan patience, bool blocks, TimeProvider clock, LedgerWitness? witness = null)
     {
         var key = LedgerKey.TryImport(origin, seed) ?? throw Damaged();
-        return new LedgerSession(folder, key, LedgerActors.Current with { Voice = voice }, patience, blocks, clock);
+        return new LedgerSession(folder, key, LedgerActors.Current with { Voice = voice }, patience, blocks, clock, witness);
     }
 
     /// <summary>The checkpoint that a vault has.</summary>
@@ -66,7 +67,7 @@ internal sealed class LedgerSession
     /// <summary>Closes the open segment.</summary>
     internal Checkpoint CloseSegment() => _appender.CloseSegment(_patience);
 
-    private static LedgerException Damaged() => new("what the vault knows of its ledger is damaged", LedgerException.WayOn);
+    internal static LedgerException Damaged() => new("what the vault knows of its ledger is damaged", LedgerException.WayOn);
 
     private sealed record KnownNote(string Note, Checkpoint Checkpoint);
 }

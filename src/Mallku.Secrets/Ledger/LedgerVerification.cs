@@ -11,7 +11,7 @@ internal sealed record KeptCheckpoint(Checkpoint Checkpoint, string Where, bool 
 /// <param name="Where">Who has it, in words.</param>
 internal sealed record KeptNote(string Note, string Where)
 {
-    internal static KeptNote? Of(string? note) => note is null ? null : new KeptNote(note, "the kept checkpoint");
+    internal static IReadOnlyList<KeptNote> Of(string? note) => note is null ? [] : [new KeptNote(note, "the kept checkpoint")];
 }
 
 /// <summary>Bytes that no checkpoint covers: a write was cut off, or somebody added them. They are no part of the ledger. Immutable.</summary>

@@ -15,16 +15,20 @@ internal sealed class LedgerVerifier(LedgerFolder folder, NoteVerifier verifier)
     /// <summary>Looks over the ledger, which must go on from what somebody hands over, too.</summary>
     /// <inheritdoc cref="VerifyAsync(IReadOnlyList{KeptCheckpoint}, Action{long, long}?, CancellationToken)"/>
     internal async ValueTask<LedgerVerification> VerifyAsync(
-        KeptNote? note, IReadOnlyList<KeptCheckpoint> kept, Action<long, long>? progress, CancellationToken cancellationToken)
+        IReadOnlyList<KeptNote> notes, IReadOnlyList<KeptCheckpoint> kept, Action<long, long>? progress, CancellationToken cancellationToken)
     {
-        if (note is null)
+        var all = new List<KeptCheckpoint>();
+        foreach (var note in notes)
         {
-            return await VerifyAsync(kept, progress, cancellationToken).ConfigureAwait(false);
+            if (LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note.Note), verifier) is not { } checkpoint)
+            {
+                return Fail(null, 0, LedgerFault.NoneOfThis(note, verifier));
+            }
+
+            all.Add(new KeptCheckpoint(checkpoint, note.Where, IsDemanded: true));
         }
 
-        return LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note.Note), verifier) is { } checkpoint
-            ? await VerifyAsync([new KeptCheckpoint(checkpoint, note.Where, IsDemanded: true), .. kept], progress, cancellationToken).ConfigureAwait(false)
-            : Fail(null, 0, LedgerFault.NoneOfThis(note, verifier));
+        return await VerifyAsync([.. all, .. kept], progress, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Looks over the ledger.</summary>

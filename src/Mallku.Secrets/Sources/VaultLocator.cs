@@ -1,3 +1,4 @@
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Sources;
@@ -31,6 +32,11 @@ internal static class VaultLocator
             throw new ArgumentException("LedgerDirectory must not be empty.", nameof(options));
         }
 
+        if (options.WitnessFile is "" || options.WitnessCommand is "" || options.LedgerPublicKey is "")
+        {
+            throw new ArgumentException("WitnessFile, WitnessCommand and LedgerPublicKey must not be empty.", nameof(options));
+        }
+
         if (options.LedgerTimeout <= TimeSpan.Zero)
         {
             throw new ArgumentException("LedgerTimeout must be above zero.", nameof(options));
@@ -47,6 +53,8 @@ internal static class VaultLocator
         var keyFile = options.KeyFile ?? Read(KeyFileVariable);
         var directory = named is null ? RequireText(VaultSettings.Discover(Here(), Read("HOME") ?? "/")) : MakeFull(named);
         var ledger = options.LedgerDirectory ?? Read(LedgerVariable);
+        var witness = options.WitnessFile ?? Read(WitnessFile.Variable);
+        var pin = options.LedgerPublicKey ?? Read(LedgerPin.Variable);
         return new VaultSettings
         {
             Directory = directory,
@@ -54,6 +62,9 @@ internal static class VaultLocator
             UsesLedger = options.UseLedger && Read(NoLedgerVariable) is not ("1" or "true"),
             UsesPseudonyms = options.UsePseudonyms,
             LedgerPatience = options.LedgerTimeout,
+            WitnessFile = witness is null ? null : MakeFull(witness),
+            WitnessCommand = options.WitnessCommand ?? Read(LedgerWitness.CommandVariable),
+            LedgerPin = pin is null ? null : new LedgerPin(pin, MakeFull(pin)),
             BlocksForLedger = options.BlocksForLedger,
             Purpose = options.Purpose,
             Voice = options.Voice,

@@ -60,6 +60,11 @@ internal sealed class FileVault(VaultSettings settings)
             try
             {
                 var fresh = await ReadFolderAsync(isBeginning: false, cancellationToken).ConfigureAwait(false);
+                if (fresh.Key is not null)
+                {
+                    _ledger.RequirePinned(fresh.Document);
+                }
+
                 Volatile.Write(ref _lastLook, Environment.TickCount64);
                 Volatile.Write(ref _opened, new Look(fresh, stamp));
                 return fresh;
@@ -249,6 +254,7 @@ internal sealed class FileVault(VaultSettings settings)
                         throw NoVault();
                     }
 
+                    _ledger.RequirePinned(opened.Document);
                     await Writer.SettleInterruptedAsync(opened, cancellationToken).ConfigureAwait(false);
                     return await write(opened).ConfigureAwait(false);
                 }
@@ -264,9 +270,16 @@ internal sealed class FileVault(VaultSettings settings)
         // how it is recorded is for the vault to say, as it is now and not when it was last read
         GetChangeStamp(Environment.TickCount64);
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
-        return await _ledger.RecordAsync(document, events).ConfigureAwait(false) is { } recorded
-            ? await FindGenerationFaultAsync(document, recorded, cancellationToken).ConfigureAwait(false)
-            : null;
+        try
+        {
+            return await _ledger.RecordAsync(document, events).ConfigureAwait(false) is { } recorded
+                ? await FindGenerationFaultAsync(document, recorded, cancellationToken).ConfigureAwait(false)
+                : null;
+        }
+        catch (LedgerException e) when (e.IsRecorded)
+        {
+            return e;
+        }
     }
 
     /// <summary>What <see cref="RecordAsync"/> would end with now, found without writing.</summary>

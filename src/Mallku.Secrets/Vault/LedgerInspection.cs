@@ -7,7 +7,7 @@ namespace Mallku.Secrets.Vault;
 /// <summary>Looks over a vault's ledger, changing nothing.</summary>
 internal static class LedgerInspection
 {
-    internal const string Check = "ledger";
+    internal const string Check = "ledger", PinCheck = "ledger-key";
 
     internal static async ValueTask<IReadOnlyList<Finding>> InspectAsync(FileVault vault, OpenedVault opened, CancellationToken cancellationToken)
     {
@@ -40,8 +40,14 @@ internal static class LedgerInspection
         }
 
         var session = vault.Ledger.Find(document)!;
-        var known = new KeptCheckpoint(session.ReadKnown(link.Checkpoint), KeptByVault(document));
-        var found = await new LedgerVerifier(folder, session.Key.Verifier).VerifyAsync([known], progress: null, cancellationToken).ConfigureAwait(false);
+        var verifier = session.Key.Verifier;
+        var kept = new List<KeptCheckpoint> { new(session.ReadKnown(link.Checkpoint), KeptByVault(document)) };
+        if (WitnessInspection.ReadKept(vault.Settings, verifier) is { } witnessed)
+        {
+            kept.Add(witnessed);
+        }
+
+        var found = await new LedgerVerifier(folder, verifier).VerifyAsync(kept, progress: null, cancellationToken).ConfigureAwait(false);
         if (found.Fault is { } fault)
         {
             var since = found.Newest is null ? $"; the vault knew of it when it was last written, at {Show(document.Written)}" : "";
@@ -66,6 +72,12 @@ internal static class LedgerInspection
                 "the next entry puts them aside and says so; or: mallku set NAME"));
         }
 
+        if (vault.Settings.LedgerPin is { } pin)
+        {
+            findings.Add(new Finding(FindingLevel.Ok, PinCheck, $"the ledger has the key that {LedgerPin.Variable} pins: {pin.Verifier.Name}", null));
+        }
+
+        findings.AddRange(WitnessInspection.Inspect(vault.Settings, folder, verifier));
         if (link.IsSuspended)
         {
             findings.Add(new Finding(

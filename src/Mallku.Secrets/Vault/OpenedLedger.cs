@@ -52,11 +52,11 @@ internal sealed record OpenedLedger(FileVault Vault, OpenedVault Opened, LedgerL
         return ReadEntries().SelectMany(uses.Add).Where(unusual => since is null || unusual.Entry.Time >= since);
     }
 
-    /// <summary>Compares every entry with the signed checkpoints, with what the vault knows, and with a checkpoint that somebody kept.</summary>
-    internal async ValueTask<LedgerVerification> VerifyAsync(KeptNote? note, Action<long, long>? progress, CancellationToken cancellationToken)
+    /// <summary>Compares every entry with the signed checkpoints, with what the vault and the witness know, and with what somebody kept.</summary>
+    internal async ValueTask<LedgerVerification> VerifyAsync(IReadOnlyList<KeptNote> notes, Action<long, long>? progress, CancellationToken cancellationToken)
     {
         var known = new KeptCheckpoint(Session.ReadKnown(Link.Checkpoint), LedgerInspection.KeptByVault(Opened.Document));
-        var found = await new LedgerVerifier(Folder, Verifier).VerifyAsync(note, [known], progress, cancellationToken).ConfigureAwait(false);
+        var found = await new LedgerVerifier(Folder, Verifier).VerifyAsync([.. notes, .. WitnessInspection.ReadNotes(Vault.Settings)], [known], progress, cancellationToken).ConfigureAwait(false);
         return found.Fault is null
             && await Vault.FindGenerationFaultAsync(Opened.Document, found.Newest!, cancellationToken).ConfigureAwait(false) is { } other
                 ? found with { Fault = new LedgerFault(Entry: null, Through: null, other.Problem, other.Remedy) }

@@ -1,4 +1,5 @@
 using Mallku.Secrets.Files;
+using Mallku.Secrets.Ledger;
 
 namespace Mallku.Secrets.Vault;
 
@@ -14,6 +15,11 @@ internal static class VaultCreation
     {
         cancellationToken.ThrowIfCancellationRequested();
         var settings = vault.Settings;
+        if (settings.LedgerPin is not null && !vault.IsMade)
+        {
+            throw LedgerPin.Excludes();
+        }
+
         var folders = FindAbsentFolders(settings.Directory);
         string[] lockFile = Path.Exists(settings.LockFile) ? [] : [settings.LockFile];
         try

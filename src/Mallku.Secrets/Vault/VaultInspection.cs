@@ -223,7 +223,7 @@ internal sealed class VaultInspection(VaultSettings settings)
         }
         catch (SecretsException e)
         {
-            Add(FindingLevel.Error, "vault", e.Problem, e.Remedy);
+            Add(FindingLevel.Error, e is LedgerException ? LedgerInspection.PinCheck : "vault", e.Problem, e.Remedy);
             return null;
         }
 

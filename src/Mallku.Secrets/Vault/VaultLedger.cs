@@ -16,6 +16,18 @@ internal sealed class VaultLedger(VaultSettings settings)
 
     internal LedgerFolder Folder { get; } = new(settings.LedgerDirectory);
 
+    /// <summary>Refuses a vault whose ledger has another key than the one that is pinned, or that has none.</summary>
+    /// <exception cref="LedgerException">It is.</exception>
+    internal void RequirePinned(VaultDocument document)
+    {
+        if (settings.LedgerPin is { } pin)
+        {
+            // from the seed that is there now, not from the session of before
+            using var key = document.Ledger is { } link ? LedgerKey.TryImport(link.Origin, link.Seed.Span) ?? throw LedgerSession.Damaged() : null;
+            pin.Require($"the vault '{settings.Directory}'", key?.Verifier);
+        }
+    }
+
     /// <summary>Records what was done with a vault as it was opened; durable when it returns.</summary>
     /// <returns>The checkpoint that has it, which was read after the vault; null where that has no ledger yet, or it is switched off.</returns>
     /// <exception cref="LedgerException">It can't be recorded, or the ledger is not what the vault says.</exception>
@@ -69,6 +81,7 @@ internal sealed class VaultLedger(VaultSettings settings)
     /// <exception cref="LedgerException">They can't be recorded; the vault must not be written.</exception>
     internal async ValueTask CommitAsync(VaultDocument document, long from, IReadOnlyList<LedgerEvent> events, int writes, bool acceptsOlder)
     {
+        RequirePinned(document);
         if (!settings.UsesLedger)
         {
             document.Generation = from + writes;
@@ -91,11 +104,18 @@ internal sealed class VaultLedger(VaultSettings settings)
             throw Unknown();
         }
 
-        var link = document.Ledger ?? Begin(document);
+        byte[]? orphan = null;
+        var link = document.Ledger ?? Begin(document, out orphan);
         var session = GetSession(link);
         var step = new VaultStep(from, writes, link.IsSuspended, acceptsOlder);
+        // whoever makes a vault anew gives up what he finds, and may not know that there was one
+        var isRestart = isBeginning && from > 0 && (isOrphaned || events.Any(static happened => happened.Kind == LedgerKind.Restarted));
         IReadOnlyList<LedgerEvent> all = isBeginning ? [new LedgerEvent(LedgerKind.Opened), .. isOrphaned ? GivenUp() : [], .. events] : events;
-        var batch = new LedgerBatch(HideNames(session, document, all), isBeginning ? null : session.ReadKnown(link.Checkpoint), step);
+        var batch = new LedgerBatch(HideNames(session, document, all), isBeginning ? null : session.ReadKnown(link.Checkpoint), step)
+        {
+            IsRestart = isRestart,
+            Orphan = isOrphaned ? null : orphan,
+        };
         var commit = await session.Queue.AppendAsync(batch).ConfigureAwait(false);
         document.Generation = commit.Generation;
         document.Ledger = link with { Checkpoint = commit.Note, IsSuspended = false };
@@ -111,6 +131,11 @@ internal sealed class VaultLedger(VaultSettings settings)
     /// </exception>
     internal static ValueTask<string?> RestartAsync(FileVault vault, CancellationToken cancellationToken)
     {
+        if (vault.Settings.LedgerPin is not null)
+        {
+            throw LedgerPin.Excludes();
+        }
+
         var ledger = vault.Ledger;
         return vault.ChangeAsync(
             (opened, events) =>
@@ -187,8 +212,9 @@ internal sealed class VaultLedger(VaultSettings settings)
 
     private LedgerEvent[] GivenUp() => [new(LedgerKind.Restarted, Purpose: settings.Purpose, Note: "the vault is from before the ledger that was in use, which is kept beside this one")];
 
-    private LedgerLink Begin(VaultDocument document)
+    private LedgerLink Begin(VaultDocument document, out byte[]? orphan)
     {
+        orphan = null;
         try
         {
             if (Posix.TryStat(Folder.Path, out var facts))
@@ -198,6 +224,7 @@ internal sealed class VaultLedger(VaultSettings settings)
                 // the first entry and before the first checkpoint, or the vault is from before it: its key is gone.
                 if (File.Exists(Folder.CheckpointFile) || Folder.FindSegments().Count > 0)
                 {
+                    orphan = LedgerFolder.ReadNote(Folder.CheckpointFile);
                     SetAside();
                 }
             }
@@ -254,11 +281,19 @@ internal sealed class VaultLedger(VaultSettings settings)
         {
             if (_session?.Key.Origin != link.Origin)
             {
-                _session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, settings.LedgerPatience, settings.BlocksForLedger, settings.Clock);
+                _session = Open(link, settings.LedgerPatience);
             }
 
             return _session;
         }
+    }
+
+    private LedgerSession Open(LedgerLink link, TimeSpan patience)
+    {
+        var witness = settings.WitnessFile is null && settings.WitnessCommand is null
+            ? null
+            : new LedgerWitness(settings.WitnessFile, settings.WitnessCommand, patience, settings.Clock);
+        return LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, patience, settings.BlocksForLedger, settings.Clock, witness);
     }
 
     // once, and where it is possible: that the ledger can't be written may be why it is off
@@ -268,7 +303,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         {
             if (Interlocked.Exchange(ref _offIsNoted, 1) == 0 && !LedgerLog.EndsWith(Folder, LedgerKind.Suspended))
             {
-                var session = LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, PatienceWhenOff, settings.BlocksForLedger, settings.Clock);
+                var session = Open(link, PatienceWhenOff);
                 await session.Queue.AppendAsync(new LedgerBatch([new LedgerEvent(LedgerKind.Suspended, Purpose: settings.Purpose)], session.ReadKnown(link.Checkpoint), step: null))
                     .ConfigureAwait(false);
             }

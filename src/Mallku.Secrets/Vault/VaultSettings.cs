@@ -1,5 +1,6 @@
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Keys;
+using Mallku.Secrets.Ledger;
 
 namespace Mallku.Secrets.Vault;
 
@@ -33,6 +34,15 @@ internal sealed record VaultSettings
 
     /// <summary>How long an entry may take to become durable.</summary>
     internal TimeSpan LedgerPatience { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The file that gets each new checkpoint of the ledger, as an absolute path; null for none.</summary>
+    internal string? WitnessFile { get; init; }
+
+    /// <summary>The command that gets each new checkpoint of the ledger; null for none.</summary>
+    internal string? WitnessCommand { get; init; }
+
+    /// <summary>The public key that the ledger must have; null where any will do.</summary>
+    internal LedgerPin? LedgerPin { get; init; }
 
     /// <summary>Whether a thread is kept while its entry becomes durable.</summary>
     internal bool BlocksForLedger { get; init; }

@@ -14,8 +14,12 @@ internal sealed class Child : IDisposable
 
     internal static Child Start(params string[] arguments) => StartOther(Program, arguments);
 
+    internal static Child StartWith(IReadOnlyList<KeyValuePair<string, string>> variables, params string[] arguments) => Start(Program, arguments, variables);
+
     /// <summary>Starts a program that itself starts the child.</summary>
-    internal static Child StartOther(string program, params string[] arguments)
+    internal static Child StartOther(string program, params string[] arguments) => Start(program, arguments, []);
+
+    private static Child Start(string program, string[] arguments, IReadOnlyList<KeyValuePair<string, string>> variables)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -27,6 +31,11 @@ internal sealed class Child : IDisposable
         foreach (var variable in start.Environment.Keys.Where(key => key.StartsWith("MALLKU_", StringComparison.Ordinal)).ToList())
         {
             start.Environment.Remove(variable);
+        }
+
+        foreach (var (name, value) in variables)
+        {
+            start.Environment[name] = value;
         }
 
         // it would make pipes in the temporary folder
