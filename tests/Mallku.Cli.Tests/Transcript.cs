@@ -1,12 +1,13 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Mallku.FireCircle.TestServer;
 
 namespace Mallku.Cli.Tests;
 
 /// <summary>
 /// A file of shell lines and what they print: <c>$ line</c>, then standard output as it is, standard error behind
 /// <c>! </c>, and the exit code as <c>[1]</c> where it is not 0. What differs from run to run stands as DIR, TIME, ID,
-/// WHO, PID, KEY, SIGNATURE or HASH.
+/// WHO, PID, KEY, SIGNATURE or HASH. SERVER is a server that plays the providers and takes <c>key-that-works</c>.
 /// </summary>
 internal sealed partial class Transcript
 {
@@ -31,9 +32,11 @@ internal sealed partial class Transcript
     }
 
     /// <summary>The same file as it is when its lines are run now.</summary>
-    internal string Replay()
+    internal async Task<string> ReplayAsync(CancellationToken cancellationToken)
     {
         using var scratch = new Scratch();
+        await using var server = await ProviderServer.StartAsync(cancellationToken: cancellationToken);
+        server.Accept("key-that-works");
         var text = new StringBuilder();
         foreach (var (part, isLine) in _parts)
         {
@@ -43,10 +46,10 @@ internal sealed partial class Transcript
                 continue;
             }
 
-            var outcome = scratch.Run(part);
+            var outcome = scratch.Run(part.Replace("SERVER", server.Address.Authority, StringComparison.Ordinal));
             text.Append("$ ").Append(part).Append('\n');
-            AppendLines(text, "", outcome.Output, scratch);
-            AppendLines(text, "! ", outcome.Error, scratch);
+            AppendLines(text, "", outcome.Output, scratch, server);
+            AppendLines(text, "! ", outcome.Error, scratch, server);
             if (outcome.ExitCode != 0)
             {
                 text.Append('[').Append(outcome.ExitCode).Append("]\n");
@@ -56,8 +59,9 @@ internal sealed partial class Transcript
         return text.ToString();
     }
 
-    private static void AppendLines(StringBuilder text, string prefix, string printed, Scratch scratch)
+    private static void AppendLines(StringBuilder text, string prefix, string printed, Scratch scratch, ProviderServer server)
     {
+        printed = printed.Replace(server.Address.Authority, "SERVER", StringComparison.Ordinal);
         printed = printed.Replace(scratch.Folder, "DIR", StringComparison.Ordinal);
         printed = printed.Replace($"{Environment.UserName}@{Environment.MachineName}", "WHO", StringComparison.Ordinal);
         printed = Id().Replace(Time().Replace(printed, "TIME"), "ID");

@@ -12,10 +12,10 @@ public sealed class TranscriptTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void Prints_what_the_transcript_says(string name)
+    public async Task Prints_what_the_transcript_says(string name)
     {
         var path = Path.Combine(Files, name + ".txt");
-        var replayed = Transcript.Read(path).Replay();
+        var replayed = await Transcript.Read(path).ReplayAsync(TestContext.Current.CancellationToken);
         if (Environment.GetEnvironmentVariable("MALLKU_UPDATE_TRANSCRIPTS") is "1")
         {
             File.WriteAllText(path, replayed);

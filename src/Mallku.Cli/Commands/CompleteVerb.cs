@@ -49,7 +49,7 @@ internal sealed class CompleteVerb : Verb
             return verbs.Select(entry => entry.Name.Split(' ')[0]).Distinct(StringComparer.Ordinal).Concat(["--dir", "--version", "--help"]);
         }
 
-        if (before is [var first] && VerbTable.FindSecondWords(first).ToList() is { Count: > 0 } seconds)
+        if (before is [var first] && !current.StartsWith('-') && VerbTable.FindSecondWords(first).ToList() is { Count: > 0 } seconds)
         {
             return seconds;
         }

@@ -36,6 +36,8 @@ internal static class VerbTable
         new("audit names", "say how the ledger has the secrets' names", static () => new AuditNamesVerb()),
         new("audit close", "close a file of the ledger, to archive it", static () => new AuditCloseVerb()),
         new("audit restart", "give a damaged ledger up and begin a new one", static () => new AuditRestartVerb()),
+        new("adapters test", "ask each provider whether its key works", static () => new AdaptersTestVerb()),
+        new("adapters", "list the providers, and from where each has its key", static () => new AdaptersVerb()),
         new("doctor", "check the vault, and say how to mend it", static () => new DoctorVerb()),
         new("completion", "print the completion script of a shell", static () => new CompletionVerb()),
         new("help", "show the help of a verb", static () => new HelpVerb()),
