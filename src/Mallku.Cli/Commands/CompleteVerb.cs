@@ -74,7 +74,7 @@ internal sealed class CompleteVerb : Verb
         {
             "--format" => ExportVerb.Formats,
             "--kind" => AuditLogVerb.Kinds,
-            "--with" => RotateVerb.Rotators,
+            "--with" => RotationWords.Rotators,
             "--only" or "--except" or "--secret" => await ListNamesAsync(options, cancellationToken),
             _ when entry.Name is "completion" => CompletionVerb.Shells,
             _ when entry.Name is "audit names" => AuditNamesVerb.Forms,

@@ -59,30 +59,11 @@ internal sealed class SetVerb : Verb
         }
 
         var manager = (invocation with { Options = invocation.Options with { KeepVersions = keep } }).OpenManager();
-        using var value = generate ? Generate() : Read(name);
+        using var value = generate ? Generate() : GivenValue.Read($"value of {name} (not shown)");
         var change = await manager.SetAsync(given, value, setting, cancellationToken);
         Changes.Say(given, change);
         await Changes.SayEnvironmentAsync(change.Name, cancellationToken);
         return ExitCode.Done;
-    }
-
-    private static SecretValue Read(SecretName name)
-    {
-        var bytes = Prompt.IsPossible
-            ? Prompt.AskHidden($"value of {name} (not shown)", FileVault.MaxValueLength + 1)
-            : PipedValue.Read(FileVault.MaxValueLength);
-        try
-        {
-            return SecretValue.FromUtf8(bytes);
-        }
-        catch (ArgumentException)
-        {
-            throw new SecretsException("the value is not valid UTF-8, and nothing is stored", "encode what is no text first: base64 < FILE | mallku set NAME");
-        }
-        finally
-        {
-            CryptographicOperations.ZeroMemory(bytes);
-        }
     }
 
     private static SecretValue Generate()

@@ -56,4 +56,7 @@ internal static unsafe partial class Libc
 
     [LibraryImport("mallku_native", EntryPoint = "mallku_start_openssl_lean")]
     internal static partial void StartOpenSslLean();
+
+    [LibraryImport("mallku_native", EntryPoint = "mallku_find_certificates")]
+    internal static partial void FindCertificates();
 }

@@ -25,6 +25,15 @@ internal static class NativeBinary
         }
     }
 
+    /// <summary>Lets TLS find the machine's certificates, wherever its distribution has them.</summary>
+    internal static void PrepareToConnect()
+    {
+        if (IsThis && OperatingSystem.IsLinux())
+        {
+            Libc.FindCertificates();
+        }
+    }
+
     /// <summary>Starts the cryptography library that the vault needs, before the runtime does it at greater length.</summary>
     internal static void PrepareToDecrypt()
     {

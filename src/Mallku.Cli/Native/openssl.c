@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* include/openssl/crypto.h of OpenSSL 1.1 and 3 */
 #define OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS 0x00000001u
@@ -28,5 +29,29 @@ void mallku_start_openssl_lean(void)
     if (initialize) {
         /* nor a clean-up at the end, which would take from under the threads that still run what they use */
         initialize(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_ATEXIT, 0);
+    }
+}
+
+/* here where TLS is linked into the binary */
+extern const char *X509_get_default_cert_dir(void) __attribute__((weak));
+extern const char *X509_get_default_cert_file(void) __attribute__((weak));
+
+/* The certificates that TLS trusts are where the machine that linked OpenSSL has them; other distributions have them
+   elsewhere. What the user says wins. */
+void mallku_find_certificates(void)
+{
+    static const char *const bundles[] = {
+        "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem",
+    };
+    if (!X509_get_default_cert_dir || !X509_get_default_cert_file || getenv("SSL_CERT_FILE") || getenv("SSL_CERT_DIR")
+        || access(X509_get_default_cert_dir(), R_OK) == 0 || access(X509_get_default_cert_file(), R_OK) == 0) {
+        return;
+    }
+
+    for (unsigned i = 0; i < sizeof bundles / sizeof *bundles; i++) {
+        if (access(bundles[i], R_OK) == 0) {
+            setenv("SSL_CERT_FILE", bundles[i], 0);
+            return;
+        }
     }
 }

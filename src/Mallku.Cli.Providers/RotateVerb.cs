@@ -6,12 +6,10 @@ namespace Mallku.Cli.Commands;
 
 internal sealed class RotateVerb : Verb
 {
-    internal static readonly string[] Rotators = ["generate", "command"];
-
     private const string Never = "never";
 
     private readonly Argument<string?> _name = new("NAME") { Description = "the secret", Arity = ArgumentArity.ZeroOrOne };
-    private readonly Option<string?> _with = new("--with") { HelpName = "ROTATOR", Description = "generate (random values) or command (a program of yours, after --)" };
+    private readonly Option<string?> _with = new("--with") { HelpName = "ROTATOR", Description = "generate (random values), command (a program of yours, after --), openai, or assisted (you make the key, and are asked for it)" };
     private readonly Option<string?> _grace = new("--grace") { HelpName = "T", Description = "how long the version that is replaced may still be used: 24h at first" };
     private readonly Option<string?> _every = new("--every") { HelpName = "T", Description = "how old a version becomes, such as 90d; or never" };
     private readonly Option<string?> _cron = new("--cron") { HelpName = "EXPR", Description = "when a version is replaced, as a cron expression in UTC" };
@@ -19,6 +17,7 @@ internal sealed class RotateVerb : Verb
     private readonly Option<int?> _length = new("--length") { HelpName = "N", Description = "generate: how many characters; 43 at first" };
     private readonly Option<string?> _alphabet = new("--alphabet") { HelpName = "CHARS", Description = "generate: of which characters" };
     private readonly Option<string?> _prefix = new("--prefix") { HelpName = "TEXT", Description = "generate: what stands before them" };
+    private readonly Option<string?> _account = new("--account") { HelpName = "ID", Description = "openai: the project in which keys are made" };
     private readonly Option<bool> _later = new("--later") { Description = "write down how, and rotate when it is due" };
     private readonly Option<bool> _resume = new("--resume") { Description = "go on with a rotation that failed or was cut off" };
     private readonly Option<bool> _abandon = new("--abandon") { Description = "give it up, and revoke its key" };
@@ -26,7 +25,7 @@ internal sealed class RotateVerb : Verb
     private readonly Option<bool> _json = new("--json") { Description = "with --due: as a JSON array" };
 
     internal RotateVerb() => Understand(
-        _name, _with, _grace, _every, _cron, _tell, _length, _alphabet, _prefix, _later, _resume, _abandon, _due, _json);
+        _name, _with, _grace, _every, _cron, _tell, _length, _alphabet, _prefix, _account, _later, _resume, _abandon, _due, _json);
 
     internal override bool TakesCommand => true;
 
@@ -42,6 +41,8 @@ internal sealed class RotateVerb : Verb
     [
         "mallku rotate session_key --with generate --every 30d",
         "mallku rotate db_password --grace 1h -- ./rotate-db.sh",
+        "mallku rotate openai_api_key --with openai --account proj_abc --every 90d",
+        "mallku rotate anthropic_api_key --with assisted",
         "mallku rotate db_password --resume",
         "mallku rotate --due --json",
     ];
@@ -52,7 +53,8 @@ internal sealed class RotateVerb : Verb
         var name = parsed.GetValue(_name);
         var command = FindCommand(invocation);
         RequireSense(parsed, name, command);
-        var runner = invocation.OpenManager().CreateRotationRunner();
+        using var rotations = await OpenedRotations.OpenAsync(invocation, cancellationToken);
+        var runner = rotations.Runner;
         if (parsed.GetValue(_due))
         {
             return await RunDueAsync(runner, parsed.GetValue(_json), cancellationToken);
@@ -111,7 +113,7 @@ internal sealed class RotateVerb : Verb
 
     private void RequireSense(ParseResult parsed, string? name, string[] command)
     {
-        Option[] how = [_with, _grace, _every, _cron, _tell, _length, _alphabet, _prefix, _later];
+        Option[] how = [_with, _grace, _every, _cron, _tell, _length, _alphabet, _prefix, _account, _later];
         var saysHow = how.Any(option => parsed.GetResult(option) is { Implicit: false }) || command.Length > 0;
         int[] ways = [parsed.GetValue(_due) ? 1 : 0, parsed.GetValue(_resume) ? 1 : 0, parsed.GetValue(_abandon) ? 1 : 0, saysHow ? 1 : 0];
         if (ways.Sum() > 1)
@@ -156,6 +158,7 @@ internal sealed class RotateVerb : Verb
             Length = parsed.GetValue(_length) ?? policy.Length,
             Alphabet = parsed.GetValue(_alphabet) ?? policy.Alphabet,
             Prefix = parsed.GetValue(_prefix) ?? policy.Prefix,
+            Account = parsed.GetValue(_account) ?? policy.Account,
             Tell = parsed.GetValue(_tell) ?? policy.Tell,
         };
         return (every, cron) switch

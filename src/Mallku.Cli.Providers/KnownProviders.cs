@@ -11,6 +11,7 @@ internal static class KnownProviders
     /// <exception cref="SecretsException">The file can't be used.</exception>
     internal static async ValueTask<ProviderCatalogue> LoadAsync(CancellationToken cancellationToken)
     {
+        Native.NativeBinary.PrepareToConnect();
         if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named)
         {
             return await ProviderCatalogue.LoadAsync(named, cancellationToken);
