@@ -19,23 +19,23 @@ namespace Mallku.Secrets;
 /// </remarks>
 public sealed class SecretsManager
 {
-    private readonly ISecretSource[] _sources;
+    private readonly SourceChain _sources;
     private readonly FileVault? _vault;
     private readonly TimeProvider _clock;
     private readonly LedgerKind _handingOut;
     private readonly bool _isNamed;
     private readonly AccessCounts _counts;
     private readonly AccessTrail? _trail;
-    private Known _known = new([]);
+    private Known _known = new(null);
 
     /// <summary>A manager over sources of the caller's choice, in their order; it can't set or remove.</summary>
     /// <exception cref="ArgumentException">The list or one of its sources is null.</exception>
     public SecretsManager(IEnumerable<ISecretSource> sources)
-        : this(Require(sources), vault: null, TimeProvider.System, LedgerKind.Read, purpose: null, isNamed: false)
+        : this(new SourceChain(sources), vault: null, TimeProvider.System, LedgerKind.Read, purpose: null, isNamed: false)
     {
     }
 
-    private SecretsManager(ISecretSource[] sources, FileVault? vault, TimeProvider clock, LedgerKind handingOut, string? purpose, bool isNamed)
+    private SecretsManager(SourceChain sources, FileVault? vault, TimeProvider clock, LedgerKind handingOut, string? purpose, bool isNamed)
     {
         _sources = sources;
         _vault = vault;
@@ -60,7 +60,7 @@ public sealed class SecretsManager
     internal static SecretsManager Open(VaultSettings settings, LedgerKind handingOut, bool namesInTelemetry = false)
     {
         var vault = new FileVault(settings);
-        return new SecretsManager([new EnvironmentSource(), new VaultSource(vault)], vault, settings.Clock, handingOut, settings.Purpose, namesInTelemetry);
+        return new SecretsManager(new SourceChain([new EnvironmentSource(), new VaultSource(vault)]), vault, settings.Clock, handingOut, settings.Purpose, namesInTelemetry);
     }
 
     /// <summary>
@@ -133,12 +133,13 @@ public sealed class SecretsManager
     {
         ArgumentNullException.ThrowIfNull(names);
         ArgumentOutOfRangeException.ThrowIfZero(names.Count, nameof(names));
+        cancellationToken.ThrowIfCancellationRequested();
         SecretName[] parsed = [.. names.Select(SecretName.Parse)];
         using var activity = Telemetry.Start(Telemetry.Lookup);
         try
         {
             var (known, now) = Observe();
-            var found = await TellAsync(names[0], LookUpFirstAsync(parsed, cancellationToken)).ConfigureAwait(false);
+            var found = await TellAsync(names[0], _sources.FindFirstAsync(parsed, cancellationToken)).ConfigureAwait(false);
             if (found is not null)
             {
                 known.Secrets[found.Name] = await HandOutAsync(found, now, cancellationToken).ConfigureAwait(false);
@@ -169,7 +170,7 @@ public sealed class SecretsManager
         }
 
         List<FoundSecret> live = [current];
-        if (Array.Find(_sources, source => source.Name == current.Source) is VaultSource source)
+        if (_sources.Find(current.Source) is VaultSource source)
         {
             foreach (var previous in await source.FindPreviousAsync(current.Name, cancellationToken).ConfigureAwait(false))
             {
@@ -189,17 +190,7 @@ public sealed class SecretsManager
     /// Another number when an answer may be another one than before: for who keeps something that was made of one. Looks at
     /// a source as seldom as a lookup does; takes no lock and allocates nothing while nothing changed.
     /// </summary>
-    public long GetChangeStamp()
-    {
-        var now = Environment.TickCount64;
-        var stamp = 0L;
-        foreach (var source in _sources)
-        {
-            stamp = unchecked((stamp * 31) + source.GetChangeStamp(now));
-        }
-
-        return stamp;
-    }
+    public long GetChangeStamp() => _sources.GetChangeStamp(Environment.TickCount64);
 
     /// <summary>Writes a new version of a secret into the vault. It is durable when the task completes.</summary>
     /// <param name="name">The name; a secret that matches it loosely is updated under its own name.</param>
@@ -264,47 +255,7 @@ public sealed class SecretsManager
 
     /// <summary>The secrets that the sources know, without values, in the order of their names.</summary>
     /// <exception cref="SecretsException">A source failed.</exception>
-    public async ValueTask<IReadOnlyList<SecretFacts>> ListAsync(CancellationToken cancellationToken = default)
-    {
-        var lists = new Dictionary<string, SecretFacts>[_sources.Length];
-        var names = new SortedSet<string>(StringComparer.Ordinal);
-        for (var i = 0; i < _sources.Length; i++)
-        {
-            lists[i] = new(StringComparer.Ordinal);
-            foreach (var facts in await _sources[i].ListAsync(cancellationToken).ConfigureAwait(false))
-            {
-                lists[i][facts.Name] = facts;
-                names.Add(facts.Name);
-            }
-        }
-
-        var result = new List<SecretFacts>(names.Count);
-        foreach (var name in names)
-        {
-            SecretFacts? winner = null;
-            List<string> shadowed = [];
-            for (var i = 0; i < _sources.Length; i++)
-            {
-                var facts = lists[i].GetValueOrDefault(name)
-                    ?? (await _sources[i].FindAsync(SecretName.Existing(name), cancellationToken).ConfigureAwait(false) is { } found
-                        ? new SecretFacts(found.Name, found.Source, found.Version, found.Created, [])
-                        : null);
-                if (facts is not null && winner is not null)
-                {
-                    shadowed.Add(facts.Source);
-                }
-
-                winner ??= facts;
-            }
-
-            if (winner is not null)
-            {
-                result.Add(winner with { Shadowed = shadowed });
-            }
-        }
-
-        return result;
-    }
+    public ValueTask<IReadOnlyList<SecretFacts>> ListAsync(CancellationToken cancellationToken = default) => _sources.ListAsync(cancellationToken);
 
     /// <summary>
     /// The versions of a secret in the vault, without values, also of one that was removed; null where the vault never had
@@ -327,17 +278,13 @@ public sealed class SecretsManager
     {
         ArgumentNullException.ThrowIfNull(name);
         var existing = SecretName.Existing(name);
-        var answers = new List<SourceAnswer>(_sources.Length);
-        foreach (var source in _sources)
-        {
-            answers.Add(await AskAsync(source, existing, cancellationToken).ConfigureAwait(false));
-        }
+        var answers = await _sources.AskAllAsync(existing, cancellationToken).ConfigureAwait(false);
 
         SecretsException? error = null;
         int? winner = null;
         try
         {
-            var found = await LookUpAsync(name, cancellationToken).ConfigureAwait(false);
+            var found = await _sources.FindAsync(name, cancellationToken).ConfigureAwait(false);
             if (found is not null && _trail is not null)
             {
                 await _trail.TryAsync(_counts.Get(found), cancellationToken).ConfigureAwait(false);
@@ -363,13 +310,7 @@ public sealed class SecretsManager
     }
 
     /// <summary>Looks at every source now, so that the next lookup sees what changed.</summary>
-    public async ValueTask RefreshAsync(CancellationToken cancellationToken = default)
-    {
-        foreach (var source in _sources)
-        {
-            await source.RefreshAsync(cancellationToken).ConfigureAwait(false);
-        }
-    }
+    public ValueTask RefreshAsync(CancellationToken cancellationToken = default) => _sources.RefreshAsync(cancellationToken);
 
     /// <summary>
     /// Writes into the ledger now what it is to know of further uses of values that it has seen handed out. It happens by
@@ -386,20 +327,13 @@ public sealed class SecretsManager
         if (SecretName.MayBeValue(name))
         {
             // what a source looks for would repeat it
-            return new SecretNotFoundException(name, string.Join(" or ", _sources.Select(static source => source.Name)));
+            return new SecretNotFoundException(name, _sources.DescribeNames());
         }
 
-        var asked = string.Join(" or ", _sources.Select(source => $"{source.Name} ({source.DescribeLookup(SecretName.Existing(name))})"));
+        var asked = _sources.DescribeLookup(SecretName.Existing(name));
         return _vault is { IsMade: false }
             ? new SecretNotFoundException(name, asked, $"make a vault, then set it: {_vault.Settings.InitCommand} && mallku set {name}")
             : new SecretNotFoundException(name, asked);
-    }
-
-    private static ISecretSource[] Require(IEnumerable<ISecretSource> sources)
-    {
-        ArgumentNullException.ThrowIfNull(sources);
-        ISecretSource[] list = [.. sources];
-        return Array.TrueForAll(list, static source => source is not null) ? list : throw new ArgumentException("A source is null.", nameof(sources));
     }
 
     private bool TryFindKnown(string name, CancellationToken cancellationToken, out FoundSecret? found)
@@ -425,7 +359,7 @@ public sealed class SecretsManager
         try
         {
             var (known, now) = Observe();
-            var found = await TellAsync(name, LookUpAsync(name, cancellationToken)).ConfigureAwait(false);
+            var found = await TellAsync(name, _sources.FindAsync(name, cancellationToken)).ConfigureAwait(false);
             if (found is not null)
             {
                 known.Secrets[name] = await HandOutAsync(found, now, cancellationToken).ConfigureAwait(false);
@@ -448,7 +382,7 @@ public sealed class SecretsManager
         var known = Volatile.Read(ref _known);
         if (!known.IsCurrent(_sources, now))
         {
-            known = new Known(Array.ConvertAll(_sources, source => source.GetChangeStamp(now)));
+            known = new Known(_sources.GetChangeStamps(now));
             Volatile.Write(ref _known, known);
         }
 
@@ -498,113 +432,12 @@ public sealed class SecretsManager
         }
     }
 
-    private async ValueTask<FoundSecret?> LookUpFirstAsync(SecretName[] names, CancellationToken cancellationToken)
-    {
-        foreach (var name in names)
-        {
-            if (await LookUpExactlyAsync(name, cancellationToken).ConfigureAwait(false) is { } found)
-            {
-                return found;
-            }
-        }
-
-        foreach (var name in names)
-        {
-            if (await LookUpLooselyAsync(name, cancellationToken).ConfigureAwait(false) is { } found)
-            {
-                return found;
-            }
-        }
-
-        return null;
-    }
-
-    private async ValueTask<FoundSecret?> LookUpAsync(string name, CancellationToken cancellationToken)
-    {
-        var asked = SecretName.Existing(name);
-        if (await LookUpExactlyAsync(asked, cancellationToken).ConfigureAwait(false) is { } found)
-        {
-            return found;
-        }
-
-        if (!asked.IsValid)
-        {
-            throw new SecretNameException(name);
-        }
-
-        return await LookUpLooselyAsync(asked, cancellationToken).ConfigureAwait(false);
-    }
-
-    private async ValueTask<FoundSecret?> LookUpExactlyAsync(SecretName name, CancellationToken cancellationToken)
-    {
-        foreach (var source in _sources)
-        {
-            if (await source.FindAsync(name, cancellationToken).ConfigureAwait(false) is { } found)
-            {
-                return found;
-            }
-        }
-
-        return null;
-    }
-
-    private async ValueTask<FoundSecret?> LookUpLooselyAsync(SecretName asked, CancellationToken cancellationToken)
-    {
-        var matches = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (var source in _sources)
-        {
-            matches.UnionWith(await source.FindLooseMatchesAsync(asked, cancellationToken).ConfigureAwait(false));
-        }
-
-        return matches.Count switch
-        {
-            0 => null,
-            1 => await LookUpAsync(matches.Min!, cancellationToken).ConfigureAwait(false),
-            _ => throw new AmbiguousSecretNameException(asked.ToString(), [.. matches]),
-        };
-    }
-
-    private static async ValueTask<SourceAnswer> AskAsync(ISecretSource source, SecretName name, CancellationToken cancellationToken)
-    {
-        var lookedFor = source.DescribeLookup(name);
-        try
-        {
-            if (await source.FindAsync(name, cancellationToken).ConfigureAwait(false) is { } found)
-            {
-                return new(source.Name, SourceOutcome.Found, lookedFor, [found.Name], found.Version, found.Created, Error: null);
-            }
-
-            var loose = await source.FindLooseMatchesAsync(name, cancellationToken).ConfigureAwait(false);
-            var only = loose.Count == 1
-                ? await source.FindAsync(SecretName.Existing(loose[0]), cancellationToken).ConfigureAwait(false)
-                : null;
-            var outcome = loose.Count == 0 ? SourceOutcome.NotFound : SourceOutcome.FoundLoosely;
-            return new(source.Name, outcome, lookedFor, loose, only?.Version, only?.Created, Error: null);
-        }
-        catch (SecretsException e)
-        {
-            return new(source.Name, SourceOutcome.Failed, lookedFor, [], Version: null, Created: null, e);
-        }
-    }
-
     /// <summary>What was found while no source changed.</summary>
-    private sealed class Known(long[] stamps)
+    private sealed class Known(long[]? stamps)
     {
         internal ConcurrentDictionary<string, Entry> Secrets { get; } = new(StringComparer.Ordinal);
 
-        internal bool IsCurrent(ISecretSource[] sources, long now)
-        {
-            for (var i = 0; i < sources.Length; i++)
-            {
-                // nothing is known before the first lookup
-                if (i >= stamps.Length || sources[i].GetChangeStamp(now) != stamps[i])
-                {
-                    return false;
-                }
-            }
-
-            return stamps.Length == sources.Length;
-        }
+        internal bool IsCurrent(SourceChain sources, long now) => sources.HaveStamps(stamps, now);
     }
 
     private sealed record Entry(FoundSecret Found, AccessCounter Counter);
