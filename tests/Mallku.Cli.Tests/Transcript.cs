@@ -7,7 +7,7 @@ namespace Mallku.Cli.Tests;
 /// <summary>
 /// A file of shell lines and what they print: <c>$ line</c>, then standard output as it is, standard error behind
 /// <c>! </c>, and the exit code as <c>[1]</c> where it is not 0. What differs from run to run stands as DIR, TIME, ID,
-/// WHO, PID, KEY, SIGNATURE or HASH. SERVER is a server that plays the providers and takes <c>key-that-works</c>.
+/// WHO, PID, KEY, SIGNATURE or HASH. SERVER is a server that plays the providers and takes <c>key-that-works</c>, and for managing keys <c>key-that-administers</c>.
 /// </summary>
 internal sealed partial class Transcript
 {
@@ -37,6 +37,7 @@ internal sealed partial class Transcript
         using var scratch = new Scratch();
         await using var server = await ProviderServer.StartAsync(cancellationToken: cancellationToken);
         server.Accept("key-that-works");
+        server.AcceptAdministrator("key-that-administers");
         var text = new StringBuilder();
         foreach (var (part, isLine) in _parts)
         {
