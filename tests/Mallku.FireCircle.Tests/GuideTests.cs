@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text;
 using Mallku.Secrets.Hosting;
 using Microsoft.Extensions.AI;
@@ -10,8 +9,9 @@ namespace Mallku.FireCircle.Tests;
 /// <summary>What the guide shows is compiled here, and each of its lines stands in this file.</summary>
 public sealed class GuideTests
 {
-    private static readonly string Here = SourceFile();
-    private static readonly string Guide = Path.Combine(Path.GetDirectoryName(Here)!, "..", "..", "docs", "guide", "adapters.md");
+    private static readonly string Root = FindRoot(AppContext.BaseDirectory);
+    private static readonly string Here = Path.Combine(Root, "tests", "Mallku.FireCircle.Tests", "GuideTests.cs");
+    private static readonly string Guide = Path.Combine(Root, "docs", "guide", "adapters.md");
 
     [Fact]
     public void Every_example_of_the_guide_stands_here()
@@ -104,5 +104,6 @@ public sealed class GuideTests
 
     private static string Squeeze(string text) => string.Join('\n', text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
 
-    private static string SourceFile([CallerFilePath] string path = "") => path;
+    // a deterministic build knows no path of its sources
+    private static string FindRoot(string folder) => File.Exists(Path.Combine(folder, "Mallku.slnx")) ? folder : FindRoot(Path.GetDirectoryName(folder)!);
 }
