@@ -295,7 +295,7 @@ internal sealed class AccessTrail
     }
 
     // The end of a process waits for no task, only for what its handlers do before they return: so this one blocks, and
-    // no longer than the ledger's patience.
+    // no longer than the ledger's patience, since all report at once.
     private static void ReportAll()
     {
         AccessTrail[] trails;
@@ -304,17 +304,7 @@ internal sealed class AccessTrail
             trails = [.. Pending];
         }
 
-        foreach (var trail in trails)
-        {
-            try
-            {
-                trail.ReportAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
-            }
-            catch (SecretsException)
-            {
-                // the process ends: nobody is left to be told
-            }
-        }
+        Task.WhenAll(trails.Select(static trail => trail.ReportInBackgroundAsync())).GetAwaiter().GetResult();
     }
 
     /// <summary>What the ledger is told at once.</summary>

@@ -89,6 +89,25 @@ switch (args[0])
 
         return 0;
 
+    // leave DIR COUNT: uses a secret for that many purposes; after a line of input uses it again for each, and ends
+    case "leave":
+        var patient = SecretsManager.Open(new SecretsOptions { Directory = args[1], LedgerTimeout = TimeSpan.FromSeconds(2) });
+        var purposes = Enumerable.Range(0, int.Parse(args[2], CultureInfo.InvariantCulture))
+            .Select(i => patient.WithPurpose(string.Create(CultureInfo.InvariantCulture, $"purpose {i}"))).ToList();
+        foreach (var purpose in purposes)
+        {
+            await purpose.GetRequiredAsync("hot");
+        }
+
+        Say("ready");
+        Console.ReadLine();
+        foreach (var purpose in purposes)
+        {
+            await purpose.GetRequiredAsync("hot");
+        }
+
+        return 0;
+
     case "remove":
         await Answer(async () => "removed " + (await manager.RemoveAsync(args[2])).Version);
         return 0;
