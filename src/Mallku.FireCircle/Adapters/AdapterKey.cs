@@ -32,7 +32,12 @@ internal sealed class AdapterKey(SecretsManager secrets, ProviderCatalogue provi
             }
 
             var lookup = secrets.GetAsync(choice.Name, cancellationToken);
-            if (lookup.IsCompletedSuccessfully && lookup.Result is { } known)
+            if (!lookup.IsCompletedSuccessfully)
+            {
+                return AwaitAsync(lookup, stamp, cancellationToken);
+            }
+
+            if (lookup.Result is { } known)
             {
                 return new(known);
             }
@@ -67,6 +72,10 @@ internal sealed class AdapterKey(SecretsManager secrets, ProviderCatalogue provi
         var live = await secrets.FindLiveAsync(name, cancellationToken).ConfigureAwait(false);
         return live.FirstOrDefault(found => found.Value != refused)?.Value;
     }
+
+    // it counts as a use, so that it is not left for another
+    private async ValueTask<SecretValue?> AwaitAsync(ValueTask<SecretValue?> lookup, long stamp, CancellationToken cancellationToken) =>
+        await lookup.ConfigureAwait(false) ?? await ChooseAsync(stamp, cancellationToken).ConfigureAwait(false);
 
     private async ValueTask<SecretValue?> ChooseAsync(long stamp, CancellationToken cancellationToken)
     {
