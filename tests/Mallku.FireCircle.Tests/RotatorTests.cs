@@ -93,8 +93,7 @@ public sealed class RotatorTests
         var error = await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("anthropic_api_key", policy, Cancel));
         Assert.Contains("does not work at Anthropic", error.Problem, StringComparison.Ordinal);
         Assert.DoesNotContain("mistyped-", error.ToString(), StringComparison.Ordinal);
-        await desk.Runner.AbandonAsync("anthropic_api_key", Cancel);
-        await desk.Runner.AbandonAsync("anthropic_api_key", Cancel);
+        Assert.Equal([RotationAction.Revoked], (await desk.Runner.AbandonAsync("anthropic_api_key", Cancel)).Select(done => done.Action));
 
         var fresh = desk.Stage.Server.AddKey("anthropic", "fresh", "sk-ant-api03-" + Stage.NewKey());
         desk.Typed = fresh.Value;
@@ -103,6 +102,30 @@ public sealed class RotatorTests
         Assert.Equal("https://console.anthropic.com/settings/keys", desk.Console?.AbsoluteUri);
         Assert.Equal("another fresh", string.Join(' ', desk.Stage.Server.Keys.Select(key => key.Name).Order(StringComparer.Ordinal)));
         Assert.Empty(desk.Stage.Server.Faults);
+    }
+
+    [Theory]
+    [InlineData("openai")]
+    [InlineData("anthropic")]
+    public async Task A_key_made_by_hand_that_is_revoked_already_is_no_error_and_one_that_works_and_is_not_listed_is(string provider)
+    {
+        await using var desk = await Desk.SetAsync(provider);
+        var byHand = desk.Stage.Server.AddKey(provider, "made by hand", "sk-by-hand-" + Stage.NewKey());
+        IRotator rotator = provider == "openai" ? new OpenAIRotator(desk.Factory) : new AssistedRotator(desk.Factory, (_, _, _) => throw new InvalidOperationException());
+        var key = new RotatedKey(provider + "_api_key", Version: 1, new string('0', 32), Token: null, KeyId: null, OpenAI);
+        using var value = SecretValue.FromString(byHand.Value);
+        await rotator.RevokeAsync(key, value, Cancel);
+        Assert.Empty(desk.Stage.Server.Keys);
+        await rotator.RevokeAsync(key, value, Cancel);
+
+        desk.Stage.Server.Accept(byHand.Value);
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await rotator.RevokeAsync(key, value, Cancel));
+        Assert.Contains("none of the keys", error.Problem, StringComparison.Ordinal);
+
+        // it may be live, though it may do little
+        desk.Stage.Server.Refuse(byHand.Value);
+        desk.Stage.Server.RefusalStatus = 403;
+        await Assert.ThrowsAsync<SecretsException>(async () => await rotator.RevokeAsync(key, value, Cancel));
     }
 
     [Fact]

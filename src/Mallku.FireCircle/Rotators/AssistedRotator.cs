@@ -75,7 +75,11 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
             "after_id",
             static listed => new ListedKey(listed.GetProperty("id").GetString()!, listed.GetProperty("partial_key_hint").GetString() ?? "", ServiceAccount: null),
             cancellationToken).ConfigureAwait(false);
-        var found = desk.Find(keys, key, value);
+        if (await desk.FindAsync(keys, key, value, cancellationToken).ConfigureAwait(false) is not { } found)
+        {
+            return;
+        }
+
         using var answer = await desk.AskAsync(
             HttpMethod.Post,
             $"api_keys/{Uri.EscapeDataString(found.Id)}",

@@ -94,17 +94,30 @@ internal sealed class KeyDesk(AdapterFactory factory, Provider provider) : IDisp
         return all;
     }
 
-    /// <summary>The one key of a list whose hint is that of a value.</summary>
-    /// <exception cref="SecretsException">There is none, or there are several.</exception>
-    internal ListedKey Find(IEnumerable<ListedKey> keys, RotatedKey key, SecretValue value)
+    /// <summary>
+    /// The one key of a list whose hint is that of a value; null where there is none and the provider refuses the value: it is
+    /// revoked already.
+    /// </summary>
+    /// <exception cref="SecretsException">There is none although the value may work, or there are several.</exception>
+    internal async ValueTask<ListedKey?> FindAsync(IEnumerable<ListedKey> keys, RotatedKey key, SecretValue value, CancellationToken cancellationToken)
     {
         var text = value.RevealString();
         var found = keys.Where(listed => listed.IsOf(text)).ToList();
-        return found is [var only]
-            ? only
-            : throw new SecretsException(
-                $"{(found.Count == 0 ? "none" : "more than one")} of the keys that {provider.Name} lists may be version {key.Version} of '{key.Secret}'",
-                $"revoke it by hand{(provider.Key.Console is { } console ? $" ({console})" : "")}, then say so: mallku rotate {key.Secret} --abandon");
+        if (found is [var only])
+        {
+            return only;
+        }
+
+        // Whoever was cut off after he had revoked it asks again. Another refusal may be of a live key that may do little.
+        if (found is []
+            && await factory.CheckAsync(provider.Id, new AdapterOptions { Key = value }, cancellationToken).ConfigureAwait(false) is { Status: (int)HttpStatusCode.Unauthorized })
+        {
+            return null;
+        }
+
+        throw new SecretsException(
+            $"{(found.Count == 0 ? "none" : "more than one")} of the keys that {provider.Name} lists may be version {key.Version} of '{key.Secret}'",
+            $"revoke it by hand{(provider.Key.Console is { } console ? $" ({console})" : "")}, then say so: mallku rotate {key.Secret} --abandon");
     }
 
     private static string ToJson(Action<Utf8JsonWriter> content)

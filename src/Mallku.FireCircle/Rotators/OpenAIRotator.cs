@@ -112,11 +112,14 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
 
         // made by hand: the list shows how its value begins and ends
         var keys = $"projects/{key.Policy.Account}/api_keys";
-        var listed = desk.Find(await desk.ListAsync(keys, "after", ReadKey, cancellationToken).ConfigureAwait(false), key, value);
-        await DeleteAsync(
-            desk,
-            listed.ServiceAccount is { } account ? $"{Accounts(key)}/{Uri.EscapeDataString(account)}" : $"{keys}/{Uri.EscapeDataString(listed.Id)}",
-            cancellationToken).ConfigureAwait(false);
+        var all = await desk.ListAsync(keys, "after", ReadKey, cancellationToken).ConfigureAwait(false);
+        if (await desk.FindAsync(all, key, value, cancellationToken).ConfigureAwait(false) is { } listed)
+        {
+            await DeleteAsync(
+                desk,
+                listed.ServiceAccount is { } account ? $"{Accounts(key)}/{Uri.EscapeDataString(account)}" : $"{keys}/{Uri.EscapeDataString(listed.Id)}",
+                cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private static ListedKey ReadKey(JsonElement key) => new(
