@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -56,6 +57,9 @@ public sealed class ProviderServer : IAsyncDisposable
     /// <summary>Whether the connection breaks once, after a key was made and before its value is answered.</summary>
     public bool LosesNextKey { get; set; }
 
+    /// <summary>How long it waits before it answers a request whose key it has taken.</summary>
+    public TimeSpan Latency { get; set; }
+
     /// <summary>What a stream waits for after its first part; nothing by default.</summary>
     public Task StreamGate { get; set; } = Task.CompletedTask;
 
@@ -91,11 +95,12 @@ public sealed class ProviderServer : IAsyncDisposable
 
     private async Task AnswerAsync(HttpContext context)
     {
+        var arrived = Stopwatch.GetTimestamp();
         var path = context.Request.Path.Value ?? "/";
         var first = path.Split('/', 3)[1];
         if (int.TryParse(first, out var redirect) && RedirectTarget is { } target)
         {
-            _seen.Enqueue(new SeenRequest(path, Arrival.FindAny(context.Request), Fault: null, redirect, []));
+            _seen.Enqueue(new SeenRequest(path, Arrival.FindAny(context.Request), Fault: null, redirect, [], arrived));
             context.Response.StatusCode = redirect;
             context.Response.Headers.Location = new Uri(target, path[(first.Length + 1)..]).AbsoluteUri;
             return;
@@ -117,7 +122,7 @@ public sealed class ProviderServer : IAsyncDisposable
         // before the answer, so that whoever has that finds it here
         if (!KeepsNothing)
         {
-            _seen.Enqueue(new SeenRequest(path, arrival.Key, arrival.Fault, status, body));
+            _seen.Enqueue(new SeenRequest(path, arrival.Key, arrival.Fault, status, body, arrived));
         }
 
         if (status == StatusCodes.Status200OK && isManagement)
@@ -128,6 +133,11 @@ public sealed class ProviderServer : IAsyncDisposable
 
         if (status == StatusCodes.Status200OK)
         {
+            if (Latency > TimeSpan.Zero)
+            {
+                await Task.Delay(Latency, context.RequestAborted);
+            }
+
             await protocol.AnswerAsync(context, path[protocol.BasePath.Length..], body, StreamGate);
             return;
         }
@@ -151,7 +161,8 @@ public sealed class ProviderServer : IAsyncDisposable
 /// <param name="Fault">What was wrong with how that came, or null.</param>
 /// <param name="Status">What it was answered.</param>
 /// <param name="Body">What it sent.</param>
-public sealed record SeenRequest(string Path, string? Key, string? Fault, int Status, byte[] Body);
+/// <param name="Arrived">When, as <see cref="Stopwatch.GetTimestamp"/> tells it, before its key was looked at.</param>
+public sealed record SeenRequest(string Path, string? Key, string? Fault, int Status, byte[] Body, long Arrived);
 
 /// <summary>How a key arrived.</summary>
 internal sealed record Arrival(string? Key, string? Fault)
