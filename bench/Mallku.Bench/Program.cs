@@ -17,6 +17,14 @@ else if (args is ["adapter", var requests])
 {
     await AdapterOverhead.MeasureAsync(int.Parse(requests, CultureInfo.InvariantCulture));
 }
+else if (args is ["reach", var rotations])
+{
+    await RotationReach.MeasureAsync(int.Parse(rotations, CultureInfo.InvariantCulture));
+}
+else if (args is ["follow", var vault, var server])
+{
+    await RotationReach.FollowAsync(vault, server);
+}
 else
 {
     BenchmarkSwitcher.FromAssembly(typeof(FernetBenchmarks).Assembly).Run(args);
