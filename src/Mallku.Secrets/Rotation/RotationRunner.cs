@@ -100,10 +100,15 @@ public sealed class RotationRunner
     /// <param name="grace">How long the version that was current may still be used; null for what the policy says.</param>
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
     /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
-    /// <exception cref="SecretsException">There is no such version, or it has no value, or its key was revoked.</exception>
+    /// <exception cref="SecretsException">
+    /// There is no such version, or it has no value, or its key is being revoked or was, or another process rotates for long.
+    /// </exception>
     public async ValueTask<RolledBack> RollBackAsync(string name, int? version = null, TimeSpan? grace = null, CancellationToken cancellationToken = default)
     {
         RequireGrace(grace ?? TimeSpan.Zero);
+
+        // while another revokes a key, nobody can tell whether it still works
+        using var turn = await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
         var (opened, record) = await FindAsync(name, cancellationToken).ConfigureAwait(false);
         var wanted = VaultRotations.FindEarlier(record, version);
         if (record.Policy is { } policy && _rotators.ContainsKey(policy.Rotator))

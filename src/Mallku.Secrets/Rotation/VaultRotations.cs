@@ -281,6 +281,7 @@ internal sealed class VaultRotations(FileVault vault)
             { State: SecretVersionState.Current } => "is the current one",
             { State: SecretVersionState.Pending } => "is pending",
             { Revoked: not null } => "was revoked at its provider",
+            { State: SecretVersionState.Retired, RevokeBy: not null } => "is being revoked at its provider",
             { Value: null } => "has no value any more",
             _ => null,
         };

@@ -197,6 +197,39 @@ public sealed class RotationRunnerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_rollback_waits_for_who_revokes_and_brings_no_revoked_key_back()
+    {
+        var revoking = new TaskCompletionSource();
+        var release = new TaskCompletionSource();
+        _shop.During = async step =>
+        {
+            if (step == "revoke")
+            {
+                revoking.SetResult();
+                await release.Task;
+            }
+        };
+        var rotating = Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel).AsTask();
+        await revoking.Task.WaitAsync(TimeSpan.FromMinutes(1), Cancel);
+        var back = Runner.RollBackAsync("key", 1, cancellationToken: Cancel).AsTask();
+        release.SetResult();
+        await rotating;
+        Assert.Contains("was revoked", (await Assert.ThrowsAsync<SecretsException>(() => back)).Problem, StringComparison.Ordinal);
+        Assert.Equal(["made-1"], await LiveAsync());
+        Assert.Equal(["made-1"], _shop.Keys);
+    }
+
+    [Fact]
+    public async Task A_version_whose_revoking_was_begun_can_not_come_back()
+    {
+        _shop.FailsAt = "revoke";
+        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RollBackAsync("key", 1, cancellationToken: Cancel));
+        Assert.Contains("is being revoked", error.Problem, StringComparison.Ordinal);
+        Assert.Equal(["made-1"], await LiveAsync());
+    }
+
+    [Fact]
     public async Task What_is_due_is_rotated_by_its_policy_and_one_that_fails_keeps_no_other_from_its_turn()
     {
         foreach (var name in new[] { "a_broken", "b_fine", "c_attended" })
