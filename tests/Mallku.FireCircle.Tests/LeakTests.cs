@@ -141,7 +141,7 @@ public sealed class LeakTests
     public void What_an_error_repeats_of_a_key_is_masked(string body, string masked)
     {
         using var key = SecretValue.FromString("sk-abcdefghijklmnop");
-        Assert.Equal(masked, System.Text.Encoding.UTF8.GetString(ErrorBody.Mask(System.Text.Encoding.UTF8.GetBytes(body), key)));
+        Assert.Equal(masked, System.Text.Encoding.UTF8.GetString(ErrorAnswer.Mask(System.Text.Encoding.UTF8.GetBytes(body), key)));
     }
 
     [Fact]

@@ -114,7 +114,8 @@ public sealed class AdapterFactory : IDisposable
         var server = options.BaseUrl ?? provider.BaseUrl;
         if (ProviderRules.FindAddressFault(server) is { } fault)
         {
-            throw new SecretsException($"the base URL of the adapter '{SecretsException.Show(name)}' {fault}", "name another one");
+            var shown = SecretName.MayBeValue(name) ? "" : $" '{SecretsException.Show(name)}'";
+            throw new SecretsException($"the base URL of the adapter{shown} {fault}", "name another one");
         }
 
         var secrets = _secrets.WithPurpose($"adapter {SecretsException.Show(name)}");

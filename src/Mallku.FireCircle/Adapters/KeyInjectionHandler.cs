@@ -50,7 +50,7 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
                 response = await SendWithAsync(sent, request, cancellationToken).ConfigureAwait(false);
             }
 
-            if (response.StatusCode is >= HttpStatusCode.MultipleChoices and < HttpStatusCode.BadRequest)
+            if (response.StatusCode is >= HttpStatusCode.MultipleChoices and < HttpStatusCode.BadRequest and not HttpStatusCode.NotModified)
             {
                 throw new HttpRequestException(
                     $"{Authority} redirects to another address, which is not followed: the key of {provider.Id} is for this server alone",
@@ -58,9 +58,13 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
                     response.StatusCode);
             }
 
-            if (sent is not null && response.StatusCode >= HttpStatusCode.BadRequest)
+            if (sent is not null && !response.IsSuccessStatusCode)
             {
-                await ErrorBody.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
+                await ErrorAnswer.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
+            }
+            else if (sent is { Length: >= MaskingStream.ShortestKey })
+            {
+                await MaskingStream.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
             }
 
             return response;
@@ -87,6 +91,11 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
         try
         {
             return await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ProxyTunnelError)
+        {
+            // its text has the proxy's whole address, with a password where that has one
+            throw new HttpRequestException(HttpRequestError.ProxyTunnelError, $"the proxy refused to connect to {Authority}");
         }
         finally
         {

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Mallku.FireCircle.Providers;
 
 namespace Mallku.FireCircle.Adapters;
@@ -24,6 +25,7 @@ public sealed record KeyVerdict(KeyOutcome Outcome, int? Status, string Reason)
     internal static async ValueTask<KeyVerdict> AskAsync(HttpClient http, KeyCheck check, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, check.Path);
+        request.Options.Set(ErrorAnswer.NeedsNoBody, true);
         foreach (var (header, value) in check.Headers)
         {
             request.Headers.TryAddWithoutValidation(header, value);
@@ -40,11 +42,25 @@ public sealed record KeyVerdict(KeyOutcome Outcome, int? Status, string Reason)
         }
         catch (HttpRequestException e)
         {
-            return new KeyVerdict(KeyOutcome.Unreachable, (int?)e.StatusCode, e.Message.TrimEnd('.'));
+            return new KeyVerdict(KeyOutcome.Unreachable, (int?)e.StatusCode, Describe(e));
         }
         catch (TaskCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             return new KeyVerdict(KeyOutcome.Unreachable, Status: null, $"no answer within {http.Timeout.TotalSeconds} seconds");
         }
     }
+
+    // the runtime's own text may name a proxy with its password
+    private static string Describe(HttpRequestException e) => e switch
+    {
+        { StatusCode: { } status } => $"the server answered {(int)status} and redirects to another address, which is not followed",
+        { HttpRequestError: HttpRequestError.NameResolutionError } => "the server's name was not found",
+        { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } => "the connection was refused",
+        { HttpRequestError: HttpRequestError.ConnectionError } => "no connection came about",
+        { HttpRequestError: HttpRequestError.SecureConnectionError } => "TLS failed: the server's certificate or its protocol was not accepted",
+        { HttpRequestError: HttpRequestError.ProxyTunnelError } => "the proxy refused to connect to the server",
+        { HttpRequestError: HttpRequestError.UserAuthenticationError } => "the proxy refused the credentials for it",
+        { HttpRequestError: HttpRequestError.ResponseEnded } => "the connection ended before an answer",
+        _ => "the server's answer is not one of HTTP, or the connection broke",
+    };
 }

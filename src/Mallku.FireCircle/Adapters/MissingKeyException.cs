@@ -15,7 +15,7 @@ public sealed class MissingKeyException : SecretsException
     /// <summary>The provider's id.</summary>
     public string Provider { get; }
 
-    /// <summary>The names that were looked for.</summary>
+    /// <summary>The names that were looked for, without a text that may be a value.</summary>
     public IReadOnlyList<string> Names { get; }
 
     internal static async ValueTask<MissingKeyException> CreateAsync(
@@ -25,7 +25,7 @@ public sealed class MissingKeyException : SecretsException
         foreach (var name in names)
         {
             var explanation = await secrets.ExplainAsync(name, cancellationToken).ConfigureAwait(false);
-            asked.AddRange(explanation.Answers.Select(static answer => $"{answer.Source} ({answer.LookedFor})"));
+            asked.AddRange(explanation.Answers.Select(answer => SecretName.MayBeValue(name) ? answer.Source : $"{answer.Source} ({answer.LookedFor})"));
         }
 
         var haveOne = new List<string>();
@@ -47,10 +47,13 @@ public sealed class MissingKeyException : SecretsException
 
         var console = provider.Key.Console is { } page ? $"; keys are made at {page}" : "";
         var others = haveOne.Count == 0 ? "no other provider has a key either" : $"providers with a key: {string.Join(", ", haveOne)}";
+        var shown = names.Where(static name => !SecretName.MayBeValue(name)).ToList();
+        var missing = shown.Count > 0 ? $"no secret {string.Join(" or ", shown)}" : "that text is the name of no secret";
+        var remedy = shown.Count > 0 ? $"set it: mallku set {shown[0]}" : $"name a secret, such as {provider.Id}_api_key";
         return new MissingKeyException(
-            $"no key for {provider.Id}: no secret {string.Join(" or ", names)} in {string.Join(", ", asked.Distinct(StringComparer.Ordinal))}",
-            $"set it: mallku set {names[0]}{console}; {others}",
+            $"no key for {provider.Id}: {missing} in {string.Join(", ", asked.Distinct(StringComparer.Ordinal))}",
+            $"{remedy}{console}; {others}",
             provider.Id,
-            names);
+            shown);
     }
 }

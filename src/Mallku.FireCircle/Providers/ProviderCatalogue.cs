@@ -74,7 +74,7 @@ public sealed class ProviderCatalogue
     public Provider Find(string id) => TryFind(id, out var provider)
         ? provider
         : throw new SecretsException(
-            $"there is no provider '{SecretsException.Show(id)}'",
+            SecretName.MayBeValue(id) ? "that text is the name of no provider" : $"there is no provider '{SecretsException.Show(id)}'",
             $"use one of {string.Join(", ", All.Select(static known => known.Id))}, or describe it in a file of your own providers");
 
     // who can write it can have every key sent to a server of his own
