@@ -115,6 +115,47 @@ public sealed class HostingTests
         Assert.Equal(second, configuration["mail_password"]);
     }
 
+    [Fact]
+    public async Task A_follower_that_throws_is_told_without_the_value_and_later_changes_are_seen()
+    {
+        await using var stage = await Stage.SetAsync();
+        await stage.StoreAsync("mail_password");
+        var told = new TaskCompletionSource<SecretsException>();
+        using var configuration = (ConfigurationRoot)new ConfigurationBuilder()
+            .AddMallkuSecrets(
+                new SecretsConfigurationOptions
+                {
+                    Keys = new Dictionary<string, string>(StringComparer.Ordinal) { ["Mail:Password"] = "mail_password" },
+                    LookInterval = TimeSpan.FromMilliseconds(20),
+                    OnFailedLook = error =>
+                    {
+                        told.TrySetResult(error);
+                        throw new InvalidOperationException("who is told throws too");
+                    },
+                },
+                stage.Secrets)
+            .Build();
+        var isBad = false;
+        var services = new ServiceCollection();
+        services.AddOptions<Mail>().Bind(configuration.GetSection("Mail")).Validate(_ => !Volatile.Read(ref isBad), "bad " + configuration["Mail:Password"]);
+        await using var provider = services.BuildServiceProvider();
+        var monitor = provider.GetRequiredService<IOptionsMonitor<Mail>>();
+        var changed = new TaskCompletionSource();
+        using var subscription = monitor.OnChange(_ => changed.TrySetResult());
+
+        var shown = configuration["Mail:Password"]!;
+        Volatile.Write(ref isBad, true);
+        await stage.StoreAsync("mail_password");
+        var error = await told.Task.WaitAsync(Generous, Stage.Cancel);
+        Assert.Contains(nameof(OptionsValidationException), error.Problem, StringComparison.Ordinal);
+        Assert.DoesNotContain(shown, error.ToString(), StringComparison.Ordinal);
+
+        Volatile.Write(ref isBad, false);
+        var last = await stage.StoreAsync("mail_password");
+        await changed.Task.WaitAsync(Generous, Stage.Cancel);
+        Assert.Equal(last, monitor.CurrentValue.Password);
+    }
+
     public sealed class Mail
     {
         public string? Password { get; set; }

@@ -12,7 +12,10 @@ public sealed record SecretsConfigurationOptions
     /// <summary>How often it is looked for changes: a second. <see cref="Timeout.InfiniteTimeSpan"/>: never.</summary>
     public TimeSpan LookInterval { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Told of a look that failed. The values stay as they were, and the next look tries again.</summary>
+    /// <summary>
+    /// Told of a look that failed: the values stay as they were, and the next look tries again. Also told where something
+    /// that follows the configuration threw at a change: the values are the new ones, and the looks go on.
+    /// </summary>
     public Action<SecretsException>? OnFailedLook { get; init; }
 
     /// <summary>The clock of the looks.</summary>

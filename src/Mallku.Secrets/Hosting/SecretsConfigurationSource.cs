@@ -46,8 +46,29 @@ internal sealed class SecretsConfigurationProvider(SecretsConfigurationOptions o
             }
             catch (SecretsException e)
             {
-                options.OnFailedLook?.Invoke(e);
+                Tell(e);
             }
+            catch (Exception e)
+            {
+                // who follows may throw anything, and its text may quote a value
+                var thrown = e is AggregateException several ? several.Flatten().InnerExceptions : (IReadOnlyList<Exception>)[e];
+                var kinds = thrown.Select(static inner => inner.GetType().Name).Distinct(StringComparer.Ordinal);
+                Tell(new SecretsException(
+                    $"what follows the configuration failed at a change: {string.Join(", ", kinds)}", "mend it, or the value that it does not take"));
+            }
+        }
+    }
+
+    // nothing that is told of a failure may end the looks
+    private void Tell(SecretsException error)
+    {
+        try
+        {
+            options.OnFailedLook?.Invoke(error);
+        }
+        catch (Exception)
+        {
+            // there is nobody else to tell
         }
     }
 
