@@ -55,6 +55,17 @@ internal sealed class WitnessFile(string path, TimeProvider clock)
         }
     }
 
+    /// <summary>Refuses a vault that knows of no ledger, where there is something here: it was put back to before that began.</summary>
+    /// <param name="begun">Where a ledger was begun for the vault, which may be here already, and cut off before the vault was written; null for none.</param>
+    /// <exception cref="LedgerException">There is, or it can't be read.</exception>
+    internal void RequireNone(LedgerFolder? begun)
+    {
+        if (Read() is { } note && (begun is null || !IsSame(note, PrivateFile.Read(begun.CheckpointFile, out _))))
+        {
+            throw FindForeign(note, verifier: null);
+        }
+    }
+
     // an empty file is no checkpoint that somebody has, and none is no checkpoint either
     private static bool IsSame(byte[] note, byte[]? other) => note.Length > 0 && note.AsSpan().SequenceEqual(other);
 
@@ -131,15 +142,15 @@ internal sealed class WitnessFile(string path, TimeProvider clock)
         }
     }
 
-    private LedgerException FindForeign(byte[] note, NoteVerifier verifier) => Checkpoint.ParseUnverified(Encoding.UTF8.GetString(note)) switch
+    private LedgerException FindForeign(byte[] note, NoteVerifier? verifier) => Checkpoint.ParseUnverified(Encoding.UTF8.GetString(note)) switch
     {
         null => new LedgerException(
             $"{Name} holds something that is no checkpoint", $"name another file by {Variable}, or move away what is there"),
-        { } other when other.Origin == verifier.Name => new LedgerException(
+        { } other when other.Origin == verifier?.Name => new LedgerException(
             $"{Name} has a checkpoint of this ledger that its key did not sign, or that was damaged",
             "look who can write there; once the ledger is known to be whole (mallku audit verify --against FILE), move that file away"),
         { } other => new LedgerException(
-            $"{Name} knows the ledger {SecretsException.Show(other.Origin)}, and this vault's is {verifier.Name}: the vault and its ledger were replaced, or it is another vault's witness",
+            $"{Name} knows the ledger {SecretsException.Show(other.Origin)}, and {(verifier is null ? "this vault has none" : $"this vault's is {verifier.Name}")}: the vault and its ledger were replaced, or it is another vault's witness",
             $"put the former ones back, or give each vault a file of its own by {Variable}; where a person began the ledger anew without the witness, move that file away"),
     };
 
@@ -188,6 +199,9 @@ internal sealed class WitnessFile(string path, TimeProvider clock)
         "put the archived files back for the time of the next use, which brings the witness up to date");
 
     private LedgerException CannotRead(Exception cause) => new($"{Name} can't be read ({cause.Message.TrimEnd('.')}), so {LedgerWitness.Withheld}", WayOn, cause);
+
+    internal LedgerException Unanswered(TimeSpan patience, Exception cause) =>
+        new($"{Name} could not be read within {patience.TotalSeconds:0.#} s, so {LedgerWitness.Withheld}", WayOn, cause);
 
     private LedgerException CannotWrite(string why, string consequence, Exception? cause, bool isRecorded = true) =>
         new($"{Name} can't be written ({why}), so {consequence}", WayOn, cause) { IsRecorded = isRecorded };

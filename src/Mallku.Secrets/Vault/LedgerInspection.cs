@@ -11,13 +11,14 @@ internal static class LedgerInspection
 
     internal static async ValueTask<IReadOnlyList<Finding>> InspectAsync(FileVault vault, OpenedVault opened, CancellationToken cancellationToken)
     {
-        if (opened.Document.Ledger is not { } link)
-        {
-            return [new Finding(FindingLevel.Ok, Check, "there is no ledger yet: it begins with the next write", null)];
-        }
-
         try
         {
+            if (opened.Document.Ledger is not { } link)
+            {
+                vault.Ledger.Try(opened.Document);
+                return [new Finding(FindingLevel.Ok, Check, "there is no ledger yet: it begins with the next write", null)];
+            }
+
             return await InspectAsync(vault, opened.Document, link, cancellationToken).ConfigureAwait(false);
         }
         catch (SecretsException e)

@@ -20,6 +20,12 @@ internal sealed record OpenedLedger(FileVault Vault, OpenedVault Opened, LedgerL
     internal static async ValueTask<OpenedLedger> OpenAsync(FileVault vault, CancellationToken cancellationToken)
     {
         var opened = await vault.RequireAsync(cancellationToken).ConfigureAwait(false);
+        // one that should have a ledger, or is not the vault of before, is refused as a use of it is
+        if (opened.Document.Ledger is null)
+        {
+            vault.Ledger.Try(opened.Document);
+        }
+
         return opened.Document.Ledger is { } link && vault.Ledger.Find(opened.Document) is { } session
             ? new OpenedLedger(vault, opened, link, session)
             : throw new SecretsException($"{vault.Describe()} has no ledger yet", "it begins with the next write: mallku set NAME");

@@ -35,7 +35,7 @@ internal sealed class VaultLedger(VaultSettings settings)
     {
         if (document.Ledger is not { } link)
         {
-            return RequireNone();
+            return settings.WitnessFile is null ? RequireNone() : await RequireNoneAsync().ConfigureAwait(false);
         }
 
         if (!settings.UsesLedger)
@@ -67,7 +67,35 @@ internal sealed class VaultLedger(VaultSettings settings)
         return session.Try(session.ReadKnown(link.Checkpoint));
     }
 
-    private Checkpoint? RequireNone() => settings.UsesLedger && Whose() == Owner.ThisVault && LedgerLog.IsInUse(Folder) ? throw Unknown() : null;
+    // the witness may lie on a mount that does not answer
+    private async Task<Checkpoint?> RequireNoneAsync()
+    {
+        try
+        {
+            return await Task.Factory.StartNew(RequireNone, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+                .WaitAsync(settings.LedgerPatience).ConfigureAwait(false);
+        }
+        catch (TimeoutException e)
+        {
+            throw new WitnessFile(settings.WitnessFile!, settings.Clock).Unanswered(settings.LedgerPatience, e);
+        }
+    }
+
+    private Checkpoint? RequireNone()
+    {
+        if (settings.UsesLedger)
+        {
+            var isOwn = Whose() == Owner.ThisVault;
+            if (isOwn && LedgerLog.IsInUse(Folder))
+            {
+                throw Unknown();
+            }
+
+            WitnessInspection.Find(settings)?.RequireNone(isOwn ? Folder : null);
+        }
+
+        return null;
+    }
 
     /// <summary>
     /// The first half of a change: its entries are durable when it returns, and the document has the generation and the

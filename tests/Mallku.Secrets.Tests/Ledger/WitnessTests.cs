@@ -261,6 +261,44 @@ public sealed class WitnessTests : IDisposable
     }
 
     [Fact]
+    public async Task A_vault_that_was_put_back_to_before_its_ledger_began_is_refused_by_the_file()
+    {
+        await BeginAsync(_folder.Options with { UseLedger = false });
+        await SetAsync(_folder.Options with { UseLedger = false }, "a", "a1");
+        Assert.Equal("a1", await GetAsync(ByFile, "a"));
+        var older = Copy(_folder.Vault, "older");
+        await SetAsync(ByFile, "a", "a2");
+        PutBack(older);
+
+        var refused = await Assert.ThrowsAsync<LedgerException>(() => GetAsync(ByFile, "a"));
+        Assert.Matches($"^the witness '{Witness}' knows the ledger mallku-ledger/.*, and this vault has none: the vault and its ledger were replaced", refused.Problem);
+        await Assert.ThrowsAsync<LedgerException>(() => SetAsync(ByFile, "a", "a3"));
+        Assert.Equal(refused.Problem, (await Assert.ThrowsAsync<LedgerException>(async () => await new SecretsLedger(SecretsManager.Open(ByFile).Vault).VerifyAsync(cancellationToken: Cancel))).Problem);
+        Assert.Equal(refused.Problem, (await Assert.ThrowsAsync<LedgerException>(async () => await SecretsManager.Open(ByFile).Vault.TryRecordAsync(Cancel))).Problem);
+        var findings = await VaultInspection.InspectAsync(SecretsManager.Open(ByFile).Vault, Cancel);
+        Assert.Contains(findings, finding => finding.Level == FindingLevel.Error && finding.What == refused.Problem);
+
+        File.Delete(Witness);
+        Assert.Equal("a1", await GetAsync(ByFile, "a"));
+    }
+
+    [Fact]
+    public async Task A_first_change_that_was_cut_off_after_the_witness_was_told_leaves_a_vault_to_go_on_with()
+    {
+        await BeginAsync(_folder.Options with { UseLedger = false });
+        await SetAsync(_folder.Options with { UseLedger = false }, "a", "a1");
+        using (var child = StartTraced(_folder.VaultFile, "?open,openat:signal=KILL:when=1", "set", _folder.Vault, "a", "a2"))
+        {
+            Assert.Equal(128 + 9, (await child.WaitAsync()).ExitCode);
+        }
+
+        Assert.True(File.Exists(Witness));
+        Assert.Equal("a1", await GetAsync(ByFile, "a"));
+        await SetAsync(ByFile, "a", "a3");
+        Assert.Equal("a3", await GetAsync(ByFile, "a"));
+    }
+
+    [Fact]
     public async Task A_ledger_that_was_cut_back_to_after_the_vaults_last_write_is_refused()
     {
         await BeginAsync(ByFile);
