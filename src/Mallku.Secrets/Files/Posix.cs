@@ -8,8 +8,9 @@ namespace Mallku.Secrets.Files;
 /// </summary>
 internal static partial class Posix
 {
-    internal const int NoEntry = 2, Interrupted = 4, AccessDenied = 13, Exists = 17, NotDirectory = 20, NoSpace = 28, ReadOnly = 30;
+    internal const int NoEntry = 2, Interrupted = 4, AccessDenied = 13, Exists = 17, NotDirectory = 20, FolderInPlace = 21, NoSpace = 28, ReadOnly = 30;
     internal static readonly int WouldBlock = OperatingSystem.IsMacOS() ? 35 : 11;
+    internal static readonly int LinkInPlace = OperatingSystem.IsMacOS() ? 62 : 40;
     internal static readonly int NotSupported = OperatingSystem.IsMacOS() ? 45 : 95;
     internal static readonly int QuotaExceeded = OperatingSystem.IsMacOS() ? 69 : 122;
     internal static readonly int NoLocks = OperatingSystem.IsMacOS() ? 77 : 37;
@@ -39,6 +40,12 @@ internal static partial class Posix
             _ => throw new PosixException("stat", path, error),
         };
     }
+
+    /// <summary>Whether there is a symbolic link, wherever it leads.</summary>
+    internal static bool IsLink(string path) => new FileInfo(path).LinkTarget is not null;
+
+    /// <summary>Whether there is a folder itself, and no link to one.</summary>
+    internal static bool IsFolder(string path) => Directory.Exists(path) && !IsLink(path);
 
     internal static byte[] ToNative(string path)
     {

@@ -74,7 +74,9 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
             RequireFolder();
             RequireWritable();
             var found = PrivateFile.Read(folder.CheckpointFile, out _) is { } note ? LedgerFolder.RequireCheckpoint(note, folder.CheckpointFile, key.Verifier) : null;
-            RequireSegment(found, found ?? Checkpoint.Begin(key.Origin, 0));
+            var current = found ?? Checkpoint.Begin(key.Origin, 0);
+            RequireOpenable(folder.SegmentFile(current.SegmentStart));
+            RequireSegment(found, current);
             if (FindFault(found, known) is { } fault)
             {
                 throw fault;
@@ -90,9 +92,16 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
 
     private void RequireWritable()
     {
+        RequireOpenable(folder.LockFile);
         if (Posix.TryStat(folder.LockFile, out _))
         {
             Posix.RequireWritable(folder.LockFile);
+        }
+
+        var temporary = folder.CheckpointFile + FileReplacement.TemporarySuffix;
+        if (Posix.IsFolder(temporary))
+        {
+            throw new PosixException("remove", temporary, Posix.FolderInPlace).ToWriteError(folder.CheckpointFile);
         }
 
         try
@@ -102,6 +111,15 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         catch (PosixException e)
         {
             throw e.ToWriteError(folder.CheckpointFile);
+        }
+    }
+
+    // as an append opens it, which follows no link
+    private static void RequireOpenable(string path)
+    {
+        if (Posix.IsLink(path) || Posix.IsFolder(path))
+        {
+            throw new PosixException("open", path, Posix.IsLink(path) ? Posix.LinkInPlace : Posix.FolderInPlace);
         }
     }
 

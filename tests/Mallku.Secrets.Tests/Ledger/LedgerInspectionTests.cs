@@ -130,6 +130,35 @@ public sealed class LedgerInspectionTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("link", "00000000000000000000.jsonl")]
+    [InlineData("link", ".lock")]
+    [InlineData("folder", ".lock")]
+    [InlineData("folder", "checkpoint.tmp")]
+    public async Task Promises_no_use_that_is_refused_for_what_is_in_the_place_of_a_file(string what, string name)
+    {
+        await BeginAsync();
+        var path = Path.Combine(Ledger, name);
+        if (what == "link")
+        {
+            File.Move(path, Former);
+            File.CreateSymbolicLink(path, Former);
+        }
+        else
+        {
+            File.Delete(path);
+            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+
+        var vault = _folder.Open().Vault;
+        var findings = await VaultInspection.InspectAsync(vault, TestContext.Current.CancellationToken);
+        var tried = await Assert.ThrowsAsync<LedgerException>(async () => await vault.TryRecordAsync(TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<LedgerException>(async () => await _folder.Open().GetRequiredAsync("a", TestContext.Current.CancellationToken));
+
+        Assert.Equal(refused.Problem, tried.Problem);
+        Assert.Contains(findings, finding => finding.Level == FindingLevel.Error && finding.What == refused.Problem);
+    }
+
     private async Task BeginAsync()
     {
         await VaultCreation.CreateAsync(_folder.Open().Vault, TestContext.Current.CancellationToken);
