@@ -55,7 +55,7 @@ internal static class VaultLocator
         var ledger = options.LedgerDirectory ?? Read(LedgerVariable);
         var witness = options.WitnessFile ?? Read(WitnessFile.Variable);
         var pin = options.LedgerPublicKey ?? Read(LedgerPin.Variable);
-        return new VaultSettings
+        var settings = new VaultSettings
         {
             Directory = directory,
             LedgerDirectory = ledger is null ? Path.Combine(directory, "ledger") : MakeFull(ledger),
@@ -74,7 +74,22 @@ internal static class VaultLocator
             KeepVersions = options.KeepVersions,
             Clock = options.TimeProvider,
         };
+        RequireApart(settings);
+        return settings;
     }
+
+    // there it would be put back with what it is to tell of, and could take the place of one of its files
+    private static void RequireApart(VaultSettings settings)
+    {
+        if (settings is { UsesLedger: true, WitnessFile: { } witness } && (IsWithin(witness, settings.Directory) || IsWithin(witness, settings.LedgerDirectory)))
+        {
+            throw new SecretsException(
+                $"the witness '{witness}' lies in the folder of the vault or of its ledger, of which it is to tell",
+                $"name a file by {WitnessFile.Variable} where whoever can write the vault can't");
+        }
+    }
+
+    private static bool IsWithin(string path, string folder) => path.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
     private static string MakeFull(string path) =>
         RequireText(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path, Path.IsPathRooted(path) ? "/" : Here())));

@@ -21,14 +21,6 @@ internal static class WitnessInspection
         if (Find(settings) is { } file)
         {
             yield return Inspect(file, folder, verifier);
-            if (IsWithin(file.Path, settings.Directory) || IsWithin(file.Path, folder.Path))
-            {
-                yield return new Finding(
-                    FindingLevel.Warning,
-                    Check,
-                    $"{file.Name} lies beside what it is to tell of: who puts an older state back puts it back too",
-                    $"name a file by {WitnessFile.Variable} where whoever can write the vault can't");
-            }
         }
 
         if (settings.WitnessCommand is { } command)
@@ -124,6 +116,4 @@ internal static class WitnessInspection
             return null;
         }
     }
-
-    private static bool IsWithin(string path, string folder) => path.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 }

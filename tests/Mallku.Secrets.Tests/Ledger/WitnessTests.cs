@@ -496,6 +496,26 @@ public sealed class WitnessTests : IDisposable
     }
 
     [Fact]
+    public async Task A_file_in_the_folder_of_the_vault_or_the_ledger_is_refused_and_nothing_there_is_touched()
+    {
+        await BeginAsync(_folder.Options);
+        await SetAsync(_folder.Options, "a", "a1");
+        var apart = _folder.Options with { LedgerDirectory = Path.Combine(_elsewhere.Path, "ledger") };
+        foreach (var within in new[]
+        {
+            _folder.Options with { WitnessFile = LedgerFile.Checkpoint(_folder) },
+            _folder.Options with { WitnessFile = Path.Combine(_folder.Vault, "witness") },
+            apart with { WitnessFile = Path.Combine(apart.LedgerDirectory!, "witness") },
+        })
+        {
+            var error = Assert.Throws<SecretsException>(() => SecretsManager.Open(within));
+            Assert.Contains($"the witness '{within.WitnessFile}' lies in the folder of the vault or of its ledger", error.Problem, StringComparison.Ordinal);
+        }
+
+        Assert.Equal("a1", await GetAsync(_folder.Options with { WitnessFile = Path.Combine(_folder.Vault + "-witness") }, "a"));
+    }
+
+    [Fact]
     public async Task Doctor_says_how_the_witness_is()
     {
         await BeginAsync(ByFile);
@@ -517,7 +537,6 @@ public sealed class WitnessTests : IDisposable
         File.Delete(Witness);
         Assert.Equal(FindingLevel.Warning, Assert.Single(await InspectAsync(ByFile)).Level);
         Assert.Equal(FindingLevel.Error, Assert.Single(await InspectAsync(ByFile with { WitnessFile = Path.Combine(_elsewhere.Path, "no folder", "witness") })).Level);
-        Assert.Equal(FindingLevel.Warning, (await InspectAsync(ByFile with { WitnessFile = Path.Combine(_folder.Vault, "witness") }))[^1].Level);
 
         Assert.Equal(FindingLevel.Ok, Assert.Single(await InspectAsync(_folder.Options with { WitnessCommand = $"cat > '{Log}'" })).Level);
         Assert.Equal(Newest, await File.ReadAllTextAsync(Log, Cancel));
