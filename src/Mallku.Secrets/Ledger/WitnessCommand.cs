@@ -10,7 +10,7 @@ internal static class WitnessCommand
     private const string VaultKey = "MALLKU_ENCRYPTION_KEY";
     private static readonly TimeSpan Burial = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Runs the command to its end, or until its time is over: then it is ended, with what it has started.</summary>
+    /// <summary>Runs the command to its end, or until its time is over: then it is ended, with the processes that still descend from it.</summary>
     /// <param name="command">What the shell runs. Its standard output goes nowhere, its standard error where this process's goes.</param>
     /// <param name="note">The signed checkpoint.</param>
     /// <param name="limit">How long it may take.</param>
