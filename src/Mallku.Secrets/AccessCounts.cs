@@ -51,13 +51,20 @@ internal sealed class AccessCounter(AccessCounts counts, string name, string sou
         Arm();
     }
 
-    /// <summary>How many the ledger has not been told; from now on it has.</summary>
+    /// <summary>
+    /// How many the ledger has not been told; from now on it has. A doubt stays: only a use that the ledger has ends it.
+    /// </summary>
     internal long TakeUnreported()
     {
         Volatile.Write(ref _isAwake, 0);
+        var armed = Volatile.Read(ref _wakeAt);
         var fresh = Count - Interlocked.Read(ref _reported);
-        Interlocked.Add(ref _reported, fresh);
-        Arm();
+        var reported = Interlocked.Add(ref _reported, fresh);
+        if (armed != Never && Interlocked.CompareExchange(ref _wakeAt, reported + 1, armed) == armed)
+        {
+            WakeIfBehind(reported);
+        }
+
         return fresh;
     }
 
@@ -71,11 +78,16 @@ internal sealed class AccessCounter(AccessCounts counts, string name, string sou
         Interlocked.Add(ref _reported, -unreported);
     }
 
-    // what was added while nobody was to be woken is seen here
     private void Arm()
     {
         var reported = Interlocked.Read(ref _reported);
         Interlocked.Exchange(ref _wakeAt, reported + 1);
+        WakeIfBehind(reported);
+    }
+
+    // what was added while nobody was to be woken is seen here
+    private void WakeIfBehind(long reported)
+    {
         if (Count > reported)
         {
             Wake();

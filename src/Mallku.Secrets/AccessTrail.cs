@@ -13,7 +13,8 @@ namespace Mallku.Secrets;
 [SuppressMessage("Design", "CA1001", Justification = "It lives as long as its manager, and a timer that is not set holds nothing.")]
 internal sealed class AccessTrail
 {
-    private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(250);
+    // after the one the counts are told; after the other, when they are not on the disk yet, further uses wait for it
+    private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(250), Overdue = TimeSpan.FromMilliseconds(250);
 
     // who has something to report is kept alive until it is reported
     private static readonly HashSet<AccessTrail> Pending = [];
@@ -26,6 +27,7 @@ internal sealed class AccessTrail
     private readonly SemaphoreSlim _reporting = new(1, 1);
     private Timer? _timer;
     private bool _isScheduled;
+    private bool _isOverdue;
     private (Report Report, LedgerException Error)? _late;
     private List<AccessCounter> _awake = [];
     private Dictionary<(LedgerKind Kind, string Secret, string? Note), long> _refused = [];
@@ -116,7 +118,7 @@ internal sealed class AccessTrail
             {
                 if (events.Count > 0 && _vault.IsMade)
                 {
-                    fault = await _vault.RecordAsync(events, cancellationToken).ConfigureAwait(false);
+                    fault = await RecordAsync(events, report, cancellationToken).ConfigureAwait(false);
                 }
             }
             catch (LedgerException e) when (e.Late is not null)
@@ -138,7 +140,7 @@ internal sealed class AccessTrail
             if (fault is { IsRecorded: true })
             {
                 // it is not told again, and the next use waits for the witness
-                report.Uses.ForEach(static use => use.Counter.Doubt());
+                Doubt(report);
             }
 
             if (fault is not null)
@@ -149,6 +151,51 @@ internal sealed class AccessTrail
         finally
         {
             _reporting.Release();
+        }
+    }
+
+    private async ValueTask<LedgerException?> RecordAsync(List<LedgerEvent> events, Report report, CancellationToken cancellationToken)
+    {
+        var recording = _vault.RecordAsync(events, cancellationToken);
+        if (recording.IsCompleted)
+        {
+            return await recording.ConfigureAwait(false);
+        }
+
+        var task = recording.AsTask();
+        if (await Task.WhenAny(task, Task.Delay(Overdue, CancellationToken.None)).ConfigureAwait(false) != task)
+        {
+            // or a kill would lose what is used until the disk answers
+            lock (_gate)
+            {
+                _isOverdue = true;
+                _awake.ForEach(static counter => counter.Doubt());
+            }
+
+            Doubt(report);
+        }
+
+        try
+        {
+            return await task.ConfigureAwait(false);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _isOverdue = false;
+            }
+        }
+    }
+
+    // who was past the gate already has counted something that nobody was woken for: it is looked at again
+    private void Doubt(Report report)
+    {
+        report.Uses.ForEach(static use => use.Counter.Doubt());
+        lock (_gate)
+        {
+            _awake.AddRange(report.Uses.Select(static use => use.Counter));
+            Schedule();
         }
     }
 
@@ -206,6 +253,11 @@ internal sealed class AccessTrail
         lock (_gate)
         {
             _awake.Add(counter);
+            if (_isOverdue)
+            {
+                counter.Doubt();
+            }
+
             Schedule();
         }
     }
@@ -304,7 +356,11 @@ internal sealed class AccessTrail
             trails = [.. Pending];
         }
 
-        Task.WhenAll(trails.Select(static trail => trail.ReportInBackgroundAsync())).GetAwaiter().GetResult();
+        if (trails.Length > 0)
+        {
+            // one that hangs already has others behind it
+            Task.WhenAll(trails.Select(static trail => trail.ReportInBackgroundAsync())).Wait(trails.Max(static trail => trail._vault.Settings.LedgerPatience));
+        }
     }
 
     /// <summary>What the ledger is told at once.</summary>
