@@ -37,6 +37,9 @@ public enum RotationAction
 
     /// <summary>It is to be rotated, and a person has to do it.</summary>
     NeedsPerson,
+
+    /// <summary>A rotation was given up, and the current value could not be put back where it is used besides the vault.</summary>
+    NotPutBack,
 }
 
 /// <summary>Something that was done with one secret, or could not be. Immutable.</summary>

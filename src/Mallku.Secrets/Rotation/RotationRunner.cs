@@ -38,9 +38,8 @@ public sealed class RotationRunner
     {
         var (_, before) = await FindAsync(name, cancellationToken).ConfigureAwait(false);
         var (stored, current) = (before.Name, before.Current!);
-        policy ??= before.Policy ?? throw new SecretsException(
-            $"nobody has said how '{stored}' is rotated", $"say it: mallku rotate {stored} --with generate, or mallku rotate {stored} -- COMMAND");
-        Require(policy);
+        policy = policy is null ? null : Anchor(policy);
+        Require(policy ?? before.Policy ?? throw VaultRotations.NoPolicy(stored));
         using var turn = await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
         var absorbed = await _rotations.BeginAsync(stored, current.Id, policy, cancellationToken).ConfigureAwait(false);
         var rotated = await RunAsync(stored, isResumed: false, cancellationToken).ConfigureAwait(false);
@@ -60,6 +59,10 @@ public sealed class RotationRunner
     /// Gives up the rotation that is under way: its version is retired, and its key revoked at the provider. Where none is
     /// under way, gives up what could not be revoked: somebody has done it otherwise.
     /// </summary>
+    /// <remarks>
+    /// The current value is put back where it is used. Where that fails, the rotation ends all the same, and the new key is
+    /// revoked at the next <see cref="RunDueAsync(CancellationToken)"/> only, since it may be in use there.
+    /// </remarks>
     /// <returns>What became of the keys.</returns>
     /// <exception cref="SecretsException">There is nothing to give up.</exception>
     public async ValueTask<IReadOnlyList<RotationEvent>> AbandonAsync(string name, CancellationToken cancellationToken = default)
@@ -70,14 +73,24 @@ public sealed class RotationRunner
         var (opened, record) = await FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
         if (record.Rotation is { } rotation)
         {
+            SecretsException? notPut = null;
             if (rotation.Step > RotationStep.Create && record.Current is { } current)
             {
-                // the new value may be in use elsewhere by now, and is about to be revoked
-                await PutAsync(opened, record, rotation.Rotator, current, cancellationToken).ConfigureAwait(false);
+                try
+                {
+                    // the new value may be in use elsewhere by now, and is about to be revoked
+                    await PutAsync(opened, record, rotation.Rotator, current, cancellationToken).ConfigureAwait(false);
+                }
+                catch (SecretsException e)
+                {
+                    notPut = e;
+                }
             }
 
-            await _rotations.AbandonAsync(record.Name, rotation.Token, CanRevoke(rotation.Rotator), cancellationToken).ConfigureAwait(false);
-            return await SettleAsync(record.Name, cancellationToken).ConfigureAwait(false);
+            await _rotations.AbandonAsync(record.Name, rotation.Token, MayRevoke(rotation.Rotator), notPut is null ? null : Shorten(notPut.Problem), cancellationToken).ConfigureAwait(false);
+            return notPut is null
+                ? await SettleAsync(record.Name, cancellationToken).ConfigureAwait(false)
+                : [NotPutBack(record, rotation.Number, notPut)];
         }
 
         var unrevoked = record.Versions.FindAll(version => version is { State: SecretVersionState.Retired, RevokeBy: not null });
@@ -116,7 +129,7 @@ public sealed class RotationRunner
             await PutAsync(opened, record, policy.Rotator, wanted, cancellationToken).ConfigureAwait(false);
         }
 
-        return await _rotations.RollBackAsync(record.Name, wanted.Number, grace, CanRevoke, cancellationToken).ConfigureAwait(false);
+        return await _rotations.RollBackAsync(record.Name, wanted.Number, grace, MayRevoke, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>How a secret is rotated; null where nobody has said.</summary>
@@ -132,6 +145,7 @@ public sealed class RotationRunner
         var (_, record) = await FindAsync(name, cancellationToken).ConfigureAwait(false);
         if (policy is not null)
         {
+            policy = Anchor(policy);
             Require(policy);
         }
 
@@ -157,7 +171,7 @@ public sealed class RotationRunner
         {
             try
             {
-                await RunDueAsync(status, done, cancellationToken).ConfigureAwait(false);
+                await RunDueAsync(status.Name, done, cancellationToken).ConfigureAwait(false);
             }
             catch (SecretsException e)
             {
@@ -181,16 +195,18 @@ public sealed class RotationRunner
     private static bool IsOfInterest(SecretRecord record) =>
         record.Current is not null || record.Rotation is not null || record.Versions.Exists(version => version.RevokeBy is not null);
 
-    private async ValueTask RunDueAsync(RotationStatus status, List<RotationEvent> done, CancellationToken cancellationToken)
+    private async ValueTask RunDueAsync(string name, List<RotationEvent> done, CancellationToken cancellationToken)
     {
-        done.AddRange(await SettleAsync(status.Name, cancellationToken).ConfigureAwait(false));
-        var isDue = status.Need is RotationNeed.Due or RotationNeed.Overdue;
-        if (status.Pending is null && !isDue)
+        done.AddRange(await SettleAsync(name, cancellationToken).ConfigureAwait(false));
+
+        // as it is now: those before it may have taken long
+        var record = (await _vault.OpenAsync(cancellationToken).ConfigureAwait(false)).Document.Secrets.GetValueOrDefault(name);
+        if (record is null || Describe(record, _vault.Settings.Clock.GetUtcNow()) is not { } status
+            || status is { Pending: null, Need: not (RotationNeed.Due or RotationNeed.Overdue) })
         {
             return;
         }
 
-        var record = (await _vault.OpenAsync(cancellationToken).ConfigureAwait(false)).Document.Secrets[status.Name];
         if (GetRotator(record.Rotation?.Rotator ?? status.Policy!.Rotator).NeedsPerson)
         {
             done.Add(new RotationEvent(status.Name, RotationAction.NeedsPerson, status.Pending, status.Policy?.Tell));
@@ -200,7 +216,7 @@ public sealed class RotationRunner
         if (status.Pending is null)
         {
             Require(status.Policy!);
-            await _rotations.BeginAsync(status.Name, record.Current!.Id, status.Policy!, cancellationToken).ConfigureAwait(false);
+            await _rotations.BeginAsync(status.Name, record.Current!.Id, policy: null, cancellationToken).ConfigureAwait(false);
         }
 
         var rotated = await RunAsync(status.Name, isResumed: status.Pending is not null, cancellationToken).ConfigureAwait(false);
@@ -217,16 +233,15 @@ public sealed class RotationRunner
             var rotation = record.Rotation!;
             VaultRotations.RequireUnchanged(record, rotation);
             var policy = record.Policy ?? new RotationPolicy { Rotator = rotation.Rotator };
-            var rotator = GetRotator(rotation.Rotator);
             if (rotation.Step == RotationStep.Finish)
             {
-                var rotated = await _rotations.FinishAsync(name, rotation.Token, policy.Grace, rotator.CanRevoke).ConfigureAwait(false);
+                var rotated = await _rotations.FinishAsync(name, rotation.Token, policy.Grace, MayRevoke(rotation.Rotator)).ConfigureAwait(false);
                 return rotated with { Settled = await SettleAsync(name, cancellationToken).ConfigureAwait(false) };
             }
 
             try
             {
-                await TakeStepAsync(record, rotation, rotator, policy, isResumed, cancellationToken).ConfigureAwait(false);
+                await TakeStepAsync(record, rotation, GetRotator(rotation.Rotator), policy, isResumed, cancellationToken).ConfigureAwait(false);
             }
             catch (SecretsException e) when (e is not (LedgerException or VaultOpenException))
             {
@@ -276,13 +291,23 @@ public sealed class RotationRunner
 
     private async ValueTask<SecretsException> FailAsync(SecretRecord record, RotationRecord rotation, SecretsException error)
     {
-        var why = error.Problem.Length <= MostWords ? error.Problem : error.Problem[..MostWords];
-        await _rotations.RecordFailureAsync(record.Name, rotation.Token, why).ConfigureAwait(false);
+        await _rotations.RecordFailureAsync(record.Name, rotation.Token, Shorten(error.Problem)).ConfigureAwait(false);
         return new SecretsException(
             $"the rotation of '{record.Name}' stopped at the step '{RotationFormat.ToText(rotation.Step)}': {error.Problem}; version {record.Current!.Number} stays in use",
             $"{error.Remedy}; then go on: mallku rotate {record.Name} --resume, or give it up: mallku rotate {record.Name} --abandon",
             error);
     }
+
+    private static RotationEvent NotPutBack(SecretRecord record, int abandoned, SecretsException error)
+    {
+        var current = record.Current!.Number;
+        return new RotationEvent(record.Name, RotationAction.NotPutBack, current, record.Policy?.Tell, new SecretsException(
+            $"version {current} of '{record.Name}' could not be put back where it is used: {error.Problem}",
+            $"put it there by hand, before the key of version {abandoned} is revoked by the next mallku rotate --due",
+            error));
+    }
+
+    private static string Shorten(string words) => words.Length <= MostWords ? words : words[..MostWords];
 
     // what is past its grace is retired, and what is retired is revoked where that is wanted
     private async ValueTask<IReadOnlyList<RotationEvent>> SettleAsync(string name, CancellationToken cancellationToken)
@@ -290,8 +315,12 @@ public sealed class RotationRunner
         _vault.Forget();
         var now = _vault.Settings.Clock.GetUtcNow();
         var opened = await _vault.OpenAsync(cancellationToken).ConfigureAwait(false);
-        var record = opened.Document.Secrets[name];
         var done = new List<RotationEvent>();
+        if (!opened.Document.Secrets.TryGetValue(name, out var record))
+        {
+            return done;
+        }
+
         if (record.Versions.Exists(version => version.State == SecretVersionState.Previous && version.GraceEnds <= now))
         {
             foreach (var number in await _rotations.RetireAsync(name, cancellationToken).ConfigureAwait(false))
@@ -439,6 +468,11 @@ public sealed class RotationRunner
         GetRotator(policy.Rotator).Require(policy);
     }
 
+    // a path is said from where its writer is, and run from elsewhere
+    private static RotationPolicy Anchor(RotationPolicy policy) => policy.Command is [{ } program, ..] && program.Contains('/', StringComparison.Ordinal)
+        ? policy with { Command = [Path.GetFullPath(program), .. policy.Command.Skip(1)] }
+        : policy;
+
     private static void RequireGrace(TimeSpan grace)
     {
         if (grace < TimeSpan.Zero || grace > VersionMoves.LongestGrace)
@@ -447,7 +481,8 @@ public sealed class RotationRunner
         }
     }
 
-    private bool CanRevoke(string rotator) => _rotators.TryGetValue(rotator, out var known) && known.CanRevoke;
+    // of one that this process does not know, another may
+    private bool MayRevoke(string rotator) => !_rotators.TryGetValue(rotator, out var known) || known.CanRevoke;
 
     private IRotator GetRotator(string name) => _rotators.GetValueOrDefault(name)
         ?? throw new SecretsException($"there is no rotator '{SecretsException.Show(name)}'", $"there are: {string.Join(", ", _rotators.Keys.Order(StringComparer.Ordinal))}");

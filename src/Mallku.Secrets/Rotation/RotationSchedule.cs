@@ -26,7 +26,7 @@ internal static class RotationSchedule
     /// <summary>When a version is to be replaced; null where nobody has said.</summary>
     internal static DateTimeOffset? GetDue(DateTimeOffset created, RotationPolicy? policy) => policy switch
     {
-        { Every: { } every } => created + every,
+        { Every: { } every } => created > DateTimeOffset.MaxValue - every ? DateTimeOffset.MaxValue : created + every,
         { Cron: { } cron } when CronExpression.TryParse(cron, out var expression) => expression.GetNextOccurrence(created, TimeZoneInfo.Utc),
         _ => null,
     };
@@ -34,7 +34,7 @@ internal static class RotationSchedule
     internal static RotationNeed Judge(DateTimeOffset now, DateTimeOffset? due) => due switch
     {
         null => RotationNeed.Unplanned,
-        { } time when time + Late <= now => RotationNeed.Overdue,
+        { } time when time <= now - Late => RotationNeed.Overdue,
         { } time when time <= now => RotationNeed.Due,
         _ => RotationNeed.Fresh,
     };

@@ -11,9 +11,9 @@ internal sealed class VaultRotations(FileVault vault)
     /// <summary>Writes down that a version is to be made, before anybody is asked to make it.</summary>
     /// <param name="name">The name under which the vault has the secret.</param>
     /// <param name="from">The id of the version that is to be replaced.</param>
-    /// <param name="policy">How it is rotated, from now on.</param>
+    /// <param name="policy">How it is rotated, from now on; null for what the vault has by then.</param>
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
-    internal ValueTask<IReadOnlyList<string>> BeginAsync(string name, string from, RotationPolicy policy, CancellationToken cancellationToken) => vault.ChangeAsync(
+    internal ValueTask<IReadOnlyList<string>> BeginAsync(string name, string from, RotationPolicy? policy, CancellationToken cancellationToken) => vault.ChangeAsync(
         (opened, events) =>
         {
             var record = Find(opened, name);
@@ -25,17 +25,18 @@ internal sealed class VaultRotations(FileVault vault)
                     $"see what happened: mallku history {name}");
             }
 
-            record.Policy = policy;
+            var used = policy ?? record.Policy ?? throw NoPolicy(name);
+            record.Policy = used;
             record.Rotation = new RotationRecord
             {
                 Token = VaultDocument.NewVersionId(),
-                Rotator = policy.Rotator,
+                Rotator = used.Rotator,
                 Number = record.Next++,
                 Id = VaultDocument.NewVersionId(),
                 From = from,
                 Begun = Now,
             };
-            events.Add(Event(LedgerKind.RotationBegun, record, record.Rotation.Number, policy.Rotator));
+            events.Add(Event(LedgerKind.RotationBegun, record, record.Rotation.Number, used.Rotator));
             return opened.Absorbed;
         },
         cancellationToken);
@@ -121,8 +122,9 @@ internal sealed class VaultRotations(FileVault vault)
     /// <param name="name">The name under which the vault has the secret.</param>
     /// <param name="token">The rotation.</param>
     /// <param name="revokes">Whether there may be a key at the provider that is to be revoked.</param>
+    /// <param name="notPutBack">Why the current value could not be put back where it is used; null where it was.</param>
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
-    internal async ValueTask AbandonAsync(string name, string token, bool revokes, CancellationToken cancellationToken)
+    internal async ValueTask AbandonAsync(string name, string token, bool revokes, string? notPutBack, CancellationToken cancellationToken)
     {
         await vault.ChangeAsync(
             (opened, events) =>
@@ -148,6 +150,13 @@ internal sealed class VaultRotations(FileVault vault)
                 version.RevokeBy = revokes ? rotation.Rotator : null;
                 version.Value = revokes ? version.Value : null;
                 record.Rotation = null;
+                if (notPutBack is not null)
+                {
+                    // its words may name the secret
+                    var why = opened.Document.UsesPseudonyms ? "" : $": {notPutBack}";
+                    events.Add(Event(LedgerKind.RotationFailed, record, record.Current?.Number, rotation.Rotator, $"put back{why}"));
+                }
+
                 events.Add(Event(LedgerKind.RotationAbandoned, record, rotation.Number, rotation.Rotator));
                 return true;
             },
@@ -243,6 +252,9 @@ internal sealed class VaultRotations(FileVault vault)
                 $"the rotation of '{record.Name}' can't go on: {what} since it began", $"give it up: mallku rotate {record.Name} --abandon");
         }
     }
+
+    internal static SecretsException NoPolicy(string name) => new(
+        $"nobody has said how '{name}' is rotated", $"say it: mallku rotate {name} --with generate, or mallku rotate {name} -- COMMAND");
 
     private static void RequireNone(SecretRecord record)
     {

@@ -102,12 +102,6 @@ public sealed class RotationRunnerTests : IAsyncLifetime
     {
         (_shop.FailsAt, _shop.LosesAnswer) = (step, step == "the answer to create");
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
-        if (step == "set")
-        {
-            // nobody knows who has the new value by now
-            await Assert.ThrowsAsync<SecretsException>(async () => await Runner.AbandonAsync("key", Cancel));
-        }
-
         _shop.FailsAt = null;
         Assert.Equal([RotationAction.Revoked], (await Runner.AbandonAsync("key", Cancel)).Select(done => done.Action));
         Assert.Equal(["by hand"], _shop.Keys);
@@ -194,6 +188,79 @@ public sealed class RotationRunnerTests : IAsyncLifetime
         }
 
         Assert.Equal(LedgerKind.RolledBack, (await LedgerEntries.ReadAsync(_folder)).Last(entry => entry.Version == 3 && entry.Generation is not null).Kind);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_rotation_can_be_given_up_where_the_old_value_can_not_be_put_back(bool isUnknown)
+    {
+        _shop.FailsAt = "set";
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+        var without = isUnknown ? Manager.CreateRotationRunner([]) : Runner;
+        var stuck = await Assert.ThrowsAsync<SecretsException>(async () => await without.ResumeAsync("key", Cancel));
+        Assert.Contains("--abandon", stuck.Remedy, StringComparison.Ordinal);
+
+        var said = Assert.Single(await without.AbandonAsync("key", Cancel));
+        var reason = isUnknown ? "there is no rotator 'shop'" : "the shop is closed for 'set'";
+        Assert.Equal((RotationAction.NotPutBack, 1), (said.Action, said.Version));
+        Assert.Contains(reason, said.Error!.Problem, StringComparison.Ordinal);
+        Assert.Contains(await LedgerEntries.ReadAsync(_folder), entry => entry.Kind == LedgerKind.RotationFailed && entry.Note == $"put back: {reason}");
+        Assert.Equal(["by hand"], await LiveAsync());
+
+        // whoever has the new value may use it until then
+        var left = Assert.Single(await Runner.GetStatusAsync(Cancel));
+        Assert.Null(left.Pending);
+        Assert.Equal([2], left.Unrevoked);
+        Assert.Equal(["by hand", "made-1"], _shop.Keys);
+        await Runner.RunDueAsync(Cancel);
+        Assert.Equal(["by hand"], _shop.Keys);
+    }
+
+    [Fact]
+    public async Task What_was_removed_or_replanned_while_others_rotate_is_taken_as_it_is_then()
+    {
+        foreach (var name in new[] { "a_first", "b_removed", "c_replanned" })
+        {
+            using var value = SecretValue.FromString("first");
+            await Manager.SetAsync(name, value, cancellationToken: Cancel);
+            await Runner.SetPolicyAsync(name, Policy with { Every = TimeSpan.FromDays(1) }, Cancel);
+        }
+
+        var another = new RotationPolicy { Rotator = "generate", Every = TimeSpan.FromDays(1), Tell = "ops" };
+        _shop.During = async step =>
+        {
+            if (step == "create")
+            {
+                await Manager.RemoveAsync("b_removed", Cancel);
+                await Runner.SetPolicyAsync("c_replanned", another, Cancel);
+            }
+        };
+        _clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(
+            [("a_first", RotationAction.Rotated), ("c_replanned", RotationAction.Rotated)],
+            (await Runner.RunDueAsync(Cancel)).Select(done => (done.Name, done.Action)));
+        Assert.Equal(("generate", "ops"), (await Runner.GetPolicyAsync("c_replanned", Cancel)) is { } policy ? (policy.Rotator, policy.Tell) : default);
+    }
+
+    [Fact]
+    public async Task A_command_that_is_named_by_a_path_is_kept_as_an_absolute_one()
+    {
+        await Runner.SetPolicyAsync("key", new RotationPolicy { Rotator = "command", Command = ["./rot.sh", "./as it is"] }, Cancel);
+        Assert.Equal([Path.GetFullPath("rot.sh"), "./as it is"], (await Runner.GetPolicyAsync("key", Cancel))!.Command);
+        await Runner.SetPolicyAsync("key", new RotationPolicy { Rotator = "command", Command = ["rot.sh"] }, Cancel);
+        Assert.Equal(["rot.sh"], (await Runner.GetPolicyAsync("key", Cancel))!.Command);
+    }
+
+    [Fact]
+    public async Task A_version_of_a_far_year_is_never_due()
+    {
+        await Runner.SetPolicyAsync("key", Policy with { Every = TimeSpan.FromDays(3660) }, Cancel);
+        _clock.SetUtcNow(new DateTimeOffset(9999, 12, 30, 0, 0, 0, TimeSpan.Zero));
+        await SetAsync("of a far year");
+        var status = Assert.Single(await Runner.GetStatusAsync(Cancel));
+        Assert.Equal((RotationNeed.Fresh, DateTimeOffset.MaxValue), (status.Need, status.Due));
+        Assert.Empty(await Runner.RunDueAsync(Cancel));
     }
 
     [Fact]
