@@ -10,7 +10,7 @@ namespace Mallku.Secrets.Ledger;
 /// instruction leaves the ledger as the former checkpoint says, with at most a tail behind it that nobody acknowledged.
 /// For one thread at a time; other processes may write too.
 /// </summary>
-internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeProvider clock, LedgerWitness? witness)
+internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimeProvider clock, LedgerWitness? witness)
 {
     private byte[] _readNote = [];
     private Checkpoint? _read;
@@ -215,11 +215,11 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
     // behind what is signed; what lies there already is put aside first, and noted
     private (Checkpoint Next, string Note, List<long> Generations) Append(int descriptor, Checkpoint current, List<LedgerBatch> batches)
     {
-        var lines = new LineWriter(current, actor, clock.GetUtcNow());
+        var lines = new LineWriter(current, clock.GetUtcNow());
         var length = Posix.Stat(descriptor, folder.SegmentFile(current.SegmentStart)).Size;
         if (length > current.SegmentLength)
         {
-            lines.Add(new LedgerEvent(LedgerKind.Recovered, Note: PutAside(descriptor, current, length)));
+            lines.Add(new LedgerEvent(LedgerKind.Recovered, Note: PutAside(descriptor, current, length)), LedgerActors.Current);
         }
 
         var generations = batches.ConvertAll(lines.Add);
@@ -425,7 +425,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         cause);
 
     /// <summary>Puts lines together, and goes along with the tree.</summary>
-    private sealed class LineWriter(Checkpoint current, LedgerActor actor, DateTimeOffset now)
+    private sealed class LineWriter(Checkpoint current, DateTimeOffset now)
     {
         private readonly ArrayBufferWriter<byte> _lines = new(512);
         private readonly TreeFrontier _frontier = current.Frontier.Copy();
@@ -448,19 +448,19 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
         {
             if (batch.Step is { } step)
             {
-                AddWhatHappenedBetween(step);
+                AddWhatHappenedBetween(step, batch.Actor);
                 (_from, _to) = (step.From, step.GetTarget(_to));
             }
 
             foreach (var happened in batch.Events)
             {
-                Add(happened, batch.Step is null ? null : _to);
+                Add(happened, batch.Actor, batch.Step is null ? null : _to);
             }
 
             return batch.Step is null ? 0 : _to;
         }
 
-        internal void Add(LedgerEvent happened, long? generation = null)
+        internal void Add(LedgerEvent happened, LedgerActor actor, long? generation = null)
         {
             var start = _lines.WrittenCount;
             // another program may have given a secret a name of any length
@@ -473,19 +473,19 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, LedgerA
             _lines.Write("\n"u8);
         }
 
-        private void AddWhatHappenedBetween(VaultStep step)
+        private void AddWhatHappenedBetween(VaultStep step, LedgerActor actor)
         {
             if (step.WasSuspended)
             {
-                Add(new LedgerEvent(LedgerKind.Resumed, Note: $"the vault went from generation {_to} to {step.From} without the ledger"));
+                Add(new LedgerEvent(LedgerKind.Resumed, Note: $"the vault went from generation {_to} to {step.From} without the ledger"), actor);
             }
             else if (step.From < _from)
             {
-                Add(new LedgerEvent(LedgerKind.Restored, Note: $"the vault was put back from generation {_to} to {step.From}"));
+                Add(new LedgerEvent(LedgerKind.Restored, Note: $"the vault was put back from generation {_to} to {step.From}"), actor);
             }
             else if (step.From < _to)
             {
-                Add(new LedgerEvent(LedgerKind.Aborted, Note: $"the vault is at generation {step.From}, and did not reach {_to}"));
+                Add(new LedgerEvent(LedgerKind.Aborted, Note: $"the vault is at generation {step.From}, and did not reach {_to}"), actor);
             }
         }
     }

@@ -19,15 +19,18 @@ internal sealed record LedgerCommit(Checkpoint Checkpoint, string Note, long Gen
 
 /// <summary>Events that become durable together, or not at all.</summary>
 /// <param name="events">What happened.</param>
+/// <param name="actor">Who did it.</param>
 /// <param name="known">The checkpoint that the vault has: the ledger can't be behind it. Null where the ledger begins.</param>
 /// <param name="step">The change of the vault, where the batch is one.</param>
-internal sealed class LedgerBatch(IReadOnlyList<LedgerEvent> events, Checkpoint? known, VaultStep? step)
+internal sealed class LedgerBatch(IReadOnlyList<LedgerEvent> events, LedgerActor actor, Checkpoint? known, VaultStep? step)
 {
     private const int Waiting = 0, Begun = 1, GivenUp = 2;
     private readonly TaskCompletionSource<LedgerCommit> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _state;
 
     internal IReadOnlyList<LedgerEvent> Events => events;
+
+    internal LedgerActor Actor => actor;
 
     internal Checkpoint? Known => known;
 

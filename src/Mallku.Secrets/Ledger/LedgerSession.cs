@@ -3,33 +3,85 @@ using Mallku.Secrets.Files;
 
 namespace Mallku.Secrets.Ledger;
 
-/// <summary>A ledger with its key, for this process. Safe for concurrent use.</summary>
+/// <summary>How a ledger is used. Who uses the same one in the same way shares its session.</summary>
+/// <param name="Folder">Where it lies.</param>
+/// <param name="Patience">How long a caller waits.</param>
+/// <param name="Blocks">Whether the caller's thread is kept meanwhile.</param>
+/// <param name="Clock">The clock of the entries' times.</param>
+/// <param name="WitnessFile">The file that gets each checkpoint; null for none.</param>
+/// <param name="WitnessCommand">The command that does; null for none.</param>
+internal sealed record LedgerUse(
+    string Folder, TimeSpan Patience, bool Blocks, TimeProvider Clock, string? WitnessFile = null, string? WitnessCommand = null);
+
+/// <summary>
+/// A ledger with its key, for this process: one for all who use it in the same way, so that what they record at the same
+/// time shares a flush. It holds no file, so it goes on with whatever lies in the folder. Safe for concurrent use.
+/// </summary>
 internal sealed class LedgerSession
 {
+    private const int FewToLookThrough = 16;
+
+    // Held by those who use them. An entry that nobody does is dropped when there are twice as many as the last time.
+    private static readonly Dictionary<(LedgerUse Use, string Key), WeakReference<LedgerSession>> Shared = [];
+    private static int _mostShared = FewToLookThrough;
+
     private readonly LedgerFolder _folder;
     private readonly LedgerAppender _appender;
     private readonly TimeSpan _patience;
     private KnownNote? _known;
 
-    private LedgerSession(LedgerFolder folder, LedgerKey key, LedgerActor actor, TimeSpan patience, bool blocks, TimeProvider clock, LedgerWitness? witness)
+    private LedgerSession(LedgerUse use, LedgerKey key)
     {
-        _folder = folder;
-        _patience = patience;
+        _folder = new LedgerFolder(use.Folder);
+        _patience = use.Patience;
         Key = key;
-        _appender = new LedgerAppender(folder, key, actor, clock, witness);
-        Queue = new LedgerQueue(folder, _appender, patience, blocks, witness);
+        var witness = use.WitnessFile is null && use.WitnessCommand is null ? null : new LedgerWitness(use.WitnessFile, use.WitnessCommand, use.Patience, use.Clock);
+        _appender = new LedgerAppender(_folder, key, use.Clock, witness);
+        Queue = new LedgerQueue(_folder, _appender, use.Patience, use.Blocks, witness);
     }
 
     internal LedgerKey Key { get; }
 
     internal LedgerQueue Queue { get; }
 
+    /// <summary>The session of all who use this ledger in this way.</summary>
     /// <exception cref="LedgerException">The seed is none.</exception>
-    internal static LedgerSession Open(
-        LedgerFolder folder, string origin, ReadOnlySpan<byte> seed, string? voice, TimeSpan patience, bool blocks, TimeProvider clock, LedgerWitness? witness = null)
+    internal static LedgerSession Open(LedgerUse use, string origin, ReadOnlySpan<byte> seed)
     {
         var key = LedgerKey.TryImport(origin, seed) ?? throw Damaged();
-        return new LedgerSession(folder, key, LedgerActors.Current with { Voice = voice }, patience, blocks, clock, witness);
+        lock (Shared)
+        {
+            // by the public key too: what lies in a folder may be another ledger by now
+            var which = (use, key.Verifier.ToString());
+            if (Shared.TryGetValue(which, out var known) && known.TryGetTarget(out var session))
+            {
+                key.Dispose();
+                return session;
+            }
+
+            DropUnused();
+            session = new LedgerSession(use, key);
+            Shared[which] = new WeakReference<LedgerSession>(session);
+            return session;
+        }
+    }
+
+    private static void DropUnused()
+    {
+        if (Shared.Count < _mostShared)
+        {
+            return;
+        }
+
+        foreach (var (which, session) in Shared)
+        {
+            if (!session.TryGetTarget(out _))
+            {
+                Shared.Remove(which);
+            }
+        }
+
+        _mostShared = Math.Max(FewToLookThrough, 2 * Shared.Count);
     }
 
     /// <summary>The checkpoint that a vault has.</summary>

@@ -10,11 +10,12 @@ namespace Mallku.Secrets.Vault;
 internal sealed class VaultLedger(VaultSettings settings)
 {
     private static readonly TimeSpan PatienceWhenOff = TimeSpan.FromSeconds(1);
-    private readonly Lock _gate = new();
     private LedgerSession? _session;
     private int _offIsNoted;
 
     internal LedgerFolder Folder { get; } = new(settings.LedgerDirectory);
+
+    private LedgerActor Actor => LedgerActors.Current with { Voice = settings.Voice };
 
     /// <summary>Refuses a vault whose ledger has another key than the one that is pinned, or that has none.</summary>
     /// <exception cref="LedgerException">It is.</exception>
@@ -45,7 +46,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         }
 
         var session = GetSession(link);
-        var batch = new LedgerBatch(HideNames(session, document, events), session.ReadKnown(link.Checkpoint), step: null);
+        var batch = new LedgerBatch(HideNames(session, document, events), Actor, session.ReadKnown(link.Checkpoint), step: null);
         return (await session.Queue.AppendAsync(batch).ConfigureAwait(false)).Checkpoint;
     }
 
@@ -139,7 +140,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         // whoever makes a vault anew gives up what he finds, and may not know that there was one
         var isRestart = isBeginning && from > 0 && (isOrphaned || events.Any(static happened => happened.Kind == LedgerKind.Restarted));
         IReadOnlyList<LedgerEvent> all = isBeginning ? [new LedgerEvent(LedgerKind.Opened), .. isOrphaned ? GivenUp() : [], .. events] : events;
-        var batch = new LedgerBatch(HideNames(session, document, all), isBeginning ? null : session.ReadKnown(link.Checkpoint), step)
+        var batch = new LedgerBatch(HideNames(session, document, all), Actor, isBeginning ? null : session.ReadKnown(link.Checkpoint), step)
         {
             IsRestart = isRestart,
             Orphan = isOrphaned ? null : orphan,
@@ -305,24 +306,18 @@ internal sealed class VaultLedger(VaultSettings settings)
 
     private LedgerSession GetSession(LedgerLink link)
     {
-        lock (_gate)
+        if (Volatile.Read(ref _session) is { } known && known.Key.Origin == link.Origin)
         {
-            if (_session?.Key.Origin != link.Origin)
-            {
-                _session = Open(link, settings.LedgerPatience);
-            }
-
-            return _session;
+            return known;
         }
+
+        var session = Open(link, settings.LedgerPatience);
+        Volatile.Write(ref _session, session);
+        return session;
     }
 
-    private LedgerSession Open(LedgerLink link, TimeSpan patience)
-    {
-        var witness = settings.WitnessFile is null && settings.WitnessCommand is null
-            ? null
-            : new LedgerWitness(settings.WitnessFile, settings.WitnessCommand, patience, settings.Clock);
-        return LedgerSession.Open(Folder, link.Origin, link.Seed.Span, settings.Voice, patience, settings.BlocksForLedger, settings.Clock, witness);
-    }
+    private LedgerSession Open(LedgerLink link, TimeSpan patience) => LedgerSession.Open(
+        new LedgerUse(Folder.Path, patience, settings.BlocksForLedger, settings.Clock, settings.WitnessFile, settings.WitnessCommand), link.Origin, link.Seed.Span);
 
     // once, and where it is possible: that the ledger can't be written may be why it is off
     private async ValueTask NoteOffAsync(LedgerLink link)
@@ -332,7 +327,7 @@ internal sealed class VaultLedger(VaultSettings settings)
             if (Interlocked.Exchange(ref _offIsNoted, 1) == 0 && !LedgerLog.EndsWith(Folder, LedgerKind.Suspended))
             {
                 var session = Open(link, PatienceWhenOff);
-                await session.Queue.AppendAsync(new LedgerBatch([new LedgerEvent(LedgerKind.Suspended, Purpose: settings.Purpose)], session.ReadKnown(link.Checkpoint), step: null))
+                await session.Queue.AppendAsync(new LedgerBatch([new LedgerEvent(LedgerKind.Suspended, Purpose: settings.Purpose)], Actor, session.ReadKnown(link.Checkpoint), step: null))
                     .ConfigureAwait(false);
             }
         }

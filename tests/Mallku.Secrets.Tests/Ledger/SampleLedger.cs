@@ -16,7 +16,7 @@ internal sealed class SampleLedger : IDisposable
         Folder = new LedgerFolder(Path.Combine(_home.Path, "ledger"));
         Posix.CreateFolder(Folder.Path);
         using var key = LedgerKey.Generate(DataKey.Generate(TimeProvider.System), _home.Path);
-        _session = LedgerSession.Open(Folder, key.Origin, key.ExportSeed(), voice: null, TimeSpan.FromSeconds(20), blocks: false, TimeProvider.System);
+        _session = LedgerSession.Open(new LedgerUse(Folder.Path, TimeSpan.FromSeconds(20), Blocks: false, TimeProvider.System), key.Origin, key.ExportSeed());
     }
 
     internal LedgerFolder Folder { get; }
@@ -45,7 +45,7 @@ internal sealed class SampleLedger : IDisposable
     internal static LedgerEvent Read(string name, long count) => new(LedgerKind.Read, name, 1, "vault", "run", count);
 
     internal async Task AddAsync(params LedgerEvent[] events) =>
-        _known = (await _session.Queue.AppendAsync(new LedgerBatch(events, _known, step: null))).Checkpoint;
+        _known = (await _session.Queue.AppendAsync(new LedgerBatch(events, LedgerActors.Current, _known, step: null))).Checkpoint;
 
     /// <summary>Goes on from what is there, whatever was there before.</summary>
     internal void Forget() => _known = Newest;
