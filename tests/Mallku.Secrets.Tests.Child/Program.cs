@@ -29,6 +29,11 @@ switch (args[0])
             }
         }
 
+    // load DIR: two writers and four readers of the same ten secrets until it is killed; every read is a new manager's first
+    case "load":
+        await Task.WhenAll([.. Enumerable.Range(0, 2).Select(writer => Task.Run(() => WriteOnAsync(manager, writer))), .. Enumerable.Range(0, 4).Select(_ => Task.Run(() => ReadOnAsync(args[1])))]);
+        return 0;
+
     // fill DIR PREFIX COUNT: sets that many secrets
     case "fill":
         for (var i = 0; i < int.Parse(args[3], CultureInfo.InvariantCulture); i++)
@@ -132,6 +137,26 @@ switch (args[0])
 
     default:
         return 2;
+}
+
+static async Task WriteOnAsync(SecretsManager manager, int writer)
+{
+    for (var i = 0; ; i++)
+    {
+        var name = $"key_{writer}_{i % 5}";
+        using var value = SecretValue.FromString("value of " + name);
+        Say(await AskAsync(async () => $"set {name} {(await manager.SetAsync(name, value)).Version}"));
+    }
+}
+
+static async Task ReadOnAsync(string directory)
+{
+    for (var i = 0; ; i++)
+    {
+        var name = $"key_{i % 2}_{i % 5}";
+        var reader = SecretsManager.Open(new SecretsOptions { Directory = directory });
+        Say(await AskAsync(async () => $"read {name} {(await reader.FindAsync(name))!.Version}"));
+    }
 }
 
 static void Say(string line)

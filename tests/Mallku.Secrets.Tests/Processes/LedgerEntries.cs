@@ -4,10 +4,18 @@ using Mallku.Secrets.Ledger;
 namespace Mallku.Secrets.Tests.Processes;
 
 /// <summary>What a vault's ledger says, read and checked line by line, as another program would.</summary>
-internal static class LedgerEntries
+internal sealed class LedgerEntries
 {
+    private readonly List<LedgerEntry> _entries = [];
+    private readonly TreeFrontier _tree = new();
+    private TreeHash _previous = MerkleTree.Empty;
+    private byte[] _checked = [];
+
     /// <summary>Every entry up to the newest checkpoint, which must have been signed by the vault's key for just these lines.</summary>
-    internal static async Task<IReadOnlyList<LedgerEntry>> ReadAsync(TemporaryFolder folder)
+    internal static async Task<IReadOnlyList<LedgerEntry>> ReadAsync(TemporaryFolder folder) => await new LedgerEntries().ReadOnAsync(folder);
+
+    /// <summary>The same without reading anew what was checked before, which must be there unchanged.</summary>
+    internal async Task<IReadOnlyList<LedgerEntry>> ReadOnAsync(TemporaryFolder folder)
     {
         var vault = folder.Open().Vault;
         var opened = await vault.OpenAsync(TestContext.Current.CancellationToken);
@@ -16,21 +24,22 @@ internal static class LedgerEntries
         Assert.Equal(0, checkpoint.SegmentStart);
         var bytes = await File.ReadAllBytesAsync(vault.Ledger.Folder.SegmentFile(0), TestContext.Current.CancellationToken);
         Assert.True(checkpoint.SegmentLength <= bytes.Length, $"{bytes.Length} bytes are left of {checkpoint.SegmentLength}");
+        bytes = bytes[..(int)checkpoint.SegmentLength];
+        Assert.True(bytes.AsSpan().StartsWith(_checked), "what was there is there no more");
 
-        var text = Encoding.UTF8.GetString(bytes, 0, (int)checkpoint.SegmentLength);
-        Assert.EndsWith("\n", text, StringComparison.Ordinal);
-        var entries = new List<LedgerEntry>();
-        var (tree, previous) = (new TreeFrontier(), MerkleTree.Empty);
-        foreach (var line in text[..^1].Split('\n'))
+        var text = Encoding.UTF8.GetString(bytes, _checked.Length, bytes.Length - _checked.Length);
+        Assert.True(text.Length == 0 || text[^1] == '\n', "it does not end with a whole line");
+        foreach (var line in text.Split('\n')[..^1])
         {
-            Assert.StartsWith($"{{\"index\":{entries.Count},\"previous\":\"{previous}\",", line, StringComparison.Ordinal);
-            entries.Add(Assert.IsType<LedgerEntry>(EntryLine.Parse(Encoding.UTF8.GetBytes(line))));
-            previous = MerkleTree.HashLeaf(Encoding.UTF8.GetBytes(line));
-            tree.Append(previous);
+            Assert.StartsWith($"{{\"index\":{_entries.Count},\"previous\":\"{_previous}\",", line, StringComparison.Ordinal);
+            _entries.Add(Assert.IsType<LedgerEntry>(EntryLine.Parse(Encoding.UTF8.GetBytes(line))));
+            _previous = MerkleTree.HashLeaf(Encoding.UTF8.GetBytes(line));
+            _tree.Append(_previous);
         }
 
-        Assert.Equal((checkpoint.Size, checkpoint.Root, checkpoint.LastLeaf), (tree.Size, tree.GetRoot(), previous));
-        return entries;
+        Assert.Equal((checkpoint.Size, checkpoint.Root, checkpoint.LastLeaf), (_tree.Size, _tree.GetRoot(), _previous));
+        _checked = bytes;
+        return _entries;
     }
 
     /// <summary>
