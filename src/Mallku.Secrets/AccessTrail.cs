@@ -29,7 +29,7 @@ internal sealed class AccessTrail
     private bool _isScheduled;
     private bool _isOverdue;
     private (Report Report, LedgerException Error)? _late;
-    private List<AccessCounter> _awake = [];
+    private HashSet<AccessCounter> _awake = [];
     private Dictionary<(LedgerKind Kind, string Secret, string? Note), long> _refused = [];
 
     internal AccessTrail(FileVault vault, AccessCounts counts, LedgerKind kind, string? purpose)
@@ -169,7 +169,10 @@ internal sealed class AccessTrail
             lock (_gate)
             {
                 _isOverdue = true;
-                _awake.ForEach(static counter => counter.Doubt());
+                foreach (var counter in _awake)
+                {
+                    counter.Doubt();
+                }
             }
 
             Doubt(report);
@@ -194,7 +197,7 @@ internal sealed class AccessTrail
         report.Uses.ForEach(static use => use.Counter.Doubt());
         lock (_gate)
         {
-            _awake.AddRange(report.Uses.Select(static use => use.Counter));
+            _awake.UnionWith(report.Uses.Select(static use => use.Counter));
             Schedule();
         }
     }
@@ -231,7 +234,7 @@ internal sealed class AccessTrail
         _late = null;
         lock (_gate)
         {
-            _awake.AddRange(report.Uses.Select(use => use.Counter));
+            _awake.UnionWith(report.Uses.Select(use => use.Counter));
         }
     }
 
@@ -270,7 +273,7 @@ internal sealed class AccessTrail
 
     private Report Take()
     {
-        List<AccessCounter> awake;
+        HashSet<AccessCounter> awake;
         Dictionary<(LedgerKind Kind, string Secret, string? Note), long> refused;
         lock (_gate)
         {
@@ -279,7 +282,7 @@ internal sealed class AccessTrail
             _isScheduled = false;
         }
 
-        return new Report(awake.ConvertAll(static counter => (counter, counter.TakeUnreported())), refused);
+        return new Report([.. awake.Select(static counter => (counter, counter.TakeUnreported()))], refused);
     }
 
     private void PutBack(Report report)
@@ -287,7 +290,7 @@ internal sealed class AccessTrail
         report.Uses.ForEach(static use => use.Counter.PutBack(use.Count));
         lock (_gate)
         {
-            _awake.AddRange(report.Uses.Select(use => use.Counter));
+            _awake.UnionWith(report.Uses.Select(use => use.Counter));
             foreach (var (key, count) in report.Refused)
             {
                 _refused[key] = _refused.GetValueOrDefault(key) + count;
