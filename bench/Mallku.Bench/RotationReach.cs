@@ -100,6 +100,6 @@ internal static class RotationReach
 
         public ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken) => default;
 
-        public ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
+        public ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken) => default;
     }
 }

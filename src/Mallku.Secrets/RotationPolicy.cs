@@ -44,4 +44,13 @@ public sealed record RotationPolicy
 
     /// <summary>Who is to be told of what happens, in any words: what reports of rotations say.</summary>
     public string? Tell { get; init; }
+
+    /// <summary>Whether both say the same.</summary>
+    public bool Equals(RotationPolicy? other) => other is not null
+        && (Rotator, Every, Cron, Grace) == (other.Rotator, other.Every, other.Cron, other.Grace)
+        && (Length, Alphabet, Prefix, Account, Tell) == (other.Length, other.Alphabet, other.Prefix, other.Account, other.Tell)
+        && Command.SequenceEqual(other.Command, StringComparer.Ordinal);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Rotator, Every, Cron, Grace, Account, Command.Count);
 }

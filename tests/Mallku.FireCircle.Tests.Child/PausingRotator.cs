@@ -3,16 +3,22 @@ namespace Mallku.FireCircle.Tests;
 /// <summary>A rotator that says when it comes to a moment, such as <c>after create</c>, and stays there until it is killed.</summary>
 internal sealed class PausingRotator(IRotator inner, string moment) : IRotator
 {
+    private bool _isTested;
+
     public string Name => inner.Name;
 
     public bool NeedsPerson => inner.NeedsPerson;
 
-    /// <summary>Is asked for after the last step is recorded, and right before the new version becomes the current one.</summary>
+    /// <summary>Is asked for again after the last step is recorded, and right before the new version becomes the current one.</summary>
     public bool CanRevoke
     {
         get
         {
-            Meet("before finish");
+            if (_isTested)
+            {
+                Meet("before finish");
+            }
+
             return inner.CanRevoke;
         }
     }
@@ -39,11 +45,12 @@ internal sealed class PausingRotator(IRotator inner, string moment) : IRotator
         Meet("before test");
         await inner.TestAsync(key, value, cancellationToken);
         Meet("after test");
+        _isTested = true;
     }
 
     public ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken) => inner.DiscardAsync(key, cancellationToken);
 
-    public async ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    public async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         // the new version is the current one
         Meet("after finish");

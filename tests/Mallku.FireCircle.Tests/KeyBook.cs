@@ -39,10 +39,10 @@ internal sealed class KeyBook(IRotator inner) : IRotator
 
     public ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken) => inner.DiscardAsync(key, cancellationToken);
 
-    public async ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    public async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         await inner.RevokeAsync(key, value, cancellationToken);
-        Find(key, value).Revoked = Stopwatch.GetTimestamp();
+        Find(key, value!).Revoked = Stopwatch.GetTimestamp();
     }
 
     private Entry Find(RotatedKey key, SecretValue value) => _entries.GetOrAdd(value.RevealString(), static (_, version) => new Entry(version), key.Version);

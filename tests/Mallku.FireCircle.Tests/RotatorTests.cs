@@ -59,8 +59,9 @@ public sealed class RotatorTests
         await desk.StoreAsync("openai_api_key", "sk-by-hand-0123456789");
         desk.Stage.Server.LosesNextKey = true;
         await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("openai_api_key", OpenAI, Cancel));
-        Assert.Equal([RotationAction.Revoked], (await desk.Runner.AbandonAsync("openai_api_key", Cancel)).Select(done => done.Action));
+        Assert.Empty(await desk.Runner.AbandonAsync("openai_api_key", Cancel));
         Assert.Empty(desk.Stage.Server.Keys);
+        Assert.Empty(await desk.Runner.RunDueAsync(Cancel));
     }
 
     [Fact]
@@ -140,6 +141,40 @@ public sealed class RotatorTests
         Assert.Contains("https://console.mistral.ai/api-keys", left.Error!.Remedy, StringComparison.Ordinal);
         await desk.Runner.AbandonAsync("mistral_api_key", Cancel);
         Assert.Empty(await desk.Runner.RunDueAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Nothing_is_called_revoked_where_a_person_typed_no_key_in_or_its_value_is_gone()
+    {
+        await using var desk = await Desk.SetAsync("anthropic");
+        await desk.StoreAsync("anthropic_api_key", "sk-ant-api03-by-hand-0123456789");
+        var policy = new RotationPolicy { Rotator = "assisted", Grace = TimeSpan.Zero };
+        await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("anthropic_api_key", policy, Cancel));
+        Assert.Empty(await desk.Runner.AbandonAsync("anthropic_api_key", Cancel));
+        Assert.Empty(await desk.Runner.RunDueAsync(Cancel));
+
+        var fresh = desk.Stage.Server.AddKey("anthropic", "fresh", "sk-ant-api03-" + Stage.NewKey());
+        desk.Typed = fresh.Value;
+        await desk.Runner.RotateAsync("anthropic_api_key", cancellationToken: Cancel);
+        await desk.Runner.AbandonAsync("anthropic_api_key", Cancel);
+        await SecretsManager.Open(desk.Stage.Options).RemoveAsync("anthropic_api_key", Cancel);
+        var left = Assert.Single(await desk.Runner.RunDueAsync(Cancel));
+        Assert.Equal((RotationAction.Failed, 3), (left.Action, left.Version));
+        Assert.Contains("only a person can revoke version 3", left.Error!.Problem, StringComparison.Ordinal);
+        Assert.Contains(fresh, desk.Stage.Server.Keys);
+    }
+
+    [Fact]
+    public async Task A_service_account_is_deleted_in_the_project_in_which_it_was_made()
+    {
+        await using var desk = await Desk.SetAsync("openai");
+        await desk.StoreAsync("openai_api_key", "sk-by-hand-0123456789");
+        await desk.Runner.RotateAsync("openai_api_key", OpenAI with { Grace = TimeSpan.FromDays(1) }, Cancel);
+        var made = desk.Stage.Server.Keys.Single(key => key.IsServiceAccount);
+        await desk.Runner.SetPolicyAsync("openai_api_key", OpenAI with { Account = "proj_other" }, Cancel);
+        await SecretsManager.Open(desk.Stage.Options).RemoveAsync("openai_api_key", Cancel);
+        Assert.Equal([(RotationAction.Revoked, 2)], (await desk.Runner.RunDueAsync(Cancel)).Where(done => done.Version == 2).Select(done => (done.Action, done.Version ?? 0)));
+        Assert.DoesNotContain(made, desk.Stage.Server.Keys);
     }
 
     // the server takes the current value, it is the one service account's, and no other key was touched

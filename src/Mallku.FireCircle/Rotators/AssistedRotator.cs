@@ -58,11 +58,11 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
     public ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken) => default;
 
     /// <inheritdoc/>
-    public async ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    public async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
         var provider = Find(key);
-        if (provider is not { Protocol: ProviderProtocol.Anthropic, Management: { } management } || !management.Can.Contains(KeyAction.Disable))
+        if (value is null || provider is not { Protocol: ProviderProtocol.Anthropic, Management: { } management } || !management.Can.Contains(KeyAction.Disable))
         {
             throw new SecretsException(
                 $"only a person can revoke version {key.Version} of '{key.Secret}'",

@@ -101,12 +101,18 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
     }
 
     /// <inheritdoc/>
-    public async ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    public async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         using var desk = Open(key);
         if (key.KeyId is { } id)
         {
             await DeleteAsync(desk, $"{Accounts(key)}/{Uri.EscapeDataString(id)}", cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        if (value is null)
+        {
+            await DiscardAsync(key, cancellationToken).ConfigureAwait(false);
             return;
         }
 

@@ -16,6 +16,8 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
 {
     private const int LongestValue = 1 << 20;
     private const string Prefix = "MALLKU_ROTATION_";
+    internal const string VersionIdVariable = Prefix + "VERSION_ID";
+    private static readonly TimeSpan ToEnd = TimeSpan.FromSeconds(5);
     private readonly TimeSpan _patience = patience ?? TimeSpan.FromMinutes(5);
 
     /// <inheritdoc/>
@@ -34,6 +36,13 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
         if (policy.Command is not [{ Length: > 0 }, ..])
         {
             throw new SecretsException("the rotator 'command' needs a command", "name it after '--': mallku rotate NAME -- COMMAND");
+        }
+
+        if (!Path.IsPathFullyQualified(policy.Command[0]))
+        {
+            throw new SecretsException(
+                $"the program '{SecretsException.Show(policy.Command[0])}' is not named by its absolute path, and may be another one elsewhere",
+                "say it again, and it is kept so: mallku rotate NAME --later -- COMMAND");
         }
     }
 
@@ -69,7 +78,9 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
     public ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken) => TellAsync("discard", key, value: null, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => TellAsync("revoke", key, value, cancellationToken);
+    /// <remarks>A value that nobody has any more can't be handed over: the step is <c>discard</c> then, with the token.</remarks>
+    public ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken) =>
+        TellAsync(value is null ? "discard" : "revoke", key, value, cancellationToken);
 
     private async ValueTask TellAsync(string step, RotatedKey key, SecretValue? value, CancellationToken cancellationToken) =>
         CryptographicOperations.ZeroMemory(await RunAsync(step, key, value, cancellationToken).ConfigureAwait(false));
@@ -78,8 +89,12 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
     {
         ArgumentNullException.ThrowIfNull(key);
         Require(key.Policy);
+        await StepProgram.RequireNoneLeftAsync(key, cancellationToken).ConfigureAwait(false);
         using var process = Start(step, key);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+
+        // at once, within the call that cancels: this process may be about to end
+        using var ending = limit.Token.UnsafeRegister(static state => Kill((Process)state!), process);
         limit.CancelAfter(_patience);
         byte[] output = [];
         try
@@ -93,7 +108,7 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
         catch (OperationCanceledException)
         {
             CryptographicOperations.ZeroMemory(output);
-            Kill(process);
+            await AwaitEndAsync(process).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
             throw new SecretsException(
                 string.Create(CultureInfo.InvariantCulture, $"{Describe(key)} took more than {_patience.TotalSeconds:0} s for the step '{step}', and was ended"),
@@ -126,7 +141,7 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
         start.Environment[Prefix + "TOKEN"] = key.Token ?? "";
         start.Environment[Prefix + "SECRET"] = key.Secret;
         start.Environment[Prefix + "VERSION"] = key.Version.ToString(CultureInfo.InvariantCulture);
-        start.Environment[Prefix + "VERSION_ID"] = key.VersionId;
+        start.Environment[VersionIdVariable] = key.VersionId;
         start.Environment[Prefix + "KEY_ID"] = key.KeyId ?? "";
         try
         {
@@ -192,9 +207,23 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
         {
             process.Kill(entireProcessTree: true);
         }
-        catch (Exception e) when (e is InvalidOperationException or Win32Exception)
+        catch (Exception e) when (e is InvalidOperationException or Win32Exception or AggregateException)
         {
             // it has ended meanwhile
+        }
+    }
+
+    // who is killed may still hold what he was about to change, and only for a moment
+    private static async Task AwaitEndAsync(Process process)
+    {
+        using var limit = new CancellationTokenSource(ToEnd);
+        try
+        {
+            await process.WaitForExitAsync(limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // the next step looks for it
         }
     }
 

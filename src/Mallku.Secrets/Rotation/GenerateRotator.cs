@@ -57,7 +57,7 @@ public sealed class GenerateRotator : IRotator
     public ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken) => default;
 
     /// <inheritdoc/>
-    public ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
+    public ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken) => default;
 
     private static bool IsPrintable(char c) => c is > ' ' and <= '~';
 }

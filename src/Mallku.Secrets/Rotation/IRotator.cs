@@ -40,7 +40,13 @@ public interface IRotator
     ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken);
 
     /// <summary>Revokes a key that is not used any more; one that is gone already is no error.</summary>
-    ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken);
+    /// <param name="key">Which; with the account and the command that it was made with.</param>
+    /// <param name="value">Its value; null where the vault does not have it any more: the key's id or the token is known then.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="SecretsException">
+    /// It may be live: it could not be revoked, or not be found by what is known of it. Whoever returns says that it is not.
+    /// </exception>
+    ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken);
 }
 
 /// <summary>Which key a step is about. Immutable.</summary>
@@ -50,7 +56,11 @@ public interface IRotator
 /// <param name="Token">32 hexadecimal digits that name the rotation; null for a version that no rotation made.</param>
 /// <param name="KeyId">What the provider calls the key, where it has said so.</param>
 /// <param name="Policy">How the secret is rotated.</param>
-public sealed record RotatedKey(string Secret, int Version, string VersionId, string? Token, string? KeyId, RotationPolicy Policy);
+public sealed record RotatedKey(string Secret, int Version, string VersionId, string? Token, string? KeyId, RotationPolicy Policy)
+{
+    /// <summary>The id of the version that a rotation of the secret is making, where that is another one.</summary>
+    internal string? UnderWay { get; init; }
+}
 
 /// <summary>A key that was made.</summary>
 /// <param name="Value">Its value, which the runner disposes of.</param>

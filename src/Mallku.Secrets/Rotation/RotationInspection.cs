@@ -12,6 +12,7 @@ internal static class RotationInspection
     {
         List<Finding> findings =
         [
+            .. statuses.Where(status => status.Fault is not null).Select(status => Warn(status.Fault!.Problem, status.Fault.Remedy)),
             .. statuses.Where(status => status.Pending is not null).Select(Pending),
             .. statuses.Where(status => status is { Pending: null, Need: RotationNeed.Overdue or RotationNeed.Due }).Select(Due),
             .. statuses.Where(status => status.Unrevoked.Count > 0).Select(Unrevoked),

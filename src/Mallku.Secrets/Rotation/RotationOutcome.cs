@@ -58,7 +58,7 @@ public sealed record RotationEvent(string Name, RotationAction Action, int? Vers
 /// <param name="Pending">The version that a rotation under way is making, or null.</param>
 /// <param name="PendingStep">What that rotation does next: <c>create</c>, <c>set</c>, <c>test</c> or <c>finish</c>.</param>
 /// <param name="Failure">Why that step failed the last time.</param>
-/// <param name="Unrevoked">Retired versions whose keys are still to be revoked.</param>
+/// <param name="Unrevoked">Versions that are not used any more and whose keys are still to be revoked.</param>
 /// <param name="Policy">How it is rotated; null where nobody has said.</param>
 public sealed record RotationStatus(
     string Name,
@@ -72,6 +72,9 @@ public sealed record RotationStatus(
     RotationPolicy? Policy)
 {
     internal const int LongDays = 90;
+
+    /// <summary>Why it is not known how or when it is to be rotated, where the vault has words that say neither; else null.</summary>
+    public SecretsException? Fault { get; init; }
 
     /// <summary>Whether nobody has said when it is to be rotated, and it never was, for long.</summary>
     internal bool IsNeverReplacedForLong { get; init; }

@@ -1,4 +1,5 @@
 using Cronos;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;
 
@@ -21,12 +22,13 @@ public enum RotationNeed
 /// <summary>When a version is to be replaced, from its age and the policy alone.</summary>
 internal static class RotationSchedule
 {
+    internal static readonly TimeSpan Shortest = TimeSpan.FromMinutes(1), Longest = TimeSpan.FromDays(3660);
     private static readonly TimeSpan Late = TimeSpan.FromDays(1);
 
     /// <summary>When a version is to be replaced; null where nobody has said.</summary>
     internal static DateTimeOffset? GetDue(DateTimeOffset created, RotationPolicy? policy) => policy switch
     {
-        { Every: { } every } => created > DateTimeOffset.MaxValue - every ? DateTimeOffset.MaxValue : created + every,
+        { Every: { } every } => VersionMoves.Later(created, every),
         { Cron: { } cron } when CronExpression.TryParse(cron, out var expression) => expression.GetNextOccurrence(created, TimeZoneInfo.Utc),
         _ => null,
     };
@@ -39,10 +41,11 @@ internal static class RotationSchedule
         _ => RotationNeed.Fresh,
     };
 
-    /// <exception cref="SecretsException">It says no time, or several.</exception>
+    /// <exception cref="SecretsException">It says no time, or several, or a grace that is none.</exception>
     internal static void Require(RotationPolicy policy, DateTimeOffset now)
     {
-        if (policy.Every is { } every && (every < TimeSpan.FromMinutes(1) || every > TimeSpan.FromDays(3660)))
+        RequireGrace(policy.Grace);
+        if (policy.Every is { } every && (every < Shortest || every > Longest))
         {
             throw new SecretsException("a secret is rotated every minute at most, and every ten years at least", "write it as: --every 90d");
         }
@@ -60,6 +63,15 @@ internal static class RotationSchedule
         if (policy.Cron is not null && GetDue(now, policy) is null)
         {
             throw new SecretsException("the time of the cron expression never comes", "write it as: --cron '0 3 1 * *', for 03:00 UTC on the first of each month");
+        }
+    }
+
+    /// <exception cref="SecretsException">It is below zero, or too long.</exception>
+    internal static void RequireGrace(TimeSpan grace)
+    {
+        if (grace < TimeSpan.Zero || grace > VersionMoves.LongestGrace)
+        {
+            throw new SecretsException($"a grace is from zero to {VersionMoves.LongestGrace.Days} days", "write it as: --grace 24h");
         }
     }
 }

@@ -3,10 +3,45 @@ using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;
 
-/// <summary>What the vault records of rotations: each change is one write, durable when it returns, and in the ledger.</summary>
+/// <summary>What the vault knows of rotations. Each change is one write, durable when it returns, and in the ledger.</summary>
 internal sealed class VaultRotations(FileVault vault)
 {
-    private DateTimeOffset Now => vault.Settings.Clock.GetUtcNow();
+    internal DateTimeOffset Now => vault.Settings.Clock.GetUtcNow();
+
+    /// <summary>A secret as the vault has it now; a name that matches it loosely is taken for its own.</summary>
+    /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
+    /// <exception cref="SecretsException">What the vault says of its rotation can't be read.</exception>
+    internal async ValueTask<(OpenedVault Opened, SecretRecord Record)> FindAsync(string name, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        vault.Forget();
+        var opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
+        return VaultMatch.FindStored(opened, SecretName.Existing(name)) is { } stored && opened.Document.Find(stored) is { } record
+            ? (opened, RequireRead(record))
+            : throw new SecretNotFoundException(name, vault.Describe());
+    }
+
+    /// <summary>The same, and a removed secret of exactly that name of which something is left to do.</summary>
+    /// <inheritdoc cref="FindAsync"/>
+    internal async ValueTask<(OpenedVault Opened, SecretRecord Record)> FindAnyAsync(string name, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        vault.Forget();
+        var opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var isExact = opened.Document.Secrets.TryGetValue(name, out var exact) && RotationReview.IsOfInterest(exact);
+        var stored = isExact ? name : VaultMatch.FindStored(opened, SecretName.Existing(name));
+        return stored is not null && opened.Document.Secrets.TryGetValue(stored, out var record)
+            ? (opened, record)
+            : throw new SecretNotFoundException(name, vault.Describe());
+    }
+
+    /// <summary>A secret whose rotation is under way.</summary>
+    /// <inheritdoc cref="FindAsync"/>
+    internal async ValueTask<(OpenedVault Opened, SecretRecord Record)> FindUnderWayAsync(string name, CancellationToken cancellationToken)
+    {
+        var found = await FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
+        return RequireRead(found.Record).Rotation is null ? throw NothingUnderWay(found.Record.Name) : found;
+    }
 
     /// <summary>Writes down that a version is to be made, before anybody is asked to make it.</summary>
     /// <param name="name">The name under which the vault has the secret.</param>
@@ -26,7 +61,12 @@ internal sealed class VaultRotations(FileVault vault)
             }
 
             var used = policy ?? record.Policy ?? throw NoPolicy(name);
-            record.Policy = used;
+            if (used != record.Policy)
+            {
+                record.Policy = used;
+                events.Add(Event(LedgerKind.PolicySet, record, version: null, used.Rotator));
+            }
+
             record.Rotation = new RotationRecord
             {
                 Token = VaultDocument.NewVersionId(),
@@ -42,7 +82,11 @@ internal sealed class VaultRotations(FileVault vault)
         cancellationToken);
 
     /// <summary>Keeps a value that was made, as the pending version, whatever else has changed meanwhile.</summary>
-    internal async ValueTask KeepAsync(string name, string token, NewKey made)
+    /// <param name="name">The name under which the vault has the secret.</param>
+    /// <param name="token">The rotation.</param>
+    /// <param name="made">The value.</param>
+    /// <param name="revokes">Whether its rotator revokes it when it is not used any more.</param>
+    internal async ValueTask KeepAsync(string name, string token, NewKey made, bool revokes)
     {
         await vault.ChangeAsync(
             (opened, events) =>
@@ -56,11 +100,10 @@ internal sealed class VaultRotations(FileVault vault)
                     Created = Now,
                     Source = rotation.Rotator,
                     Value = opened.Document.Own(JsonToken.Encode(made.Value)),
-                    Token = rotation.Token,
-                    KeyId = made.KeyId,
+                    Key = revokes ? ProviderKey.Of(rotation.Rotator, record.Policy, rotation.Token, made.KeyId) : null,
                 };
-                var place = record.Versions.FindIndex(other => other.Number > version.Number);
-                record.Versions.Insert(place < 0 ? record.Versions.Count : place, version);
+                Insert(record, version);
+                record.TakeOverKey(version);
                 (rotation.Step, rotation.Failure) = (RotationStep.Set, null);
                 events.Add(Event(LedgerKind.RotationStep, record, version.Number, rotation.Rotator, "create"));
                 return true;
@@ -98,7 +141,7 @@ internal sealed class VaultRotations(FileVault vault)
     /// <param name="name">The name under which the vault has the secret.</param>
     /// <param name="token">The rotation.</param>
     /// <param name="grace">How long the version that was current may still be used.</param>
-    /// <param name="revokes">Whether its key is revoked at the provider then.</param>
+    /// <param name="revokes">Whether the rotator revokes its key at the provider then, where nobody else is to.</param>
     internal ValueTask<RotatedSecret> FinishAsync(string name, string token, TimeSpan grace, bool revokes) => vault.ChangeAsync(
         (opened, events) =>
         {
@@ -106,50 +149,61 @@ internal sealed class VaultRotations(FileVault vault)
             RequireUnchanged(record, rotation);
             var replaced = record.Current!;
             record.Apply(VersionMoves.Finish(Now, record.Facts, grace));
-            replaced.RevokeBy = revokes ? rotation.Rotator : null;
+            if (revokes && !replaced.HasKeyToRevoke)
+            {
+                replaced.Key = ProviderKey.Of(rotation.Rotator, record.Policy, replaced.Key?.Token, replaced.Key?.Id);
+            }
+
             record.Rotation = null;
             events.Add(Event(LedgerKind.Rotated, record, rotation.Number, rotation.Rotator));
             if (replaced.State == SecretVersionState.Retired)
             {
-                events.Add(Event(LedgerKind.Retired, record, replaced.Number, replaced.RevokeBy));
+                events.Add(Event(LedgerKind.Retired, record, replaced.Number, replaced.Key?.RevokeBy));
             }
 
-            return new RotatedSecret(name, rotation.Number, replaced.Number, Now + grace, [], opened.Absorbed);
+            return new RotatedSecret(name, rotation.Number, replaced.Number, VersionMoves.Later(Now, grace), [], opened.Absorbed);
         },
         CancellationToken.None);
 
     /// <summary>Gives the rotation up that is under way; its version is retired.</summary>
     /// <param name="name">The name under which the vault has the secret.</param>
     /// <param name="token">The rotation.</param>
-    /// <param name="revokes">Whether there may be a key at the provider that is to be revoked.</param>
+    /// <param name="isDiscarded">Whether what its rotator made, and nobody has the value of, is deleted.</param>
+    /// <param name="mayRevoke">Whether there may be a key of its rotator that is to be revoked.</param>
     /// <param name="notPutBack">Why the current value could not be put back where it is used; null where it was.</param>
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
-    internal async ValueTask AbandonAsync(string name, string token, bool revokes, string? notPutBack, CancellationToken cancellationToken)
+    internal async ValueTask AbandonAsync(
+        string name, string token, bool isDiscarded, bool mayRevoke, string? notPutBack, CancellationToken cancellationToken)
     {
         await vault.ChangeAsync(
             (opened, events) =>
             {
                 var (record, rotation) = FindRotation(opened, name, token);
                 record.Apply(VersionMoves.Abandon(record.Facts));
-                var version = record.Get(rotation.Number);
-                if (version is null)
+                if (record.Get(rotation.Number) is { } made)
                 {
-                    version = new VersionRecord
+                    made.Value = made.HasKeyToRevoke ? made.Value : null;
+                    made.RevokeAfter = null;
+                }
+                else
+                {
+                    Insert(record, new VersionRecord
                     {
                         Number = rotation.Number,
                         Id = rotation.Id,
                         State = SecretVersionState.Retired,
                         Created = rotation.Begun,
                         Source = rotation.Rotator,
-                        Token = rotation.Token,
-                    };
-                    var place = record.Versions.FindIndex(other => other.Number > version.Number);
-                    record.Versions.Insert(place < 0 ? record.Versions.Count : place, version);
+                        Key = mayRevoke && !isDiscarded ? ProviderKey.Of(rotation.Rotator, record.Policy, rotation.Token) : null,
+                    });
                 }
 
-                version.RevokeBy = revokes ? rotation.Rotator : null;
-                version.Value = revokes ? version.Value : null;
                 record.Rotation = null;
+                if (isDiscarded)
+                {
+                    events.Add(Event(LedgerKind.RotationStep, record, rotation.Number, rotation.Rotator, "discard"));
+                }
+
                 if (notPutBack is not null)
                 {
                     // its words may name the secret
@@ -163,41 +217,106 @@ internal sealed class VaultRotations(FileVault vault)
             cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Forgets what can't be read of a secret's rotation; a version that is pending is retired.</summary>
+    internal ValueTask<string> ForgetUnreadAsync(string name, CancellationToken cancellationToken) => vault.ChangeAsync(
+        (opened, events) =>
+        {
+            var record = opened.Document.GetOrAdd(name);
+            var what = record.Misread ?? "";
+            foreach (var version in record.Versions.Where(version => version.State == SecretVersionState.Pending))
+            {
+                version.State = SecretVersionState.Retired;
+                version.Value = version.HasKeyToRevoke ? version.Value : null;
+            }
+
+            record.Unread.Clear();
+            record.Misread = null;
+            events.Add(Event(LedgerKind.RotationAbandoned, record, version: null, purpose: null, $"a {what} that could not be read"));
+            return what;
+        },
+        cancellationToken);
+
+    /// <summary>Leaves keys alone that are still to be revoked: somebody has done it otherwise.</summary>
+    internal ValueTask<int> GiveUpKeysAsync(string name, CancellationToken cancellationToken) => vault.ChangeAsync(
+        (opened, events) =>
+        {
+            var record = opened.Document.GetOrAdd(name);
+            var left = FindKeysLeft(record, Now);
+            if (left.Count == 0)
+            {
+                throw NothingUnderWay(name);
+            }
+
+            foreach (var version in left)
+            {
+                events.Add(Event(LedgerKind.RotationFailed, record, version.Number, version.Key!.RevokeBy, "revoke, given up"));
+                version.Key = version.Key with { RevokeBy = null };
+                version.RevokeAfter = null;
+            }
+
+            return left.Count;
+        },
+        cancellationToken);
+
     /// <summary>Records that the grace of versions is over.</summary>
     internal ValueTask<IReadOnlyList<int>> RetireAsync(string name, CancellationToken cancellationToken) => vault.ChangeAsync<IReadOnlyList<int>>(
         (opened, events) =>
         {
             var record = opened.Document.GetOrAdd(name);
-            int[] over = [.. record.Versions.Where(version => version.State == SecretVersionState.Previous && version.GraceEnds <= Now).Select(version => version.Number)];
-            record.Apply(VersionMoves.At(Now, record.Facts));
-            foreach (var number in over)
+            var over = record.Versions.FindAll(version => IsOver(version, Now));
+            foreach (var version in over)
             {
-                events.Add(Event(LedgerKind.Retired, record, number, record.Get(number)!.RevokeBy));
+                (version.State, version.GraceEnds) = (SecretVersionState.Retired, null);
+                events.Add(Event(LedgerKind.Retired, record, version.Number, version.Key?.RevokeBy));
             }
 
-            return over;
+            return over.ConvertAll(static version => version.Number);
         },
         cancellationToken);
 
-    /// <summary>Records how the revoking of a key ended. The value of a key that is revoked is of no use, and dropped.</summary>
+    /// <summary>Whether a version is to be retired: its grace is over, or nobody brought it back in time.</summary>
+    internal static bool IsOver(VersionRecord version, DateTimeOffset now) =>
+        version.State == SecretVersionState.Previous && (version.GraceEnds <= now || version.IsSpent(now));
+
+    /// <summary>Versions that are not used any more, and whose keys are live.</summary>
+    internal static List<VersionRecord> FindKeysLeft(SecretRecord record, DateTimeOffset now) =>
+        record.Versions.FindAll(version => version.HasKeyToRevoke && !version.IsLive(now));
+
+    /// <summary>Records that a key was revoked: the value is of no use, whichever version has it, and dropped.</summary>
     /// <param name="name">The name under which the vault has the secret.</param>
     /// <param name="number">The version.</param>
-    /// <param name="isRevoked">Whether it was revoked.</param>
-    /// <param name="isGivenUp">Whether it is not tried again.</param>
-    internal async ValueTask RecordRevokedAsync(string name, int number, bool isRevoked, bool isGivenUp = false)
+    internal async ValueTask RecordRevokedAsync(string name, int number)
     {
         await vault.ChangeAsync(
             (opened, events) =>
             {
                 var record = opened.Document.GetOrAdd(name);
-                if (record.Get(number) is { } version)
+                if (record.Get(number) is { Key: { } key } version)
                 {
-                    events.Add(Event(isRevoked ? LedgerKind.Revoked : LedgerKind.RotationFailed, record, number, version.RevokeBy, isRevoked ? null : isGivenUp ? "revoke, given up" : "revoke"));
-                    version.RevokeBy = isRevoked || isGivenUp ? null : version.RevokeBy;
-                    version.Revoked = isRevoked ? Now : null;
-                    version.Value = isRevoked ? null : version.Value;
+                    events.Add(Event(LedgerKind.Revoked, record, number, key.RevokeBy, version.Value is null ? "without its value" : null));
+                    var value = version.Value;
+                    foreach (var same in record.Versions.Where(other => other == version || (value is not null && other.Value is { } its && JsonToken.AreSame(its, value.Value))))
+                    {
+                        (same.State, same.GraceEnds, same.RevokeAfter) = (SecretVersionState.Retired, null, null);
+                        (same.Value, same.Revoked) = (null, Now);
+                    }
+
+                    version.Key = key with { RevokeBy = null };
                 }
 
+                return true;
+            },
+            CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Records that a key could not be revoked.</summary>
+    internal async ValueTask RecordUnrevokedAsync(string name, int number)
+    {
+        await vault.ChangeAsync(
+            (opened, events) =>
+            {
+                var record = opened.Document.GetOrAdd(name);
+                events.Add(Event(LedgerKind.RotationFailed, record, number, record.Get(number)?.Key?.RevokeBy, "revoke"));
                 return true;
             },
             CancellationToken.None).ConfigureAwait(false);
@@ -207,25 +326,26 @@ internal sealed class VaultRotations(FileVault vault)
     /// <param name="name">The name under which the vault has the secret.</param>
     /// <param name="wanted">The earlier version.</param>
     /// <param name="grace">How long the version that was current may still be used; null for what the policy says.</param>
-    /// <param name="revokes">Whether a rotator of a name revokes keys.</param>
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
-    internal ValueTask<RolledBack> RollBackAsync(string name, int wanted, TimeSpan? grace, Func<string, bool> revokes, CancellationToken cancellationToken) => vault.ChangeAsync(
+    internal ValueTask<RolledBack> RollBackAsync(string name, int wanted, TimeSpan? grace, CancellationToken cancellationToken) => vault.ChangeAsync(
         (opened, events) =>
         {
             var record = Find(opened, name);
             var replaced = record.Current!;
-            var target = FindEarlier(record, wanted);
+            var target = EarlierVersion.Find(record, wanted, Now);
             var added = record.Add(
                 opened.Document.Own(target.Value!.Value.ToArray()),
                 VaultDocument.NewVersionId(),
                 Now,
                 VersionSources.Rollback,
                 grace ?? record.Policy?.Grace ?? RotationPolicy.UsualGrace);
+            (target.State, target.GraceEnds) = (SecretVersionState.Retired, null);
+            if (replaced.GraceEnds is null)
+            {
+                // somebody has said that it is not to be used any more
+                (replaced.State, replaced.RevokeAfter) = (SecretVersionState.Retired, null);
+            }
 
-            // the key lives on in the new version: what would revoke it with the old one is gone
-            (added.Token, added.KeyId) = (target.Token, target.KeyId);
-            (target.Token, target.KeyId, target.RevokeBy, target.State, target.GraceEnds) = (null, null, null, SecretVersionState.Retired, null);
-            replaced.RevokeBy = replaced.Token is not null && revokes(replaced.Source) ? replaced.Source : null;
             events.Add(Event(LedgerKind.RolledBack, record, added.Number, vault.Settings.Purpose, $"to the value of version {target.Number}"));
             return new RolledBack(name, added.Number, target.Number, replaced.Number, replaced.GraceEnds, opened.Absorbed);
         },
@@ -256,8 +376,14 @@ internal sealed class VaultRotations(FileVault vault)
     internal static SecretsException NoPolicy(string name) => new(
         $"nobody has said how '{name}' is rotated", $"say it: mallku rotate {name} --with generate, or mallku rotate {name} -- COMMAND");
 
+    internal static SecretsException NothingUnderWay(string name) =>
+        new($"no rotation of '{SecretsException.Show(name)}' is under way", $"begin one: mallku rotate {SecretsException.Show(name)}");
+
+    private static SecretRecord RequireRead(SecretRecord record) => RotationReview.FindMisread(record) is { } fault ? throw fault : record;
+
     private static void RequireNone(SecretRecord record)
     {
+        RequireRead(record);
         if (record.Rotation is { } rotation)
         {
             throw new SecretsException(
@@ -276,30 +402,10 @@ internal sealed class VaultRotations(FileVault vault)
             ? (record, rotation)
             : throw new SecretsException($"the rotation of '{name}' was ended by another process meanwhile", $"see what happened: mallku history {name}");
 
-    /// <summary>The version whose value is to come back: the one that is wanted, else the newest before the current one.</summary>
-    /// <exception cref="SecretsException">There is none, or it has no value that can come back.</exception>
-    internal static VersionRecord FindEarlier(SecretRecord record, int? wanted) => wanted is { } number
-        ? RequireUsable(record, number)
-        : record.Versions.FindLast(version =>
-            version.Number < record.Current!.Number && version.Value is not null
-            && (version.State == SecretVersionState.Previous || version is { State: SecretVersionState.Retired, RevokeBy: null }))
-        ?? throw new SecretsException($"no earlier version of '{record.Name}' has a value; nothing was changed", $"see what there is: mallku history {record.Name}");
-
-    private static VersionRecord RequireUsable(SecretRecord record, int number)
+    private static void Insert(SecretRecord record, VersionRecord version)
     {
-        var why = record.Get(number) switch
-        {
-            null => "is not kept",
-            { State: SecretVersionState.Current } => "is the current one",
-            { State: SecretVersionState.Pending } => "is pending",
-            { Revoked: not null } => "was revoked at its provider",
-            { State: SecretVersionState.Retired, RevokeBy: not null } => "is being revoked at its provider",
-            { Value: null } => "has no value any more",
-            _ => null,
-        };
-        return why is null
-            ? record.Get(number)!
-            : throw new SecretsException($"version {number} of '{record.Name}' {why}; nothing was changed", $"see what there is: mallku history {record.Name}");
+        var place = record.Versions.FindIndex(other => other.Number > version.Number);
+        record.Versions.Insert(place < 0 ? record.Versions.Count : place, version);
     }
 
     private static LedgerEvent Event(LedgerKind kind, SecretRecord record, int? version, string? purpose, string? note = null) =>

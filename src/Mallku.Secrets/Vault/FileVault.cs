@@ -148,13 +148,13 @@ internal sealed class FileVault(VaultSettings settings)
                 }
 
                 var record = opened.Document.Find(stored)!;
-                if (record.Rotation is not null)
+                if (record.Rotation is not null || record.Misread == "rotation")
                 {
                     throw new SecretsException($"a rotation of '{stored}' is under way; nothing was changed", $"give it up first: mallku rotate {stored} --abandon");
                 }
 
                 var change = new SecretChange(stored, record.Current!.Number, "vault", Created: false, opened.Absorbed);
-                record.Remove(settings.Clock.GetUtcNow());
+                opened.Document.Remove(record, settings.Clock.GetUtcNow());
                 events.Add(new LedgerEvent(LedgerKind.Removed, stored, change.Version, VaultEvents.Store, settings.Purpose));
                 return change;
             },

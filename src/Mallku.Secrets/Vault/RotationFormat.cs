@@ -31,6 +31,15 @@ internal static class RotationFormat
         json.Raw("}"u8);
     }
 
+    internal static void Write(PlaintextWriter json, ProviderKey key)
+    {
+        VaultFormat.WriteText(json, "token"u8, key.Token);
+        VaultFormat.WriteText(json, "keyId"u8, key.Id);
+        VaultFormat.WriteText(json, "revokeBy"u8, key.RevokeBy);
+        VaultFormat.WriteText(json, "account"u8, key.Account);
+        WriteCommand(json, key.Command);
+    }
+
     internal static void Write(PlaintextWriter json, RotationPolicy policy, List<RawMember> others)
     {
         json.Name("policy"u8);
@@ -45,19 +54,7 @@ internal static class RotationFormat
         }
 
         VaultFormat.WriteText(json, "cron"u8, policy.Cron);
-        if (policy.Command.Count > 0)
-        {
-            json.Name("command"u8);
-            json.Raw("["u8);
-            foreach (var part in policy.Command)
-            {
-                json.Separate();
-                json.Text(part);
-            }
-
-            json.Raw("]"u8);
-        }
-
+        WriteCommand(json, policy.Command);
         if (policy.Length != RotationPolicy.UsualLength)
         {
             json.Name("length"u8);
@@ -70,5 +67,20 @@ internal static class RotationFormat
         VaultFormat.WriteText(json, "tell"u8, policy.Tell);
         VaultFormat.Write(json, others);
         json.Raw("}"u8);
+    }
+    private static void WriteCommand(PlaintextWriter json, IReadOnlyList<string> command)
+    {
+        if (command.Count > 0)
+        {
+            json.Name("command"u8);
+            json.Raw("["u8);
+            foreach (var part in command)
+            {
+                json.Separate();
+                json.Text(part);
+            }
+
+            json.Raw("]"u8);
+        }
     }
 }

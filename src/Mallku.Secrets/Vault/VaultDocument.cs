@@ -25,17 +25,29 @@ internal sealed class VersionRecord
     /// <summary>Until when a previous version may still be used; null where it may not.</summary>
     internal DateTimeOffset? GraceEnds { get; set; }
 
-    /// <summary>The rotation that made it.</summary>
-    internal string? Token { get; set; }
+    /// <summary>The key at a provider that the value is; null where there is nothing to say of one.</summary>
+    internal ProviderKey? Key { get; set; }
 
-    /// <summary>What the provider calls the key.</summary>
-    internal string? KeyId { get; set; }
-
-    /// <summary>The rotator that is to revoke the key at the provider when the version is retired.</summary>
-    internal string? RevokeBy { get; set; }
+    /// <summary>Until when the key stays, though the version may not be used: so long it can be brought back.</summary>
+    internal DateTimeOffset? RevokeAfter { get; set; }
 
     /// <summary>When the key was revoked at the provider.</summary>
     internal DateTimeOffset? Revoked { get; set; }
+
+    /// <summary>Whether somebody is to revoke its key at some time.</summary>
+    internal bool HasKeyToRevoke => Key?.RevokeBy is not null;
+
+    /// <summary>Whether it may be used, or is about to be.</summary>
+    internal bool IsLive(DateTimeOffset now) => State switch
+    {
+        SecretVersionState.Previous => GraceEnds > now,
+        var state => state != SecretVersionState.Retired,
+    };
+
+    /// <summary>Whether its key is to be revoked by now. The value can't come back, unless nobody has retired it yet.</summary>
+    internal bool IsSpent(DateTimeOffset now) =>
+        HasKeyToRevoke && !IsLive(now) && !(RevokeAfter > now)
+        && (State == SecretVersionState.Retired || GraceEnds is not null || RevokeAfter is not null);
 
     internal SecretVersion ToFacts() => new(Number, Id, State, Created, Source) { GraceEnds = State == SecretVersionState.Previous ? GraceEnds : null };
 }
@@ -83,6 +95,12 @@ internal sealed class SecretRecord(string name)
 
     internal List<RawMember> Others { get; } = [];
 
+    /// <summary>What of its rotation is not as a program of this format writes it, and stays in the file as it is.</summary>
+    internal List<RawMember> Unread { get; } = [];
+
+    /// <summary>The member that could not be read, <c>policy</c> or <c>rotation</c>; null where all could.</summary>
+    internal string? Misread { get; set; }
+
     internal VersionRecord? Current
     {
         get
@@ -116,13 +134,38 @@ internal sealed class SecretRecord(string name)
             Source = source,
             Value = value,
         };
+        var replaced = Current;
         var moved = VersionMoves.Add(created, Facts, added.ToFacts(), grace);
         Next++;
         Versions.Add(added);
         Apply(moved);
         Removed = null;
+        TakeOverKey(added);
+        if (replaced is { GraceEnds: null })
+        {
+            KeepKeyForNow(replaced, created);
+        }
+
         return added;
     }
+
+    /// <summary>A key lives on in the newest version that has the value: what would revoke it with an older one is gone.</summary>
+    internal void TakeOverKey(VersionRecord newest)
+    {
+        for (var i = Versions.Count - 1; i >= 0; i--)
+        {
+            var other = Versions[i];
+            if (other != newest && other.Key is { } key && other.Value is { } value && JsonToken.AreSame(value, newest.Value!.Value))
+            {
+                newest.Key ??= key;
+                (other.Key, other.RevokeAfter) = (null, null);
+            }
+        }
+    }
+
+    // what is replaced without a grace, or removed, may have been so by mistake
+    private void KeepKeyForNow(VersionRecord version, DateTimeOffset now) =>
+        version.RevokeAfter = version.HasKeyToRevoke ? VersionMoves.Later(now, Policy?.Grace ?? RotationPolicy.UsualGrace) : null;
 
     /// <summary>Takes over where the versions stand after a move.</summary>
     internal void Apply(IReadOnlyList<SecretVersion> moved)
@@ -134,12 +177,17 @@ internal sealed class SecretRecord(string name)
         }
     }
 
-    /// <summary>Drops every value; the numbers and the facts stay.</summary>
+    /// <summary>Drops every value; the numbers and the facts stay, and what names a key that is to be revoked.</summary>
     internal void Remove(DateTimeOffset now)
     {
         Removed = now;
         foreach (var version in Versions)
         {
+            if (version.State != SecretVersionState.Retired)
+            {
+                KeepKeyForNow(version, now);
+            }
+
             version.State = SecretVersionState.Retired;
             version.GraceEnds = null;
             version.Value = null;
@@ -154,7 +202,7 @@ internal sealed class SecretRecord(string name)
     {
         for (var i = 0; Versions.Count > keep && i < Versions.Count;)
         {
-            if (Versions[i] is { State: SecretVersionState.Retired, RevokeBy: null })
+            if (Versions[i] is { State: SecretVersionState.Retired, HasKeyToRevoke: false })
             {
                 Versions.RemoveAt(i);
             }
@@ -234,6 +282,39 @@ internal sealed class VaultDocument : IDisposable
 
         return record;
     }
+
+    /// <summary>Removes a secret. A key that another one has in use too belongs to that from then on.</summary>
+    internal void Remove(SecretRecord record, DateTimeOffset now)
+    {
+        foreach (var version in record.Versions)
+        {
+            if (version is { HasKeyToRevoke: true, Value: { } value } && FindInUse(value, record, now) is { } other)
+            {
+                other.Version.Key ??= version.Key;
+                version.Key = null;
+            }
+        }
+
+        record.Remove(now);
+    }
+
+    /// <summary>A version that may be used and has that value, in another secret than the one that is left out; null where none has.</summary>
+    internal (SecretRecord Record, VersionRecord Version)? FindInUse(ReadOnlyMemory<byte> value, SecretRecord except, DateTimeOffset now)
+    {
+        foreach (var record in Secrets.Values)
+        {
+            if (record != except && FindInUse(record, value, now) is { } version)
+            {
+                return (record, version);
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The newest version that may be used and has that value; null where none has.</summary>
+    internal static VersionRecord? FindInUse(SecretRecord record, ReadOnlyMemory<byte> value, DateTimeOffset now) =>
+        record.Versions.FindLast(version => version.IsLive(now) && version.Value is { } other && JsonToken.AreSame(other, value));
 
     /// <summary>Uses none of the numbers that one write, of which nothing is left, may have used.</summary>
     internal void SkipNumbers()

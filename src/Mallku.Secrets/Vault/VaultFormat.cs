@@ -131,6 +131,7 @@ internal static class VaultFormat
         }
 
         json.Raw("]"u8);
+        Write(json, record.Unread);
         Write(json, record.Others);
         json.Raw("}"u8);
     }
@@ -155,9 +156,12 @@ internal static class VaultFormat
         }
 
         WriteTime(json, "graceEnds"u8, version.GraceEnds);
-        WriteText(json, "token"u8, version.Token);
-        WriteText(json, "keyId"u8, version.KeyId);
-        WriteText(json, "revokeBy"u8, version.RevokeBy);
+        if (version.Key is { } key)
+        {
+            RotationFormat.Write(json, key);
+        }
+
+        WriteTime(json, "revokeAfter"u8, version.RevokeAfter);
         WriteTime(json, "revoked"u8, version.Revoked);
         Write(json, version.Others);
         json.Raw("}"u8);

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 
 namespace Mallku.Secrets.Vault;
@@ -5,12 +6,80 @@ namespace Mallku.Secrets.Vault;
 /// <summary>What the vault says of rotations, for the reader.</summary>
 internal sealed partial class VaultReader
 {
-    private const long MostSeconds = (long)int.MaxValue;
+    private const string GenerateSource = "generate";
+    private const int LongestName = 100;
+    private const long MostSeconds = int.MaxValue;
+
+    // What another program wrote here concerns this secret's rotation alone: its value, and all else, can be used.
+    private void ReadOrLeave(ref Utf8JsonReader json, SecretRecord record, ReadOnlyMemory<byte> nameToken, string name)
+    {
+        var before = json;
+        try
+        {
+            if (name == "policy")
+            {
+                ReadPolicy(ref json, record);
+            }
+            else
+            {
+                ReadRotation(ref json, record);
+            }
+        }
+        catch (VaultOpenException)
+        {
+            json = before;
+            Leave(record, new RawMember(nameToken, SkipValue(ref json)), name);
+        }
+    }
+
+    private static void Leave(SecretRecord record, RawMember member, string name)
+    {
+        record.Misread = record.Misread == "rotation" ? record.Misread : name;
+        record.Unread.Add(member);
+    }
+
+    // whether the rotation that is under way is that of the pending version, and at a step that fits it
+    private static void JudgeRotation(SecretRecord record, RawMember member)
+    {
+        var pending = record.Versions.FindAll(version => version.State == SecretVersionState.Pending);
+        if (record.Rotation is not { } rotation)
+        {
+            record.Misread = pending.Count > 0 ? "rotation" : record.Misread;
+        }
+        else if (!Fits(record, rotation, pending))
+        {
+            record.Rotation = null;
+            Leave(record, member, "rotation");
+        }
+    }
+
+    private static bool Fits(SecretRecord record, RotationRecord rotation, List<VersionRecord> pending)
+    {
+        var isMade = rotation.Step != RotationStep.Create;
+        return rotation.Number < record.Next
+            && record.Get(rotation.Number) is not null == isMade
+            && pending.TrueForAll(version => version.Number == rotation.Number && version.Id == rotation.Id)
+            && (record.Current is not { } current || current.Id != rotation.From || (current.Number < rotation.Number && pending.Count == (isMade ? 1 : 0)));
+    }
+
+    // before its maker was written down with a version, it was known from who wrote the version
+    private static void NameMakers(SecretRecord record)
+    {
+        foreach (var version in record.Versions)
+        {
+            if (version is { Key: { Token: not null, RevokeBy: null } key, State: not SecretVersionState.Retired, Source: not GenerateSource }
+                && (version.Source == VersionSources.Rollback ? record.Policy?.Rotator : version.Source) is { } maker)
+            {
+                version.Key = ProviderKey.Of(maker, record.Policy, key.Token, key.Id);
+            }
+        }
+    }
 
     private void ReadPolicy(ref Utf8JsonReader json, SecretRecord record)
     {
         RequireToken(json, JsonTokenType.StartObject, "policy");
         var policy = new RotationPolicy { Rotator = "" };
+        var others = new List<RawMember>();
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var nameToken = SliceName(json);
@@ -31,7 +100,7 @@ internal sealed partial class VaultReader
                     policy = policy with { Cron = ReadString(ref json, "policy") };
                     break;
                 case "command":
-                    policy = policy with { Command = ReadStrings(ref json) };
+                    policy = policy with { Command = ReadStrings(ref json, "policy") };
                     break;
                 case "length":
                     policy = policy with { Length = (int)ReadNumber(ref json, "policy", int.MaxValue) };
@@ -49,13 +118,14 @@ internal sealed partial class VaultReader
                     policy = policy with { Tell = ReadString(ref json, "policy") };
                     break;
                 default:
-                    record.PolicyOthers.Add(new RawMember(nameToken, SkipValue(ref json)));
+                    others.Add(new RawMember(nameToken, SkipValue(ref json)));
                     break;
             }
         }
 
-        Require(policy.Rotator.Length > 0, "policy");
+        Require(IsName(policy.Rotator), "policy");
         record.Policy = policy;
+        record.PolicyOthers.AddRange(others);
     }
 
     private void ReadRotation(ref Utf8JsonReader json, SecretRecord record)
@@ -102,7 +172,7 @@ internal sealed partial class VaultReader
             }
         }
 
-        if (token is null || rotator is null || id is null || from is null || begun is null || number < 1 || !RotationFormat.TryParseStep(step, out var next))
+        if (!IsId(token) || !IsId(id) || !IsName(rotator) || from is null || begun is null || number < 1 || !RotationFormat.TryParseStep(step, out var next))
         {
             throw Misunderstood("rotation");
         }
@@ -123,16 +193,22 @@ internal sealed partial class VaultReader
 
     private TimeSpan ReadSeconds(ref Utf8JsonReader json) => TimeSpan.FromSeconds(ReadNumber(ref json, "policy", MostSeconds));
 
-    private List<string> ReadStrings(ref Utf8JsonReader json)
+    private List<string> ReadStrings(ref Utf8JsonReader json, string member)
     {
-        RequireToken(json, JsonTokenType.StartArray, "policy");
+        RequireToken(json, JsonTokenType.StartArray, member);
         var texts = new List<string>();
         while (json.Read() && json.TokenType == JsonTokenType.String)
         {
-            texts.Add(ReadString(ref json, "policy"));
+            texts.Add(ReadString(ref json, member));
         }
 
-        RequireToken(json, JsonTokenType.EndArray, "policy");
+        RequireToken(json, JsonTokenType.EndArray, member);
         return texts;
     }
+
+    // it is shown, and stands in the ledger
+    private static bool IsName([NotNullWhen(true)] string? rotator) =>
+        rotator is { Length: > 0 and <= LongestName } && rotator.All(static c => c is > ' ' and <= '~');
+
+    private static bool IsId([NotNullWhen(true)] string? text) => text is { Length: 32 } && text.All(char.IsAsciiHexDigitLower);
 }

@@ -90,7 +90,7 @@ internal sealed partial class VaultReader
         {
             if (record.Current is not null && !_flat.ContainsKey(record.Name))
             {
-                record.Remove(written);
+                _document.Remove(record, written);
                 record.IsRemovedOutside = true;
             }
         }
@@ -256,6 +256,7 @@ internal sealed partial class VaultReader
     private void ReadSecret(ref Utf8JsonReader json, SecretRecord record)
     {
         bool hasNext = false, hasVersions = false;
+        var rotation = default(RawMember);
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var nameToken = SliceName(json);
@@ -270,11 +271,10 @@ internal sealed partial class VaultReader
                 case "removed":
                     record.Removed = ReadTime(ref json, "removed");
                     break;
-                case "policy":
-                    ReadPolicy(ref json, record);
-                    break;
-                case "rotation":
-                    ReadRotation(ref json, record);
+                case "policy" or "rotation":
+                    var start = json.TokenStartIndex;
+                    ReadOrLeave(ref json, record, nameToken, name);
+                    rotation = name == "rotation" ? new RawMember(nameToken, Slice(start, json.BytesConsumed)) : rotation;
                     break;
                 case "versions":
                     hasVersions = true;
@@ -305,16 +305,18 @@ internal sealed partial class VaultReader
         }
 
         Require(current <= 1, "versions");
-        Require(record.Rotation is null || record.Rotation.Number < record.Next, "rotation");
         Require(current == 0 || record.Removed is null, "removed");
+        JudgeRotation(record, rotation);
+        NameMakers(record);
     }
 
     private VersionRecord ReadVersion(ref Utf8JsonReader json)
     {
         long number = 0;
         string? id = null, state = null, source = null;
-        string? token = null, keyId = null, revokeBy = null;
-        DateTimeOffset? created = null, graceEnds = null, revoked = null;
+        string? token = null, keyId = null, revokeBy = null, account = null;
+        List<string> command = [];
+        DateTimeOffset? created = null, graceEnds = null, revokeAfter = null, revoked = null;
         ReadOnlyMemory<byte>? value = null;
         var others = new List<RawMember>();
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
@@ -354,6 +356,15 @@ internal sealed partial class VaultReader
                 case "revokeBy":
                     revokeBy = ReadString(ref json, "revokeBy");
                     break;
+                case "account":
+                    account = ReadString(ref json, "account");
+                    break;
+                case "command":
+                    command = ReadStrings(ref json, "command");
+                    break;
+                case "revokeAfter":
+                    revokeAfter = ReadTime(ref json, "revokeAfter");
+                    break;
                 case "revoked":
                     revoked = ReadTime(ref json, "revoked");
                     break;
@@ -377,9 +388,10 @@ internal sealed partial class VaultReader
             Source = source,
             Value = value,
             GraceEnds = graceEnds,
-            Token = token,
-            KeyId = keyId,
-            RevokeBy = revokeBy,
+            Key = (token ?? keyId ?? revokeBy) is null
+                ? null
+                : new ProviderKey { Token = token, Id = keyId, RevokeBy = revokeBy, Account = account, Command = command },
+            RevokeAfter = revokeAfter,
             Revoked = revoked,
             Others = others,
         };

@@ -8,6 +8,10 @@ internal static class VersionMoves
 {
     internal static readonly TimeSpan LongestGrace = TimeSpan.FromDays(366);
 
+    /// <summary>So long after a time, or the last one that there is.</summary>
+    internal static DateTimeOffset Later(DateTimeOffset time, TimeSpan span) =>
+        time > DateTimeOffset.MaxValue - span ? DateTimeOffset.MaxValue : time + span;
+
     /// <summary>Where each version stands now: a previous one whose grace is over is retired, also where nobody has recorded that.</summary>
     internal static IReadOnlyList<SecretVersion> At(DateTimeOffset now, IReadOnlyList<SecretVersion> versions) =>
         [.. versions.Select(version => version.GraceEnds <= now ? version with { State = SecretVersionState.Retired, GraceEnds = null } : version)];
@@ -19,7 +23,7 @@ internal static class VersionMoves
 
     /// <summary>A new version is the current one at once; the one that was becomes previous.</summary>
     internal static IReadOnlyList<SecretVersion> Add(DateTimeOffset now, IReadOnlyList<SecretVersion> versions, SecretVersion added, TimeSpan grace) =>
-        [.. Replace(now, versions, grace > TimeSpan.Zero ? now + grace : null), added with { State = SecretVersionState.Current }];
+        [.. Replace(now, versions, grace > TimeSpan.Zero ? Later(now, grace) : null), added with { State = SecretVersionState.Current }];
 
     /// <summary>The pending version becomes the current one; the one that was becomes previous, or retired where it gets no grace.</summary>
     /// <exception cref="InvalidOperationException">None is pending, or a newer one is current.</exception>
@@ -28,7 +32,7 @@ internal static class VersionMoves
         var pending = versions.Single(version => version.State == SecretVersionState.Pending);
         return versions.Any(version => version.State == SecretVersionState.Current && version.Number > pending.Number)
             ? throw new InvalidOperationException($"Version {pending.Number} is older than the current one.")
-            : [.. At(now, Replace(now, versions, now + grace)).Select(version => version.State == SecretVersionState.Pending ? version with { State = SecretVersionState.Current } : version)];
+            : [.. At(now, Replace(now, versions, Later(now, grace))).Select(version => version.State == SecretVersionState.Pending ? version with { State = SecretVersionState.Current } : version)];
     }
 
     /// <summary>The pending version, if there is one, is given up.</summary>

@@ -15,6 +15,9 @@ internal sealed class KeyShop : IRotator
 
     internal List<string> Steps { get; } = [];
 
+    /// <summary>The accounts in which keys were to be revoked.</summary>
+    internal List<string?> Accounts { get; } = [];
+
     /// <summary>The step that fails, until it is null again.</summary>
     internal string? FailsAt { get; set; }
 
@@ -24,7 +27,7 @@ internal sealed class KeyShop : IRotator
     /// <summary>What happens during a step.</summary>
     internal Func<string, Task> During { get; set; } = static _ => Task.CompletedTask;
 
-    public string Name => "shop";
+    public string Name { get; init; } = "shop";
 
     public bool CanRevoke { get; init; } = true;
 
@@ -40,7 +43,7 @@ internal sealed class KeyShop : IRotator
     {
         await DoAsync("create");
         var number = ++_made;
-        var value = string.Create(CultureInfo.InvariantCulture, $"made-{number}");
+        var value = string.Create(CultureInfo.InvariantCulture, $"{(Name == "shop" ? "made" : Name)}-{number}");
         Live.Add(value, key.Token);
         if (LosesAnswer)
         {
@@ -72,10 +75,20 @@ internal sealed class KeyShop : IRotator
         }
     }
 
-    public async ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    public async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         await DoAsync("revoke");
-        Live.Remove(value.RevealString());
+        Accounts.Add(key.Policy.Account);
+        if (value is not null)
+        {
+            Live.Remove(value.RevealString());
+            return;
+        }
+
+        foreach (var (live, _) in Live.Where(pair => pair.Value is not null && pair.Value == key.Token).ToList())
+        {
+            Live.Remove(live);
+        }
     }
 
     private async Task DoAsync(string step)

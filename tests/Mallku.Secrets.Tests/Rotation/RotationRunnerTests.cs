@@ -51,7 +51,7 @@ public sealed class RotationRunnerTests : IAsyncLifetime
         Assert.Equal(["made-1"], _shop.Keys);
         Assert.Empty(await Runner.RunDueAsync(Cancel));
         Assert.Equal(
-            ["created 1 -", "rotation-begun 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotated 2 shop", "retired 1 shop", "revoked 1 shop"],
+            ["created 1 -", "policy-set  shop", "rotation-begun 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotated 2 shop", "retired 1 shop", "revoked 1 shop"],
             (await LedgerEntries.ReadAsync(_folder)).Where(entry => entry.Generation is not null && entry.Secret == "key")
                 .Select(entry => $"{EntryLine.ToText(entry.Kind)} {entry.Version} {entry.Purpose ?? "-"}").ToList());
     }
@@ -103,7 +103,10 @@ public sealed class RotationRunnerTests : IAsyncLifetime
         (_shop.FailsAt, _shop.LosesAnswer) = (step, step == "the answer to create");
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
         _shop.FailsAt = null;
-        Assert.Equal([RotationAction.Revoked], (await Runner.AbandonAsync("key", Cancel)).Select(done => done.Action));
+        var isSeen = step is "set" or "test";
+        Assert.Equal(isSeen ? [RotationAction.Revoked] : [], (await Runner.AbandonAsync("key", Cancel)).Select(done => done.Action).ToList());
+        Assert.Equal(isSeen ? "revoke" : "discard", _shop.Steps[^1]);
+        Assert.Equal(isSeen, (await LedgerEntries.ReadAsync(_folder)).Any(entry => entry.Kind == LedgerKind.Revoked));
         Assert.Equal(["by hand"], _shop.Keys);
         Assert.Equal(["by hand"], await LiveAsync());
         Assert.True(_shop.InUse is null or "by hand");
@@ -133,7 +136,8 @@ public sealed class RotationRunnerTests : IAsyncLifetime
             await few.SetAsync("key", value, cancellationToken: Cancel);
         }
 
-        Assert.Equal([2], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
+        // nor does anything drop the key of the version that was set over
+        Assert.Equal([2, 3], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
         await Runner.AbandonAsync("key", Cancel);
         Assert.Empty(Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
         _shop.FailsAt = null;
@@ -244,12 +248,40 @@ public sealed class RotationRunnerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_command_that_is_named_by_a_path_is_kept_as_an_absolute_one()
+    public async Task A_command_is_kept_as_the_absolute_path_that_it_has_from_here()
     {
-        await Runner.SetPolicyAsync("key", new RotationPolicy { Rotator = "command", Command = ["./rot.sh", "./as it is"] }, Cancel);
+        await Runner.SetPolicyAsync("key", Of("./rot.sh", "./as it is"), Cancel);
         Assert.Equal([Path.GetFullPath("rot.sh"), "./as it is"], (await Runner.GetPolicyAsync("key", Cancel))!.Command);
-        await Runner.SetPolicyAsync("key", new RotationPolicy { Rotator = "command", Command = ["rot.sh"] }, Cancel);
-        Assert.Equal(["rot.sh"], (await Runner.GetPolicyAsync("key", Cancel))!.Command);
+        await Runner.SetPolicyAsync("key", Of("sh", "-c", "true"), Cancel);
+        var found = (await Runner.GetPolicyAsync("key", Cancel))!.Command[0];
+        Assert.True(Path.IsPathFullyQualified(found) && File.Exists(found) && Path.GetFileName(found) == "sh", found);
+
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.SetPolicyAsync("key", Of("no-such-program-anywhere"), Cancel));
+        Assert.Contains("no program 'no-such-program-anywhere' in PATH", error.Problem, StringComparison.Ordinal);
+
+        static RotationPolicy Of(params string[] command) => new() { Rotator = "command", Command = command };
+    }
+
+    [Fact]
+    public async Task A_command_that_the_vault_has_without_its_path_is_not_run()
+    {
+        await Runner.SetPolicyAsync("key", new RotationPolicy { Rotator = "command", Command = ["/bin/true"], Every = TimeSpan.FromDays(1) }, Cancel);
+        Plaintext.Write(_folder, Plaintext.Read(_folder).Replace("/bin/true", "true", StringComparison.Ordinal), _clock);
+        _clock.Advance(TimeSpan.FromDays(1));
+        Assert.Contains("'true' is not named by its absolute path", Assert.Single(await Runner.RunDueAsync(Cancel)).Error!.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_policy_that_a_rotation_changes_is_in_the_ledger_once()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await Runner.RotateAsync("key", Policy with { Command = ["/bin/true", "x"] }, Cancel);
+        await Runner.RotateAsync("key", Policy with { Command = ["/bin/true", "x"] }, Cancel);
+        await Runner.RotateAsync("key", cancellationToken: Cancel);
+        Assert.Equal(
+            ["policy-set", "rotation-begun", "rotation-begun", "policy-set", "rotation-begun", "rotation-begun", "rotation-begun"],
+            (await LedgerEntries.ReadAsync(_folder)).Where(entry => entry.Kind is LedgerKind.PolicySet or LedgerKind.RotationBegun).Select(entry => EntryLine.ToText(entry.Kind)).ToList());
     }
 
     [Fact]
@@ -390,6 +422,6 @@ public sealed class RotationRunnerTests : IAsyncLifetime
 
         public ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken) => default;
 
-        public ValueTask RevokeAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
+        public ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken) => default;
     }
 }

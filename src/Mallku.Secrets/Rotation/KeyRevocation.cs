@@ -1,0 +1,102 @@
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Secrets.Rotation;
+
+/// <summary>Retires what is past its grace, and revokes the keys that are not used any more, each by the rotator that made it.</summary>
+internal sealed class KeyRevocation(FileVault vault, VaultRotations rotations, Rotators rotators)
+{
+    /// <summary>Does with one secret what there is to do.</summary>
+    /// <exception cref="SecretsException">The vault can't be opened or written.</exception>
+    internal async ValueTask<IReadOnlyList<RotationEvent>> SettleAsync(string name, CancellationToken cancellationToken)
+    {
+        vault.Forget();
+        var now = rotations.Now;
+        var opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var done = new List<RotationEvent>();
+        if (!opened.Document.Secrets.TryGetValue(name, out var record))
+        {
+            return done;
+        }
+
+        if (record.Versions.Exists(version => VaultRotations.IsOver(version, now)))
+        {
+            foreach (var number in await rotations.RetireAsync(name, cancellationToken).ConfigureAwait(false))
+            {
+                done.Add(new RotationEvent(name, RotationAction.Retired, number, record.Policy?.Tell));
+            }
+
+            opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
+            record = opened.Document.Secrets[name];
+        }
+
+        foreach (var version in record.Versions.Where(version => version.State == SecretVersionState.Retired && version.IsSpent(now)))
+        {
+            done.Add(await RevokeAsync(opened.Document, record, version, now, cancellationToken).ConfigureAwait(false));
+        }
+
+        GC.KeepAlive(opened.Document);
+        return done;
+    }
+
+    private async ValueTask<RotationEvent> RevokeAsync(
+        VaultDocument document, SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var key = Describe(record, version, version.Key!);
+            var rotator = FindMaker(key, version.Value is not null);
+            RequireUnused(document, record, version, now);
+            using var value = version.Value is null ? null : RotationSteps.Reveal(record, version);
+            await rotator.RevokeAsync(key, value, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SecretsException e)
+        {
+            await rotations.RecordUnrevokedAsync(record.Name, version.Number).ConfigureAwait(false);
+            return new RotationEvent(record.Name, RotationAction.Failed, version.Number, record.Policy?.Tell, e);
+        }
+
+        await rotations.RecordRevokedAsync(record.Name, version.Number).ConfigureAwait(false);
+        return new RotationEvent(record.Name, RotationAction.Revoked, version.Number, record.Policy?.Tell);
+    }
+
+    // with what its maker was told then: the secret may be rotated in another way, or in another account, by now
+    private static RotatedKey Describe(SecretRecord record, VersionRecord version, ProviderKey key)
+    {
+        var policy = record.Policy ?? new RotationPolicy { Rotator = key.RevokeBy! };
+        policy = policy with
+        {
+            Rotator = key.RevokeBy!,
+            Account = key.Account ?? policy.Account,
+            Command = key.Command.Count > 0 ? key.Command : policy.Command,
+        };
+        return new RotatedKey(record.Name, version.Number, version.Id, key.Token, key.Id, policy);
+    }
+
+    private IRotator FindMaker(RotatedKey key, bool isValueKnown)
+    {
+        var rotator = rotators.Get(key.Policy.Rotator);
+        var obstacle = !rotator.CanRevoke ? $"the rotator '{rotator.Name}' can't revoke version {key.Version} of '{key.Secret}'"
+            : !isValueKnown && (key.Token ?? key.KeyId) is null ? $"the value of version {key.Version} of '{key.Secret}' is gone, and with it what names its key"
+            : null;
+        return obstacle is null ? rotator : throw new SecretsException(obstacle, $"revoke the key at its provider, then say so: mallku rotate {key.Secret} --abandon");
+    }
+
+    private static void RequireUnused(VaultDocument document, SecretRecord record, VersionRecord version, DateTimeOffset now)
+    {
+        if (version.Value is not { } value)
+        {
+            return;
+        }
+
+        var own = VaultDocument.FindInUse(record, value, now);
+        var user = own is not null ? $"version {own.Number}"
+            : document.FindInUse(value, record, now) is { } other ? $"the secret '{SecretsException.Show(other.Record.Name)}'"
+            : null;
+        if (user is not null)
+        {
+            throw new SecretsException(
+                $"version {version.Number} of '{record.Name}' is not revoked: {user} has the same value, and is in use",
+                $"replace that too, or leave the key so: mallku rotate {record.Name} --abandon");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Secrets.Rotation;
+
+/// <summary>Where a secret stands between two rotations, from what the vault has and the time alone.</summary>
+internal static class RotationReview
+{
+    /// <summary>Whether there is something to say of it: of what was removed, only what is still to be done.</summary>
+    internal static bool IsOfInterest(SecretRecord record) =>
+        record.Current is not null || record.Rotation is not null || record.Misread is not null || record.Versions.Exists(static version => version.HasKeyToRevoke);
+
+    internal static RotationStatus Describe(SecretRecord record, DateTimeOffset now)
+    {
+        var fault = FindMisread(record) ?? FindScheduleFault(record, now);
+        var due = fault is null && record.Current is { } current ? RotationSchedule.GetDue(current.Created, record.Policy) : null;
+        return new RotationStatus(
+            record.Name,
+            RotationSchedule.Judge(now, due),
+            due,
+            record.Versions.Count == 1 && record.Current is not null,
+            record.Rotation?.Number,
+            record.Rotation is { } rotation ? RotationFormat.ToText(rotation.Step) : null,
+            record.Rotation?.Failure,
+            [.. record.Versions.Where(version => version.IsSpent(now)).Select(static version => version.Number)],
+            record.Policy)
+        {
+            Fault = fault,
+            IsNeverReplacedForLong = record is { Policy: null, Current: { } only, Versions.Count: 1 } && now - only.Created > TimeSpan.FromDays(RotationStatus.LongDays),
+        };
+    }
+
+    /// <summary>What to say where the vault's words on a secret's rotation are not of its format; null where they are.</summary>
+    internal static SecretsException? FindMisread(SecretRecord record) => record.Misread is not { } member ? null : new(
+        $"the '{member}' that the vault has of '{SecretsException.Show(record.Name)}' can't be read: another program wrote it",
+        $"forget it: mallku rotate {SecretsException.Show(record.Name)} --abandon, and say anew how it is rotated");
+
+    private static SecretsException? FindScheduleFault(SecretRecord record, DateTimeOffset now)
+    {
+        try
+        {
+            if (record.Policy is { } policy)
+            {
+                RotationSchedule.Require(policy, now);
+            }
+
+            return null;
+        }
+        catch (SecretsException e)
+        {
+            return new SecretsException($"it is not known when '{SecretsException.Show(record.Name)}' is to be rotated: {e.Problem}", e.Remedy, e);
+        }
+    }
+}

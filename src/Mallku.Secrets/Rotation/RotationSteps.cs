@@ -1,0 +1,131 @@
+using Mallku.Secrets.Vault;
+
+namespace Mallku.Secrets.Rotation;
+
+/// <summary>Takes the steps of a rotation that is under way. What each has done is in the vault before the next begins.</summary>
+internal sealed class RotationSteps(VaultRotations rotations, Rotators rotators)
+{
+    private const int MostWords = 300;
+
+    /// <summary>All steps that are left.</summary>
+    /// <exception cref="SecretsException">A step failed, which is recorded, or what it is about was changed.</exception>
+    internal async ValueTask<RotatedSecret> RunAsync(string name, bool isResumed, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var (opened, record) = await rotations.FindUnderWayAsync(name, cancellationToken).ConfigureAwait(false);
+            var rotation = record.Rotation!;
+            VaultRotations.RequireUnchanged(record, rotation);
+            var policy = record.Policy ?? new RotationPolicy { Rotator = rotation.Rotator };
+            if (rotation.Step == RotationStep.Finish)
+            {
+                return await rotations.FinishAsync(name, rotation.Token, policy.Grace, rotators.MayRevoke(rotation.Rotator)).ConfigureAwait(false);
+            }
+
+            try
+            {
+                await TakeAsync(record, rotation, rotators.Get(rotation.Rotator), policy, isResumed, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SecretsException e) when (e is not (LedgerException or VaultOpenException))
+            {
+                throw await FailAsync(record, rotation, e).ConfigureAwait(false);
+            }
+
+            // its values are wiped when nobody holds the document, and the vault may have forgotten it meanwhile
+            GC.KeepAlive(opened.Document);
+        }
+    }
+
+    /// <summary>Deletes what was made and nobody has the value of. False where there is nothing that could be there.</summary>
+    /// <exception cref="SecretsException">That failed, or nobody here can.</exception>
+    internal async ValueTask<bool> DiscardAsync(SecretRecord record, RotationRecord rotation, CancellationToken cancellationToken)
+    {
+        if (rotation.Step != RotationStep.Create || !rotators.MayRevoke(rotation.Rotator))
+        {
+            return false;
+        }
+
+        await rotators.Get(rotation.Rotator).DiscardAsync(
+            new RotatedKey(record.Name, rotation.Number, rotation.Id, rotation.Token, KeyId: null, record.Policy ?? new RotationPolicy { Rotator = rotation.Rotator }),
+            cancellationToken).ConfigureAwait(false);
+        return true;
+    }
+
+    /// <summary>Puts the value of a version that is not pending where it is used.</summary>
+    /// <exception cref="SecretsException">That failed, or nobody here knows the rotator.</exception>
+    internal async ValueTask PutAsync(OpenedVault opened, SecretRecord record, string rotator, VersionRecord version, CancellationToken cancellationToken)
+    {
+        var policy = record.Policy ?? new RotationPolicy { Rotator = rotator };
+        var key = new RotatedKey(record.Name, version.Number, version.Id, version.Key?.Token, version.Key?.Id, policy) { UnderWay = record.Rotation?.Id };
+        using var value = Reveal(record, version);
+        GC.KeepAlive(opened.Document);
+        await rotators.Get(rotator).SetAsync(key, value, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <exception cref="SecretsException">It is no text.</exception>
+    internal static SecretValue Reveal(SecretRecord record, VersionRecord version) =>
+        JsonToken.TryDecode(version.Value!.Value.Span, borrowed: false, out var value)
+            ? value
+            : throw new SecretsException($"the value of '{SecretsException.Show(record.Name)}' is no text", $"set it first: mallku set {record.Name}");
+
+    internal static string Shorten(string words) => words.Length <= MostWords ? words : words[..MostWords];
+
+    private async ValueTask TakeAsync(
+        SecretRecord record, RotationRecord rotation, IRotator rotator, RotationPolicy policy, bool isResumed, CancellationToken cancellationToken)
+    {
+        var pending = record.Get(rotation.Number);
+        var key = new RotatedKey(record.Name, rotation.Number, rotation.Id, rotation.Token, pending?.Key?.Id, policy);
+        if (rotation.Step == RotationStep.Create)
+        {
+            if (isResumed)
+            {
+                // the answer may have been lost, and the key that it brought is live
+                await rotator.DiscardAsync(key, cancellationToken).ConfigureAwait(false);
+            }
+
+            var made = await rotator.CreateAsync(key, cancellationToken).ConfigureAwait(false);
+            using (made.Value)
+            {
+                RequireNew(record, made.Value);
+                await rotations.KeepAsync(record.Name, rotation.Token, made, rotator.CanRevoke).ConfigureAwait(false);
+            }
+
+            return;
+        }
+
+        using var value = Reveal(record, pending!);
+        if (rotation.Step == RotationStep.Set)
+        {
+            await rotator.SetAsync(key, value, cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            await rotator.TestAsync(key, value, cancellationToken).ConfigureAwait(false);
+        }
+
+        await rotations.RecordStepAsync(record.Name, rotation.Token, rotation.Step).ConfigureAwait(false);
+    }
+
+    private async ValueTask<SecretsException> FailAsync(SecretRecord record, RotationRecord rotation, SecretsException error)
+    {
+        await rotations.RecordFailureAsync(record.Name, rotation.Token, Shorten(error.Problem)).ConfigureAwait(false);
+        return new SecretsException(
+            $"the rotation of '{record.Name}' stopped at the step '{RotationFormat.ToText(rotation.Step)}': {error.Problem}; version {record.Current!.Number} stays in use",
+            $"{error.Remedy}; then go on: mallku rotate {record.Name} --resume, or give it up: mallku rotate {record.Name} --abandon",
+            error);
+    }
+
+    private static void RequireNew(SecretRecord record, SecretValue made)
+    {
+        if (made.Length is 0 or > FileVault.MaxValueLength)
+        {
+            throw new SecretsException("the new value is empty or longer than 1 MiB", "see to it that the rotator makes a key and nothing else");
+        }
+
+        using var current = Reveal(record, record.Current!);
+        if (current == made)
+        {
+            throw new SecretsException("the new value is the current one", "see to it that the rotator makes a new key");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+namespace Mallku.Secrets.Rotation;
+
+/// <summary>The rotators that a process knows, by their names. A vault may name others.</summary>
+internal sealed class Rotators
+{
+    private readonly Dictionary<string, IRotator> _known = new(StringComparer.Ordinal);
+
+    internal Rotators(IEnumerable<IRotator> given)
+    {
+        foreach (var rotator in given.Append(new GenerateRotator()).Append(new CommandRotator()))
+        {
+            _known.TryAdd(rotator.Name, rotator);
+        }
+    }
+
+    /// <exception cref="SecretsException">This process does not know it.</exception>
+    internal IRotator Get(string name) => _known.GetValueOrDefault(name)
+        ?? throw new SecretsException($"there is no rotator '{SecretsException.Show(name)}'", $"there are: {string.Join(", ", _known.Keys.Order(StringComparer.Ordinal))}");
+
+    /// <summary>Whether there may be a key to revoke of what it makes: of one that this process does not know, there may.</summary>
+    internal bool MayRevoke(string name) => !_known.TryGetValue(name, out var known) || known.CanRevoke;
+
+    /// <exception cref="SecretsException">A policy says what can't be, or lacks what its rotator needs.</exception>
+    internal void Require(RotationPolicy policy, DateTimeOffset now)
+    {
+        RotationSchedule.Require(policy, now);
+        Get(policy.Rotator).Require(policy);
+    }
+}

@@ -1,0 +1,272 @@
+using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Rotation;
+using Mallku.Secrets.Tests.Processes;
+using Mallku.Secrets.Tests.Vault;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Mallku.Secrets.Tests.Rotation;
+
+/// <summary>Whoever takes a version out of use, its key is revoked by the rotator that made it, and not before.</summary>
+public sealed class KeyRevocationTests : IAsyncLifetime
+{
+    private static readonly TimeSpan Grace = TimeSpan.FromHours(6);
+    private static readonly RotationPolicy Policy = new() { Rotator = "shop", Grace = Grace, Account = "account-1" };
+    private readonly FakeTimeProvider _clock = new(new DateTimeOffset(2026, 11, 24, 10, 0, 0, TimeSpan.Zero));
+    private readonly KeyShop _shop = new();
+    private readonly KeyShop _other = new() { Name = "other" };
+    private TemporaryFolder _folder = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    private SecretsManager Manager => SecretsManager.Open(_folder.Options with { TimeProvider = _clock });
+
+    private RotationRunner Runner => Manager.CreateRotationRunner([_shop, _other]);
+
+    public async ValueTask InitializeAsync()
+    {
+        _folder = await TemporaryFolder.WithVaultAsync();
+        await SetAsync("by hand");
+        _shop.Live.Add("by hand", null);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _folder.Dispose();
+        return default;
+    }
+
+    [Fact]
+    public async Task A_rollback_of_a_rollback_leaves_the_one_key_that_is_in_use()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await Runner.RollBackAsync("key", cancellationToken: Cancel);
+        await Runner.RollBackAsync("key", cancellationToken: Cancel);
+        Assert.Equal("made-1", await GetAsync());
+        Assert.Equal(["by hand", "made-1"], _shop.Keys);
+        _clock.Advance(Grace);
+        await Runner.RunDueAsync(Cancel);
+        Assert.Equal(["made-1"], _shop.Keys);
+
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await Runner.RollBackAsync("key", cancellationToken: Cancel);
+        await Runner.RollBackAsync("key", cancellationToken: Cancel);
+        await Runner.RollBackAsync("key", cancellationToken: Cancel);
+        _clock.Advance(Grace);
+        await Runner.RunDueAsync(Cancel);
+        Assert.Equal("made-1", await GetAsync());
+        Assert.Equal(["made-1"], _shop.Keys);
+        await RequireNothingLeftAsync();
+    }
+
+    [Fact]
+    public async Task A_rollback_without_a_grace_leaves_the_key_to_the_next_run()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await Runner.RollBackAsync("key", grace: TimeSpan.Zero, cancellationToken: Cancel);
+        Assert.Equal([2], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
+        Assert.Equal([(RotationAction.Revoked, 2)], await RunAsync());
+        Assert.Equal(["by hand"], _shop.Keys);
+    }
+
+    [Fact]
+    public async Task A_version_that_another_rotator_replaces_is_revoked_by_the_one_that_made_it_with_what_it_was_told_then()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await Runner.RotateAsync("key", new RotationPolicy { Rotator = "other", Grace = Grace }, Cancel);
+        await Runner.RotateAsync("key", new RotationPolicy { Rotator = "generate", Grace = Grace }, Cancel);
+        _clock.Advance(Grace);
+        Assert.Equal(
+            [(RotationAction.Retired, 1), (RotationAction.Retired, 2), (RotationAction.Retired, 3), (RotationAction.Revoked, 1), (RotationAction.Revoked, 2), (RotationAction.Revoked, 3)],
+            await RunAsync());
+        Assert.Empty(_shop.Keys);
+        Assert.Empty(_other.Keys);
+        Assert.Equal(["account-1", "account-1"], _shop.Accounts);
+    }
+
+    [Fact]
+    public async Task A_version_that_is_set_over_can_come_back_for_the_grace_and_is_then_revoked()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await SetAsync("mistyped");
+        await SetAsync("mistyped again");
+        Assert.Equal(["mistyped again", "by hand"], await LiveAsync());
+        _clock.Advance(Grace - TimeSpan.FromMinutes(1));
+        Assert.Empty(await RunAsync());
+        await Runner.RollBackAsync("key", 2, cancellationToken: Cancel);
+        _clock.Advance(Grace);
+        await RunAsync();
+        Assert.Equal("made-1", await GetAsync());
+        Assert.Equal(["made-1"], _shop.Keys);
+
+        await SetAsync("meant");
+        Assert.Empty(Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
+        _clock.Advance(Grace);
+        Assert.Equal([5], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
+        Assert.Equal([(RotationAction.Retired, 5), (RotationAction.Revoked, 5)], await RunAsync());
+        Assert.Empty(_shop.Keys);
+        await RequireNothingLeftAsync();
+    }
+
+    [Fact]
+    public async Task What_another_program_writes_over_a_version_leaves_its_key_to_be_revoked()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        Plaintext.Write(_folder, Plaintext.Read(_folder).Replace("{\"key\":\"made-1\"", "{\"key\":\"outside\"", StringComparison.Ordinal), _clock);
+        Assert.Equal("outside", await GetAsync());
+        _clock.Advance(Grace);
+        await RunAsync();
+        Assert.Empty(_shop.Keys);
+    }
+
+    [Fact]
+    public async Task A_key_that_is_set_again_is_not_revoked_while_it_is_in_use()
+    {
+        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
+        _shop.FailsAt = "revoke";
+        await Runner.RotateAsync("key", cancellationToken: Cancel);
+        Assert.Equal([2], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
+        await SetAsync("made-1");
+        _shop.FailsAt = null;
+        Assert.Equal([(RotationAction.Retired, 3), (RotationAction.Revoked, 3)], await RunAsync());
+        Assert.Equal(["made-1"], _shop.Keys);
+
+        await SetAsync("another");
+        await RunAsync();
+        Assert.Empty(_shop.Keys);
+        Assert.DoesNotContain("made-1", Plaintext.Read(_folder), StringComparison.Ordinal);
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RollBackAsync("key", 2, cancellationToken: Cancel));
+    }
+
+    [Fact]
+    public async Task A_key_that_another_secret_has_in_use_is_not_revoked()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await SetAsync("made-1", "second_name");
+        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
+        var refused = Assert.Single(await Runner.RunDueAsync(Cancel));
+        Assert.Contains("the secret 'second_name' has the same value", refused.Error!.Problem, StringComparison.Ordinal);
+        Assert.True(_shop.Live.ContainsKey("made-1"));
+        await SetAsync("something else", "second_name");
+        Assert.Equal([(RotationAction.Revoked, 2)], await RunAsync());
+        Assert.False(_shop.Live.ContainsKey("made-1"));
+    }
+
+    [Fact]
+    public async Task A_secret_that_got_another_name_keeps_its_key()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await SetAsync("made-1", "second_name");
+        await Manager.RemoveAsync("key", Cancel);
+        _clock.Advance(Grace);
+        await RunAsync();
+        Assert.True(_shop.Live.ContainsKey("made-1"));
+
+        await SetAsync("something else", "second_name");
+        _clock.Advance(RotationPolicy.UsualGrace);
+        Assert.Contains((RotationAction.Revoked, 1), await RunAsync());
+        Assert.False(_shop.Live.ContainsKey("made-1"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_key_of_a_secret_that_was_removed_is_revoked_by_its_token_after_the_grace(bool isByAnother)
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        if (isByAnother)
+        {
+            Plaintext.Write(_folder, $"{{\"$mallku\":{Plaintext.Members(Plaintext.Read(_folder))["$mallku"]}}}", _clock);
+        }
+        else
+        {
+            await Manager.RemoveAsync("key", Cancel);
+        }
+
+        Assert.Empty(await RunAsync());
+        Assert.Equal(["by hand", "made-1"], _shop.Keys);
+        _clock.Advance(Grace);
+        Assert.Equal([1, 2], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
+        var done = await Runner.RunDueAsync(Cancel);
+
+        // of the one that was made by hand, the vault has neither a value nor a name
+        Assert.Equal([(RotationAction.Failed, 1), (RotationAction.Revoked, 2)], done.Select(item => (item.Action, item.Version!.Value)));
+        Assert.Contains("the value of version 1 of 'key' is gone", done[0].Error!.Problem, StringComparison.Ordinal);
+        Assert.Equal(["by hand"], _shop.Keys);
+        Assert.Equal("without its value", (await LedgerEntries.ReadAsync(_folder)).Single(entry => entry.Kind == LedgerKind.Revoked).Note);
+        await Runner.AbandonAsync("key", Cancel);
+        await RequireNothingLeftAsync();
+    }
+
+    [Fact]
+    public async Task A_key_that_is_to_stay_after_its_secret_was_removed_can_be_left_alone()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await Manager.RemoveAsync("key", Cancel);
+        await Runner.AbandonAsync("key", Cancel);
+        _clock.Advance(Grace);
+        Assert.Empty(await RunAsync());
+        Assert.True(_shop.Live.ContainsKey("made-1"));
+    }
+
+    [Fact]
+    public async Task The_key_of_a_rotator_that_a_process_does_not_know_waits_for_one_that_does()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        var stranger = Manager.CreateRotationRunner();
+        await Assert.ThrowsAsync<SecretsException>(async () => await stranger.RollBackAsync("key", cancellationToken: Cancel));
+        await stranger.RotateAsync("key", new RotationPolicy { Rotator = "generate", Grace = Grace }, Cancel);
+        _clock.Advance(Grace);
+        var left = (await stranger.RunDueAsync(Cancel)).Where(done => done.Action == RotationAction.Failed).ToList();
+        Assert.Equal([1, 2], left.Select(done => done.Version!.Value));
+        Assert.All(left, done => Assert.Contains("there is no rotator 'shop'", done.Error!.Problem, StringComparison.Ordinal));
+        Assert.Contains(RotationInspection.Inspect(await stranger.GetStatusAsync(Cancel)), finding => finding.What.Contains("not revoked: version 1, 2", StringComparison.Ordinal));
+        Assert.Equal(["by hand", "made-1"], _shop.Keys);
+        await RunAsync();
+        Assert.Empty(_shop.Keys);
+    }
+
+    [Fact]
+    public async Task A_rotator_that_can_not_revoke_is_never_said_to_have_done_so()
+    {
+        var unable = new KeyShop { CanRevoke = false };
+        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
+        _shop.FailsAt = "revoke";
+        await Runner.RotateAsync("key", cancellationToken: Cancel);
+        var done = Assert.Single(await Manager.CreateRotationRunner([unable]).RunDueAsync(Cancel));
+        Assert.Equal(RotationAction.Failed, done.Action);
+        Assert.Contains("can't revoke version 2", done.Error!.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_vault_from_before_makers_were_written_down_is_understood()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        var before = Plaintext.Read(_folder);
+        var older = before.Replace(",\"keyId\":\"id-1\",\"revokeBy\":\"shop\",\"account\":\"account-1\"", ",\"keyId\":\"id-1\"", StringComparison.Ordinal);
+        Assert.NotEqual(before, older, StringComparer.Ordinal);
+        Plaintext.Write(_folder, older, _clock);
+        await SetAsync("meant");
+        _clock.Advance(Grace);
+        await RunAsync();
+        Assert.Empty(_shop.Keys);
+    }
+
+    private async Task<List<(RotationAction Action, int Version)>> RunAsync() =>
+        [.. (await Runner.RunDueAsync(Cancel)).Select(done => (done.Action, done.Version!.Value))];
+
+    private async Task RequireNothingLeftAsync()
+    {
+        Assert.Empty(await Runner.RunDueAsync(Cancel));
+        Assert.All(await Runner.GetStatusAsync(Cancel), status => Assert.Empty(status.Unrevoked));
+    }
+
+    private async Task SetAsync(string value, string name = "key")
+    {
+        using var secret = SecretValue.FromString(value);
+        await Manager.SetAsync(name, secret, cancellationToken: Cancel);
+    }
+
+    private async Task<string?> GetAsync() => (await Manager.GetAsync("key", Cancel))?.RevealString();
+
+    private async Task<string[]> LiveAsync() => [.. (await Manager.FindLiveAsync("key", Cancel)).Select(found => found.Value.RevealString())];
+}
