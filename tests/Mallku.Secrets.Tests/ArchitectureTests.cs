@@ -15,6 +15,8 @@ public sealed class ArchitectureTests : IDisposable
         ["Crypto"] = [],
         ["Files"] = [],
         ["Keys"] = ["Crypto", "Files"],
+        ["Models"] = ["Crypto"],
+        ["Storage"] = ["Crypto", "Files", "Keys", "Ledger", "Models"],
         ["Ledger"] = ["Crypto", "Files", "Keys"],
         ["Vault"] = ["Crypto", "Files", "Keys", "Ledger"],
         ["Rotation"] = ["Files", "Ledger", "Vault"],

@@ -1,0 +1,116 @@
+using System.Text;
+using System.Text.Json;
+using Mallku.Secrets.Crypto;
+
+namespace Mallku.Secrets.Models;
+
+/// <summary>
+/// What authenticates one document: each encrypted member, bound to where it belongs, and all members together, so that none
+/// is altered, left out, or taken from another writing of the same record.
+/// </summary>
+internal sealed class DocumentSeal(SealingKey key, string storeId, SealContext context)
+{
+    internal const int Format = 1;
+    internal const string FormatMember = "$format", KeyMember = "$key", SealMember = "$seal", NamesMember = "$names";
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
+    /// <summary>The id of the data key under which a document says that it was sealed; null where it says nothing.</summary>
+    internal static string? FindKeyId(ReadOnlyMemory<byte> document)
+    {
+        try
+        {
+            using var parsed = JsonDocument.Parse(document, Strict);
+            return FindText(parsed.RootElement, KeyMember);
+        }
+        catch (Exception e) when (IsDamage(e))
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Looks at the seal of a document before at anything else in it.</summary>
+    /// <returns>What decrypts its members, and these, to be disposed by the caller.</returns>
+    /// <exception cref="RecordOpenException">It does not authenticate.</exception>
+    /// <exception cref="SecretsException">It is of a newer format.</exception>
+    internal static (DocumentSeal Seal, JsonDocument Document) Authenticate(ReadOnlyMemory<byte> document, Deployment deployment, SealContext context)
+    {
+        JsonDocument? parsed = null;
+        try
+        {
+            parsed = JsonDocument.Parse(document, Strict);
+            var root = parsed.RootElement;
+            RequireKnownFormat(root, context);
+            if (FindText(root, KeyMember) is { } id && deployment.Keys.Find(id) is { } key && FindText(root, SealMember) is not null
+                && root.GetProperty(SealMember).TryGetBytesFromBase64(out var message) && message.Length == AesGcmSealing.Overhead)
+            {
+                var seal = new DocumentSeal(key, deployment.StoreId, context);
+                if (key.Sealing.TryOpen(message, seal.Whole(root), []))
+                {
+                    return (seal, parsed);
+                }
+            }
+        }
+        catch (Exception e) when (IsDamage(e))
+        {
+            // the same failure as all others, below
+        }
+
+        parsed?.Dispose();
+        throw new RecordOpenException(context);
+    }
+
+    /// <summary>Begins a document.</summary>
+    internal void WriteHead(Utf8JsonWriter writer)
+    {
+        writer.WriteNumber(FormatMember, Format);
+        writer.WriteString(KeyMember, key.Id);
+    }
+
+    /// <summary>Ends a document: the object with its seal.</summary>
+    internal byte[] Finish(ReadOnlyMemory<byte> document)
+    {
+        using var parsed = JsonDocument.Parse(document, Strict);
+        var seal = Convert.ToBase64String(key.Sealing.Seal([], Whole(parsed.RootElement)));
+        return [.. document.Span[..^1], .. Encoding.ASCII.GetBytes($",\"{SealMember}\":\"{seal}\"}}")];
+    }
+
+    internal byte[] Encrypt(string member, ReadOnlySpan<byte> json) => key.Sealing.Seal(json, Belonging("mallku/v1/secured-field", member).Bytes);
+
+    /// <summary>A member's JSON, to be wiped by the caller; null where it is not encrypted.</summary>
+    internal byte[]? Decrypt(JsonProperty member)
+    {
+        if (member.Value.ValueKind != JsonValueKind.String || !member.Value.TryGetBytesFromBase64(out var message) || message.Length < AesGcmSealing.Overhead)
+        {
+            return null;
+        }
+
+        var json = SecretValue.Allocate(message.Length - AesGcmSealing.Overhead);
+        return key.Sealing.TryOpen(message, Belonging("mallku/v1/secured-field", member.Name).Bytes, json) ? json : null;
+    }
+
+    internal static bool IsOwn(string member) => member is FormatMember or KeyMember or SealMember or NamesMember;
+
+    private ReadOnlySpan<byte> Whole(JsonElement document)
+    {
+        var parts = Belonging("mallku/v1/secured-document", "");
+        CanonicalJson.AddMembers(parts, document.EnumerateObject().Where(static member => member.Name != SealMember));
+        return parts.Bytes;
+    }
+
+    private LengthPrefixed Belonging(string label, string member) =>
+        LengthPrefixed.Of(label, storeId, context.Kind, context.Id).Add(context.Bound.Span).Add(member).Add(key.Id);
+
+    private static void RequireKnownFormat(JsonElement root, SealContext context)
+    {
+        if (root.TryGetProperty(FormatMember, out var format) && !(format.TryGetInt32(out var number) && number <= Format))
+        {
+            throw new SecretsException($"the record '{SecretsException.Show(context.Id)}' ({context.Kind}) is of a newer format than {Format}", "use a newer mallku");
+        }
+    }
+
+    private static string? FindText(JsonElement root, string member) =>
+        root.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    // what is no JSON, no object, or has texts that are none
+    private static bool IsDamage(Exception e) => e is JsonException or InvalidOperationException;
+}
