@@ -54,7 +54,12 @@ internal sealed class RotateVerb : Verb
         var command = FindCommand(invocation);
         RequireSense(parsed, name, command);
         using var rotations = await OpenedRotations.OpenAsync(invocation, cancellationToken);
-        var runner = rotations.Runner;
+        return await rotations.UntilEndedAsync(ending => RunAsync(rotations.Runner, invocation, name, command, ending));
+    }
+
+    private async ValueTask<int> RunAsync(RotationRunner runner, Invocation invocation, string? name, string[] command, CancellationToken cancellationToken)
+    {
+        var parsed = invocation.Parsed;
         if (parsed.GetValue(_due))
         {
             return await RunDueAsync(runner, parsed.GetValue(_json), cancellationToken);
@@ -149,6 +154,12 @@ internal sealed class RotateVerb : Verb
             throw new UsageException("a command goes with --with command alone", "write it as: mallku rotate NAME -- COMMAND");
         }
 
+        if (command.Length > 0 && StepProgram.Find(command[0]) is var program && program != command[0])
+        {
+            command = [program, .. command[1..]];
+            Notice.Done($"the program is kept as {SecretsException.Show(program)}");
+        }
+
         var policy = (known ?? new RotationPolicy { Rotator = rotator }) with { Rotator = rotator };
         var (grace, every, cron) = (parsed.GetValue(_grace), parsed.GetValue(_every), parsed.GetValue(_cron));
         policy = policy with
@@ -164,7 +175,7 @@ internal sealed class RotateVerb : Verb
         return (every, cron) switch
         {
             (Never, _) => policy with { Every = null, Cron = null },
-            ({ } time, _) => policy with { Every = Duration.Parse(time, "--every"), Cron = null },
+            ({ } time, _) => policy with { Every = Duration.ParseEvery(time), Cron = null },
             (_, { } expression) => policy with { Every = null, Cron = expression },
             _ => policy,
         };

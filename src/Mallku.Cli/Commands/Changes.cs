@@ -1,5 +1,6 @@
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Sources;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -36,6 +37,24 @@ internal static class Changes
         catch (SecretsException e)
         {
             // the change is made; what fails is the next lookup
+            Notice.Warn($"{e.Problem}: {e.Remedy}");
+        }
+    }
+
+    /// <summary>Says what becomes of keys that were taken out of use without a grace.</summary>
+    internal static async ValueTask SayKeysLeftAsync(FileVault vault, string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var record = (await vault.OpenAsync(cancellationToken)).Document.Secrets.GetValueOrDefault(name);
+            foreach (var version in record?.Versions.Where(static version => version is { HasKeyToRevoke: true, RevokeAfter: not null }) ?? [])
+            {
+                Notice.Warn($"the key of version {version.Number} is live at its provider; from {Moment.Iso(version.RevokeAfter!.Value)} on, mallku rotate --due revokes it, unless you say: mallku rotate {name} --abandon");
+            }
+        }
+        catch (SecretsException e)
+        {
+            // the change is made
             Notice.Warn($"{e.Problem}: {e.Remedy}");
         }
     }

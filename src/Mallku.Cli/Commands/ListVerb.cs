@@ -12,7 +12,7 @@ internal sealed class ListVerb : Verb
 
     internal override string? Notes =>
         "The source is the one whose value a lookup takes; an environment variable is shown only where the vault knows the name. "
-        + "The last column says what a rotation has to do: pending, overdue, due, unrevoked, planned, or never, where the value is the first one. "
+        + "The last column says what a rotation has to do: pending, faulty, overdue, due, unrevoked, planned, or never, where the value is the first one. "
         + "In a pipe: no header, columns separated by tabs, times in UTC.";
 
     internal override string[] Examples => ["mallku list", "mallku list | cut -f1", "mallku list --json"];

@@ -37,6 +37,7 @@ internal sealed class RemoveVerb : Verb
         var change = await vault.RemoveAsync(SecretName.Existing(stored), cancellationToken);
         Notice.Done($"removed {SecretsException.Show(change.Name)}, which was at version {change.Version}");
         Changes.SayAbsorbed(change.Absorbed);
+        await Changes.SayKeysLeftAsync(vault, change.Name, cancellationToken);
         await Changes.SayEnvironmentAsync(change.Name, cancellationToken);
         return ExitCode.Done;
     }

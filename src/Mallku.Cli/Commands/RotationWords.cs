@@ -13,6 +13,7 @@ internal static class RotationWords
     {
         null => null,
         { Pending: not null } => "pending",
+        { Fault: not null } => "faulty",
         { Need: RotationNeed.Overdue } => "overdue",
         { Need: RotationNeed.Due } => "due",
         { Unrevoked.Count: > 0 } => "unrevoked",

@@ -62,6 +62,7 @@ internal sealed class SetVerb : Verb
         using var value = generate ? Generate() : GivenValue.Read($"value of {name} (not shown)");
         var change = await manager.SetAsync(given, value, setting, cancellationToken);
         Changes.Say(given, change);
+        await Changes.SayKeysLeftAsync(manager.Vault, change.Name, cancellationToken);
         await Changes.SayEnvironmentAsync(change.Name, cancellationToken);
         return ExitCode.Done;
     }

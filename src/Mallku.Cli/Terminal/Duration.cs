@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Terminal;
@@ -31,6 +32,12 @@ internal static class Duration
     internal static TimeSpan ParseGrace(string text) => Parse(text, "--grace") is var grace && grace <= VersionMoves.LongestGrace
         ? grace
         : throw new UsageException($"a grace is at most {VersionMoves.LongestGrace.Days} days", "write it as: --grace 24h");
+
+    /// <exception cref="UsageException">It is none, or no time after which a version can be replaced.</exception>
+    internal static TimeSpan ParseEvery(string text) =>
+        Parse(text, "--every") is var every && every >= RotationSchedule.Shortest && every <= RotationSchedule.Longest
+            ? every
+            : throw new UsageException($"a secret is rotated every minute at most, and every {RotationSchedule.Longest.Days} days at least", "write it as: --every 90d, or --every never");
 
     /// <exception cref="UsageException">It is none.</exception>
     internal static TimeSpan Parse(string text, string option) => TryParse(text, out var duration)
