@@ -14,13 +14,14 @@ public static class RotationRegistration
     /// it what is due, at the start and then every so often; and a <see cref="SecretsManager"/>, unless there is one.
     /// </summary>
     /// <param name="services">What they are added to.</param>
-    /// <param name="every">How often it looks, above zero; every ten minutes where nothing is said.</param>
-    /// <exception cref="ArgumentOutOfRangeException">It is not above zero.</exception>
+    /// <param name="every">How often it looks, above zero and at most 30 days; every ten minutes where nothing is said.</param>
+    /// <exception cref="ArgumentOutOfRangeException">It is not above zero, or longer.</exception>
     public static IServiceCollection AddMallkuRotation(this IServiceCollection services, TimeSpan? every = null)
     {
         ArgumentNullException.ThrowIfNull(services);
         var pause = every ?? TimeSpan.FromMinutes(10);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(pause, TimeSpan.Zero, nameof(every));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(pause, TimeSpan.FromDays(30), nameof(every));
         services.AddMallkuSecrets();
         services.TryAddSingleton(provider => provider.GetRequiredService<SecretsManager>().CreateRotationRunner(provider.GetServices<IRotator>()));
         services.AddSingleton<IHostedService>(provider => new RotationTimer(

@@ -8,7 +8,7 @@ namespace Mallku.Secrets.Rotation;
 internal static class StepProgram
 {
     private const UnixFileMode Executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
-    private const int Looks = 20;
+    private const int Looks = 50;
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(100);
 
     /// <summary>

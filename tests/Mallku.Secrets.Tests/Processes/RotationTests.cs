@@ -134,6 +134,54 @@ public sealed class RotationTests(ITestOutputHelper output)
         Assert.Single(Directory.EnumerateFiles(shop["keys"]));
     }
 
+    [Theory]
+    [InlineData("before create")]
+    [InlineData("after set")]
+    [InlineData("before test")]
+    public async Task A_program_that_a_kill_left_running_is_joined_by_no_other(string moment)
+    {
+        using var shop = await Shop.OpenAsync();
+        shop.Write("wait", moment);
+        using (var child = Child.Start(shop.Renew))
+        {
+            while (!File.Exists(shop["waits"]))
+            {
+                await Task.Delay(20, Cancel);
+            }
+
+            await child.KillAsync();
+        }
+
+        Assert.Contains("cut off still runs, as process ", await Child.AskAsync("resume", shop.Folder.Vault, "key"), StringComparison.Ordinal);
+        Assert.Equal("by hand", await shop.Folder.GetAsync("key"));
+        File.Delete(shop["wait"]);
+        Assert.Equal("resumed 2", await Child.AskAsync("resume", shop.Folder.Vault, "key"));
+        await shop.RequireOneKeyAsync();
+    }
+
+    [Fact]
+    public async Task The_current_value_is_not_put_back_while_a_program_that_a_kill_left_puts_the_new_one()
+    {
+        using var shop = await Shop.OpenAsync();
+        shop.Write("wait", "before set");
+        using (var child = Child.Start(shop.Renew))
+        {
+            while (!File.Exists(shop["waits"]))
+            {
+                await Task.Delay(20, Cancel);
+            }
+
+            await child.KillAsync();
+        }
+
+        var runner = shop.Folder.Open().CreateRotationRunner();
+        var said = Assert.Single(await runner.AbandonAsync("key", Cancel));
+        Assert.Equal(RotationAction.NotPutBack, said.Action);
+        Assert.Contains("still runs", said.Error!.Problem, StringComparison.Ordinal);
+        File.Delete(shop["wait"]);
+        Assert.Equal([RotationAction.Revoked], (await runner.RunDueAsync(Cancel)).Select(done => done.Action));
+    }
+
     [Fact]
     public async Task A_program_that_takes_too_long_is_ended_and_none_of_what_it_wrote_is_in_the_error()
     {
