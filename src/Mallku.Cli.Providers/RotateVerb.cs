@@ -67,8 +67,11 @@ internal sealed class RotateVerb : Verb
 
         if (parsed.GetValue(_abandon))
         {
+            var isUnderWay = (await runner.GetStatusAsync(cancellationToken)).Any(status => status.Name == name && status.Pending is not null);
             var settled = await runner.AbandonAsync(name!, cancellationToken);
-            Notice.Done($"given up; the current version of {SecretsException.Show(name!)} stays in use");
+            Notice.Done(isUnderWay
+                ? $"given up; the current version of {SecretsException.Show(name!)} stays in use"
+                : $"given up what was left to do of {SecretsException.Show(name!)}");
             RotationWords.Say(settled);
             return ExitCode.Done;
         }

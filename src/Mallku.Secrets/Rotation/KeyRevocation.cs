@@ -3,14 +3,14 @@ using Mallku.Secrets.Vault;
 namespace Mallku.Secrets.Rotation;
 
 /// <summary>Retires what is past its grace, and revokes the keys that are not used any more, each by the rotator that made it.</summary>
-internal sealed class KeyRevocation(FileVault vault, VaultRotations rotations, Rotators rotators)
+internal sealed class KeyRevocation(FileVault vault, RetiredKeys keys, Rotators rotators)
 {
     /// <summary>Does with one secret what there is to do.</summary>
     /// <exception cref="SecretsException">The vault can't be opened or written.</exception>
     internal async ValueTask<IReadOnlyList<RotationEvent>> SettleAsync(string name, CancellationToken cancellationToken)
     {
         vault.Forget();
-        var now = rotations.Now;
+        var now = vault.Settings.Clock.GetUtcNow();
         var opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
         var done = new List<RotationEvent>();
         if (!opened.Document.Secrets.TryGetValue(name, out var record))
@@ -18,9 +18,9 @@ internal sealed class KeyRevocation(FileVault vault, VaultRotations rotations, R
             return done;
         }
 
-        if (record.Versions.Exists(version => VaultRotations.IsOver(version, now)))
+        if (record.Versions.Exists(version => RetiredKeys.IsOver(version, now)))
         {
-            foreach (var number in await rotations.RetireAsync(name, cancellationToken).ConfigureAwait(false))
+            foreach (var number in await keys.RetireAsync(name, cancellationToken).ConfigureAwait(false))
             {
                 done.Add(new RotationEvent(name, RotationAction.Retired, number, record.Policy?.Tell));
             }
@@ -51,11 +51,11 @@ internal sealed class KeyRevocation(FileVault vault, VaultRotations rotations, R
         }
         catch (SecretsException e)
         {
-            await rotations.RecordUnrevokedAsync(record.Name, version.Number).ConfigureAwait(false);
+            await keys.RecordFailureAsync(record.Name, version.Number).ConfigureAwait(false);
             return new RotationEvent(record.Name, RotationAction.Failed, version.Number, record.Policy?.Tell, e);
         }
 
-        await rotations.RecordRevokedAsync(record.Name, version.Number).ConfigureAwait(false);
+        await keys.RecordRevokedAsync(record.Name, version.Number).ConfigureAwait(false);
         return new RotationEvent(record.Name, RotationAction.Revoked, version.Number, record.Policy?.Tell);
     }
 

@@ -18,6 +18,7 @@ public sealed class RotationRunner
     private readonly VaultRotations _rotations;
     private readonly RotationSteps _steps;
     private readonly KeyRevocation _revocation;
+    private readonly RetiredKeys _keys;
 
     internal RotationRunner(FileVault vault, IEnumerable<IRotator> rotators)
     {
@@ -25,7 +26,8 @@ public sealed class RotationRunner
         _rotators = new Rotators(rotators);
         _rotations = new VaultRotations(vault);
         _steps = new RotationSteps(_rotations, _rotators);
-        _revocation = new KeyRevocation(vault, _rotations, _rotators);
+        _keys = new RetiredKeys(vault);
+        _revocation = new KeyRevocation(vault, _keys, _rotators);
     }
 
     /// <summary>Rotates a secret.</summary>
@@ -79,7 +81,7 @@ public sealed class RotationRunner
 
         if (record.Rotation is not { } rotation)
         {
-            await _rotations.GiveUpKeysAsync(record.Name, cancellationToken).ConfigureAwait(false);
+            await _keys.GiveUpAsync(record.Name, cancellationToken).ConfigureAwait(false);
             return [];
         }
 

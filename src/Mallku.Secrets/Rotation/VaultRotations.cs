@@ -236,92 +236,6 @@ internal sealed class VaultRotations(FileVault vault)
         },
         cancellationToken);
 
-    /// <summary>Leaves keys alone that are still to be revoked: somebody has done it otherwise.</summary>
-    internal ValueTask<int> GiveUpKeysAsync(string name, CancellationToken cancellationToken) => vault.ChangeAsync(
-        (opened, events) =>
-        {
-            var record = opened.Document.GetOrAdd(name);
-            var left = FindKeysLeft(record, Now);
-            if (left.Count == 0)
-            {
-                throw NothingUnderWay(name);
-            }
-
-            foreach (var version in left)
-            {
-                events.Add(Event(LedgerKind.RotationFailed, record, version.Number, version.Key!.RevokeBy, "revoke, given up"));
-                version.Key = version.Key with { RevokeBy = null };
-                version.RevokeAfter = null;
-            }
-
-            return left.Count;
-        },
-        cancellationToken);
-
-    /// <summary>Records that the grace of versions is over.</summary>
-    internal ValueTask<IReadOnlyList<int>> RetireAsync(string name, CancellationToken cancellationToken) => vault.ChangeAsync<IReadOnlyList<int>>(
-        (opened, events) =>
-        {
-            var record = opened.Document.GetOrAdd(name);
-            var over = record.Versions.FindAll(version => IsOver(version, Now));
-            foreach (var version in over)
-            {
-                (version.State, version.GraceEnds) = (SecretVersionState.Retired, null);
-                events.Add(Event(LedgerKind.Retired, record, version.Number, version.Key?.RevokeBy));
-            }
-
-            return over.ConvertAll(static version => version.Number);
-        },
-        cancellationToken);
-
-    /// <summary>Whether a version is to be retired: its grace is over, or nobody brought it back in time.</summary>
-    internal static bool IsOver(VersionRecord version, DateTimeOffset now) =>
-        version.State == SecretVersionState.Previous && (version.GraceEnds <= now || version.IsSpent(now));
-
-    /// <summary>Versions that are not used any more, and whose keys are live.</summary>
-    internal static List<VersionRecord> FindKeysLeft(SecretRecord record, DateTimeOffset now) =>
-        record.Versions.FindAll(version => version.HasKeyToRevoke && !version.IsLive(now));
-
-    /// <summary>Records that a key was revoked: the value is of no use, whichever version has it, and dropped.</summary>
-    /// <param name="name">The name under which the vault has the secret.</param>
-    /// <param name="number">The version.</param>
-    internal async ValueTask RecordRevokedAsync(string name, int number)
-    {
-        await vault.ChangeAsync(
-            (opened, events) =>
-            {
-                var record = opened.Document.GetOrAdd(name);
-                if (record.Get(number) is { Key: { } key } version)
-                {
-                    events.Add(Event(LedgerKind.Revoked, record, number, key.RevokeBy, version.Value is null ? "without its value" : null));
-                    var value = version.Value;
-                    foreach (var same in record.Versions.Where(other => other == version || (value is not null && other.Value is { } its && JsonToken.AreSame(its, value.Value))))
-                    {
-                        (same.State, same.GraceEnds, same.RevokeAfter) = (SecretVersionState.Retired, null, null);
-                        (same.Value, same.Revoked) = (null, Now);
-                    }
-
-                    version.Key = key with { RevokeBy = null };
-                }
-
-                return true;
-            },
-            CancellationToken.None).ConfigureAwait(false);
-    }
-
-    /// <summary>Records that a key could not be revoked.</summary>
-    internal async ValueTask RecordUnrevokedAsync(string name, int number)
-    {
-        await vault.ChangeAsync(
-            (opened, events) =>
-            {
-                var record = opened.Document.GetOrAdd(name);
-                events.Add(Event(LedgerKind.RotationFailed, record, number, record.Get(number)?.Key?.RevokeBy, "revoke"));
-                return true;
-            },
-            CancellationToken.None).ConfigureAwait(false);
-    }
-
     /// <summary>Makes the value of an earlier version the current one again, as a new version.</summary>
     /// <param name="name">The name under which the vault has the secret.</param>
     /// <param name="wanted">The earlier version.</param>
@@ -408,6 +322,6 @@ internal sealed class VaultRotations(FileVault vault)
         record.Versions.Insert(place < 0 ? record.Versions.Count : place, version);
     }
 
-    private static LedgerEvent Event(LedgerKind kind, SecretRecord record, int? version, string? purpose, string? note = null) =>
+    internal static LedgerEvent Event(LedgerKind kind, SecretRecord record, int? version, string? purpose, string? note = null) =>
         new(kind, record.Name, version, VaultEvents.Store, purpose, Note: note);
 }

@@ -3,55 +3,6 @@ using System.Security.Cryptography;
 
 namespace Mallku.Secrets.Vault;
 
-/// <summary>A version with its value, as the vault keeps it.</summary>
-internal sealed class VersionRecord
-{
-    internal required int Number { get; init; }
-
-    internal required string Id { get; init; }
-
-    internal required SecretVersionState State { get; set; }
-
-    internal required DateTimeOffset Created { get; init; }
-
-    internal required string Source { get; init; }
-
-    /// <summary>The value as a JSON token; null after the secret was removed.</summary>
-    internal ReadOnlyMemory<byte>? Value { get; set; }
-
-    /// <summary>Members that this version of the program does not know, to be written back as they are.</summary>
-    internal List<RawMember> Others { get; init; } = [];
-
-    /// <summary>Until when a previous version may still be used; null where it may not.</summary>
-    internal DateTimeOffset? GraceEnds { get; set; }
-
-    /// <summary>The key at a provider that the value is; null where there is nothing to say of one.</summary>
-    internal ProviderKey? Key { get; set; }
-
-    /// <summary>Until when the key stays, though the version may not be used: so long it can be brought back.</summary>
-    internal DateTimeOffset? RevokeAfter { get; set; }
-
-    /// <summary>When the key was revoked at the provider.</summary>
-    internal DateTimeOffset? Revoked { get; set; }
-
-    /// <summary>Whether somebody is to revoke its key at some time.</summary>
-    internal bool HasKeyToRevoke => Key?.RevokeBy is not null;
-
-    /// <summary>Whether it may be used, or is about to be.</summary>
-    internal bool IsLive(DateTimeOffset now) => State switch
-    {
-        SecretVersionState.Previous => GraceEnds > now,
-        var state => state != SecretVersionState.Retired,
-    };
-
-    /// <summary>Whether its key is to be revoked by now. The value can't come back, unless nobody has retired it yet.</summary>
-    internal bool IsSpent(DateTimeOffset now) =>
-        HasKeyToRevoke && !IsLive(now) && !(RevokeAfter > now)
-        && (State == SecretVersionState.Retired || GraceEnds is not null || RevokeAfter is not null);
-
-    internal SecretVersion ToFacts() => new(Number, Id, State, Created, Source) { GraceEnds = State == SecretVersionState.Previous ? GraceEnds : null };
-}
-
 /// <summary>A member of a JSON object, its value as a token. The name is a token too where it is no text.</summary>
 internal readonly record struct RawMember(ReadOnlyMemory<byte> NameToken, ReadOnlyMemory<byte> Value);
 

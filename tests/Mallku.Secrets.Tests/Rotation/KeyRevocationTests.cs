@@ -138,6 +138,16 @@ public sealed class KeyRevocationTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_value_that_is_set_again_while_it_is_revoked_stays_the_current_one()
+    {
+        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
+        _shop.During = step => step == "revoke" ? SetAsync("made-1") : Task.CompletedTask;
+        await Runner.RotateAsync("key", cancellationToken: Cancel);
+        Assert.Equal("made-1", await GetAsync());
+        Assert.Contains(await LedgerEntries.ReadAsync(_folder), entry => entry is { Kind: LedgerKind.Revoked, Version: 2 });
+    }
+
+    [Fact]
     public async Task A_key_that_another_secret_has_in_use_is_not_revoked()
     {
         await Runner.RotateAsync("key", Policy, Cancel);
@@ -206,6 +216,17 @@ public sealed class KeyRevocationTests : IAsyncLifetime
         _clock.Advance(Grace);
         Assert.Empty(await RunAsync());
         Assert.True(_shop.Live.ContainsKey("made-1"));
+    }
+
+    [Fact]
+    public async Task A_key_that_is_to_stay_after_it_was_set_over_can_be_left_alone()
+    {
+        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
+        await SetAsync("meant");
+        await Runner.AbandonAsync("key", Cancel);
+        Assert.Empty(await RunAsync());
+        Assert.Equal(["made-1"], _shop.Keys);
+        await RequireNothingLeftAsync();
     }
 
     [Fact]
