@@ -17,17 +17,22 @@ internal sealed class ExportVerb : Verb
 
     private readonly Option<string> _format = new("--format") { HelpName = "FORMAT", Description = "env, json or shell", Required = true };
 
-    internal ExportVerb() => Understand(_format);
+    private readonly Option<string[]> _only = new("--only") { HelpName = "NAMES", Description = "only these secrets, separated by commas; may be repeated" };
+    private readonly Option<string[]> _except = new("--except") { HelpName = "NAMES", Description = "all secrets but these, separated by commas; may be repeated" };
+
+    internal ExportVerb() => Understand(_format, _only, _except);
 
     internal override bool LooksUpSeveral => true;
 
     internal override string? Notes =>
         "Prints every value, in the clear, as a lookup finds it: an environment variable that is set wins. env and shell name "
-        + "variables (OPENAI_API_KEY), json names secrets. json can be imported again under the same names, env in lower case.";
+        + "variables (OPENAI_API_KEY), json names secrets. json can be imported again under the same names, env in lower case. "
+        + "env and shell refuse variables that steer loaders and interpreters, such as PATH or LD_PRELOAD; --except leaves out what can't be exported.";
 
     internal override string[] Examples =>
     [
         "eval \"$(mallku export --format shell)\"",
+        "mallku export --format env --only openai_api_key",
         "mallku export --format json | jq -r .openai_api_key",
     ];
 
@@ -39,7 +44,11 @@ internal sealed class ExportVerb : Verb
             throw new UsageException("--format is env, json or shell", "write it as: mallku export --format env");
         }
 
-        var secrets = await FindAllAsync(invocation.OpenManager(LedgerKind.Exported), cancellationToken);
+        var selection = Selection.Parse(
+            invocation.Parsed.GetValue(_only) ?? [], invocation.Parsed.GetValue(_except) ?? [], $"mallku export --format {format} OPTION");
+        var manager = invocation.OpenManager(LedgerKind.Exported);
+        var found = await selection.FindAsync(manager, name => format is "json" || IsVariable(name), cancellationToken);
+        var secrets = found.DistinctBy(secret => secret.Name, StringComparer.Ordinal).ToList();
         var text = new ArrayBufferWriter<byte>();
         switch (format)
         {
@@ -47,10 +56,10 @@ internal sealed class ExportVerb : Verb
                 WriteJson(secrets, text);
                 break;
             case "env":
-                WriteVariables(secrets, text, DotEnv.Format);
+                WriteVariables(secrets, selection, text, DotEnv.Format);
                 break;
             default:
-                WriteVariables(secrets, text, ShellText.Format);
+                WriteVariables(secrets, selection, text, ShellText.Format);
                 break;
         }
 
@@ -59,46 +68,41 @@ internal sealed class ExportVerb : Verb
         return ExitCode.Done;
     }
 
-    private static async ValueTask<List<FoundSecret>> FindAllAsync(SecretsManager manager, CancellationToken cancellationToken)
+    private static bool IsVariable(string name)
     {
-        // all at once, so that they share one flush of the ledger
-        var all = await manager.ListAsync(cancellationToken);
-        var lookups = all.Select(secret => manager.FindAsync(secret.Name, cancellationToken).AsTask()).ToList();
-        await Task.WhenAll(lookups);
-        var found = new List<FoundSecret>();
-        for (var i = 0; i < all.Count; i++)
+        if (VariableNames.IsValid(SecretName.Existing(name).ToEnvironmentVariable()))
         {
-            if (await lookups[i] is { } known)
-            {
-                found.Add(known with { Name = all[i].Name });
-            }
+            return true;
         }
 
-        return found;
+        Notice.Warn($"'{SecretsException.Show(name)}' is left out: it is no name for a variable; --format json has it");
+        return false;
     }
 
-    private static void WriteVariables(List<FoundSecret> secrets, ArrayBufferWriter<byte> text, Func<string, string, string> format)
+    private static void WriteVariables(List<FoundSecret> secrets, Selection selection, ArrayBufferWriter<byte> text, Func<string, string, string> format)
     {
+        // what is printed is for eval, or for what loads a .env file
+        selection.RefuseSteering(secrets, static (name, _) => $"use --format json; one value alone: mallku get {name}");
         var taken = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var secret in secrets)
         {
             var variable = SecretName.Existing(secret.Name).ToEnvironmentVariable();
             if (!VariableNames.IsValid(variable))
             {
-                Notice.Warn($"'{SecretsException.Show(secret.Name)}' is left out: it is no name for a variable; --format json has it");
-                continue;
+                throw new SecretsException($"'{SecretsException.Show(secret.Name)}' is no name for a variable", "use --format json");
             }
 
             if (!taken.TryAdd(variable, secret.Name))
             {
                 throw new SecretsException(
-                    $"'{taken[variable]}' and '{secret.Name}' would both be the variable {variable}", "use --format json, or rename one of them");
+                    $"'{taken[variable]}' and '{secret.Name}' would both be the variable {variable}", $"{selection.WayOut(secret.Name)}, or use --format json");
             }
 
             var value = secret.Value.RevealString();
             if (value.Contains('\0', StringComparison.Ordinal))
             {
-                throw new SecretsException($"the value of '{secret.Name}' has a zero byte, which no variable can hold", "use --format json");
+                throw new SecretsException(
+                    $"the value of '{secret.Name}' has a zero byte, which no variable can hold", $"{selection.WayOut(secret.Name)}, or use --format json");
             }
 
             text.Write(Encoding.UTF8.GetBytes(format(variable, value)));
