@@ -1,3 +1,5 @@
+using System.Text;
+using Mallku.Secrets.Crypto;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Vault;
 
@@ -51,9 +53,13 @@ internal static class VaultLocator
         // a key that the caller names wins over the environment's, whichever form each has
         var key = options.Key?.Copy() ?? (options.KeyFile is null && Read(KeyVariable) is { } text ? SecretValue.FromString(text) : null);
         var keyFile = options.KeyFile ?? Read(KeyFileVariable);
-        var directory = named is null ? RequireText(VaultSettings.Discover(Here(), Read("HOME") ?? "/")) : MakeFull(named);
         var ledger = options.LedgerDirectory ?? Read(LedgerVariable);
         var witness = options.WitnessFile ?? Read(WitnessFile.Variable);
+        RequireNoKey(keyFile, KeyFileVariable);
+        RequireNoKey(named, $"{DirectoryVariable} or --dir");
+        RequireNoKey(ledger, LedgerVariable);
+        RequireNoKey(witness, WitnessFile.Variable);
+        var directory = named is null ? RequireText(VaultSettings.Discover(Here(), Read("HOME") ?? "/")) : MakeFull(named);
         var pin = options.LedgerPublicKey ?? Read(LedgerPin.Variable);
         var settings = new VaultSettings
         {
@@ -103,6 +109,15 @@ internal static class VaultLocator
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new SecretsException("the current folder is gone", "change into one that is there, or name the vault's by MALLKU_SECRETS_DIR or --dir", e);
+        }
+    }
+
+    // a path is shown in errors, and files get its name
+    private static void RequireNoKey(string? path, string place)
+    {
+        if (path?.Trim() is { Length: Fernet.KeyLength } text && Fernet.IsKey(Encoding.UTF8.GetBytes(text)) && !Path.Exists(path))
+        {
+            throw new VaultOpenException($"{place} should be a path, and is a key itself", $"give the vault's key by {KeyVariable}, or by {KeyFileVariable} the path of the file that holds it");
         }
     }
 
