@@ -71,8 +71,15 @@ internal static class CommandLine
 
         var invocation = new Invocation(parsed, options, arguments);
 
-        // the one place that waits: a command has nothing else to do
-        return verb.RunAsync(invocation, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        try
+        {
+            // the one place that waits: a command has nothing else to do
+            return verb.RunAsync(invocation, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        }
+        finally
+        {
+            invocation.SayWhatWasMade();
+        }
     }
 
     // it is linked in, so that whoever asks whether a weakness of it is in this binary has to ask here

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mallku.Cli.Native;
+using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Vault;
 
@@ -61,10 +62,24 @@ internal abstract class Verb
 /// <param name="Arguments">All arguments of the process, for what follows after <c>--</c>.</param>
 internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, string[] Arguments)
 {
+    // one list for all that `with` makes of this
+    private readonly List<FileVault> _opened = [];
+
     internal SecretsManager OpenManager(LedgerKind handingOut = LedgerKind.Read)
     {
         NativeBinary.PrepareToDecrypt();
-        return SecretsManager.Open(Options, handingOut);
+        var manager = SecretsManager.Open(Options, handingOut);
+        _opened.Add(manager.Vault);
+        return manager;
+    }
+
+    /// <summary>Says what writes of the verb have made besides, also where it failed in the end.</summary>
+    internal void SayWhatWasMade()
+    {
+        foreach (var vault in _opened.Where(vault => vault.Writer.HasMadeGitIgnore))
+        {
+            Notice.Warn($"made {vault.Settings.GitIgnoreFile}: git adds nothing of the folder from now on");
+        }
     }
 
     /// <summary>The vault, for the verbs that are about it and not about a lookup.</summary>

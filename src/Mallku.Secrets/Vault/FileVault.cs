@@ -29,7 +29,7 @@ internal sealed class FileVault(VaultSettings settings)
     internal VaultLedger Ledger => _ledger;
 
     /// <summary>For who holds the folder's lock.</summary>
-    internal VaultWriter Writer => new(settings, _folder.Tokens, _ledger);
+    internal VaultWriter Writer => field ??= new(settings, _folder.Tokens, _ledger);
 
     /// <summary>What the folder holds, as it was at most half a second ago.</summary>
     /// <exception cref="VaultOpenException">It can't be opened.</exception>

@@ -50,7 +50,7 @@ internal static class VaultCreation
         string[] absent = [.. own.Where(path => !Path.Exists(path)), .. lockFile];
         try
         {
-            IgnoreInGit(settings);
+            GitIgnore.Complete(settings.GitIgnoreFile);
             await CreateKeyAsync(settings, cancellationToken).ConfigureAwait(false);
             await WriteFirstAsync(vault, cancellationToken).ConfigureAwait(false);
             return true;
@@ -114,16 +114,6 @@ internal static class VaultCreation
             {
                 // the first error is the one to tell
             }
-        }
-    }
-
-    private static void IgnoreInGit(VaultSettings settings)
-    {
-        var lines = PrivateFile.ReadAny(settings.GitIgnoreFile) ?? [];
-        if (!VaultSettings.IgnoresAll(lines))
-        {
-            var separator = lines.Length == 0 || lines[^1] == (byte)'\n' ? ""u8 : "\n"u8;
-            FileReplacement.Overwrite(settings.GitIgnoreFile, [.. lines, .. separator, .. "*\n"u8]);
         }
     }
 

@@ -105,12 +105,22 @@ internal sealed class VaultInspection(VaultSettings settings)
 
     private void InspectGitIgnore()
     {
-        var ignores = VaultSettings.IgnoresAll(PrivateFile.ReadAny(settings.GitIgnoreFile) ?? []);
-        Add(
-            ignores ? FindingLevel.Ok : FindingLevel.Warning,
-            "gitignore",
-            ignores ? "git ignores the folder" : $"git does not ignore all of '{settings.Directory}'",
-            ignores ? null : $"echo '*' >> {PrivateFile.ShellQuote(settings.GitIgnoreFile)}");
+        const string check = "gitignore";
+        try
+        {
+            if (GitIgnore.IsComplete(settings.GitIgnoreFile))
+            {
+                Add(FindingLevel.Ok, check, "git adds nothing of the folder; what it tracks already, it goes on tracking", null);
+            }
+            else
+            {
+                Add(FindingLevel.Warning, check, $"git does not ignore all of '{settings.Directory}'", $"echo '*' >> {PrivateFile.ShellQuote(settings.GitIgnoreFile)}");
+            }
+        }
+        catch (VaultOpenException e)
+        {
+            Add(FindingLevel.Warning, check, e.Problem, e.Remedy);
+        }
     }
 
     private void InspectLeftovers()

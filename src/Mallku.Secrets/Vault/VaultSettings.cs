@@ -81,20 +81,6 @@ internal sealed record VaultSettings
     internal bool HasTraces => File.Exists(VaultFile) || File.Exists(FormerVaultFile) || File.Exists(LockFile) || File.Exists(Path.Combine(Directory, ".encryption.key"))
         || Path.GetFileName(Directory) == FolderName;
 
-    /// <summary>Whether git ignores everything in a folder whose <c>.gitignore</c> this is.</summary>
-    internal static bool IgnoresAll(ReadOnlySpan<byte> gitIgnore)
-    {
-        foreach (var line in gitIgnore.Split((byte)'\n'))
-        {
-            if (gitIgnore[line].Trim(" \t\r"u8).SequenceEqual("*"u8))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
     /// <summary>
     /// The folder for a process that names none: <c>.secrets</c> here, else the nearest one upwards within the
     /// repository, and never beyond its root or the home folder. It need not exist.

@@ -9,6 +9,9 @@ namespace Mallku.Secrets.Vault;
 /// </summary>
 internal sealed class VaultWriter(VaultSettings settings, TokenOpener tokens, VaultLedger ledger)
 {
+    /// <summary>Whether a write has made the <c>.gitignore</c>, which was not there.</summary>
+    internal bool HasMadeGitIgnore { get; private set; }
+
     /// <summary>
     /// The first half of a write: the ledger has the entries when it returns. What is returned is to be written then, as
     /// the last of so many generations.
@@ -21,6 +24,7 @@ internal sealed class VaultWriter(VaultSettings settings, TokenOpener tokens, Va
         {
         }
 
+        HasMadeGitIgnore |= GitIgnore.MakeIfAbsent(settings.GitIgnoreFile);
         await ledger.CommitAsync(document, from, events, writes, acceptsOlder).ConfigureAwait(false);
         return VaultFormat.Write(document, capacity: 4096);
     }
