@@ -20,7 +20,8 @@ internal static partial class Posix
     private const int OwnerReadWrite = 0b110_000_000, OwnerAll = 0b111_000_000, AllRead = 0b110_100_100;
     private static readonly int CreateNewFlags = Mac ? 0x0001 | 0x0200 | 0x0800 | 0x0100_0000 : 0x0001 | 0x0040 | 0x0080 | 0x0008_0000;
     private static readonly int DoNotFollow = Mac ? 0x0100 : RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x0002_0000;
-    private static readonly int OpenOrCreateFlags = (Mac ? 0x0002 | 0x0200 | 0x0100_0000 : 0x0002 | 0x0040 | 0x0008_0000) | DoNotFollow;
+    private static readonly int OpenOwnFlags = (Mac ? 0x0002 | 0x0100_0000 : 0x0002 | 0x0008_0000) | DoNotFollow;
+    private static readonly int CreateOwnFlags = OpenOwnFlags | (Mac ? 0x0200 | 0x0800 : 0x0040 | 0x0080);
     private static readonly int OpenReadFlags = Mac ? 0x0100_0000 | 0x0004 : 0x0008_0000 | 0x0800; // and O_NONBLOCK: a fifo can't hang us
 
     /// <summary>The user that this process acts as.</summary>
@@ -75,21 +76,47 @@ internal static partial class Posix
     {
         var mode = isPublic ? AllRead : OwnerReadWrite;
         var descriptor = Open(path, CreateNewFlags, mode);
-
-        // a file system that has no modes is good enough for what is public
-        if (fchmod(descriptor, (uint)mode) != 0 && !isPublic)
-        {
-            // whatever the umask took away stays away
-            var error = Marshal.GetLastPInvokeError();
-            Close(descriptor);
-            throw new PosixException("change the mode of", path, error);
-        }
-
+        SetMode(descriptor, mode, path, isPublic);
         return descriptor;
     }
 
     /// <summary>Opens a file for reading and writing, and creates it 0600; never follows a symbolic link.</summary>
-    internal static int OpenOrCreate(string path) => Open(path, OpenOrCreateFlags, OwnerReadWrite);
+    internal static int OpenOrCreate(string path)
+    {
+        while (true)
+        {
+            // most often it is there
+            var descriptor = TryOpen(path, OpenOwnFlags, 0, out var error);
+            if (descriptor < 0 && error == NoEntry)
+            {
+                descriptor = TryOpen(path, CreateOwnFlags, OwnerReadWrite, out error);
+                if (descriptor < 0 && error == Exists)
+                {
+                    // another has created it just now
+                    continue;
+                }
+
+                if (descriptor >= 0)
+                {
+                    SetMode(descriptor, OwnerReadWrite, path, isPublic: false);
+                }
+            }
+
+            return descriptor >= 0 ? descriptor : throw new PosixException("open", path, error);
+        }
+    }
+
+    // whatever the umask took away
+    private static void SetMode(int descriptor, int mode, string path, bool isPublic)
+    {
+        // a file system that has no modes is good enough for what is public
+        if (fchmod(descriptor, (uint)mode) != 0 && !isPublic)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            Close(descriptor);
+            throw new PosixException("change the mode of", path, error);
+        }
+    }
 
     internal static void Close(int descriptor) => _ = close(descriptor);
 
@@ -211,8 +238,17 @@ internal static partial class Posix
     internal static void RequireWritable(string path)
     {
         const int mayWrite = 2;
-        Check(faccessat(Mac ? -2 : -100, path, mayWrite, Mac ? 0x10 : 0x200), "open", path);
+        Check(Access(path, mayWrite), "open", path);
     }
+
+    /// <summary>Whether this process may list a folder and get at what is in it.</summary>
+    internal static bool MayEnter(string path)
+    {
+        const int mayRead = 4, mayEnter = 1;
+        return Access(path, mayRead | mayEnter) == 0;
+    }
+
+    private static int Access(string path, int asked) => faccessat(Mac ? -2 : -100, path, asked, Mac ? 0x10 : 0x200);
 
     /// <summary>
     /// Whether the file system has a free block and a free inode for this user; true also where it does not say. A quota is
@@ -271,8 +307,12 @@ internal static partial class Posix
         return error == NoEntry ? false : throw new PosixException("remove", path, error);
     }
 
-    /// <summary>Creates a folder 0700.</summary>
-    internal static void CreateFolder(string path) => Check(mkdir(path, OwnerAll), "create folder", path);
+    /// <summary>Creates a folder 0700, whatever the umask.</summary>
+    internal static void CreateFolder(string path)
+    {
+        Check(mkdir(path, OwnerAll), "create folder", path);
+        Check(chmod(path, OwnerAll), "change the mode of", path);
+    }
 
     /// <summary>
     /// The bytes of a variable as the C library has it now, a native <c>setenv</c> included; empty and false when it is
@@ -288,15 +328,19 @@ internal static partial class Posix
         }
     }
 
-    private static int Open(string path, int flags, int mode)
+    private static int Open(string path, int flags, int mode) =>
+        TryOpen(path, flags, mode, out var error) is >= 0 and var descriptor ? descriptor : throw new PosixException("open", path, error);
+
+    private static int TryOpen(string path, int flags, int mode, out int error)
     {
         int descriptor;
         do
         {
             descriptor = open(path, flags, mode);
+            error = descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
         }
-        while (descriptor < 0 && Marshal.GetLastPInvokeError() == Interrupted);
-        return descriptor >= 0 ? descriptor : throw new PosixException("open", path, Marshal.GetLastPInvokeError());
+        while (error == Interrupted);
+        return descriptor;
     }
 
     private static unsafe int Stat(ReadOnlySpan<byte> nativePath, out FileFacts facts)
@@ -387,6 +431,9 @@ internal static partial class Posix
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int mkdir(string path, uint mode);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int chmod(string path, uint mode);
 
     [LibraryImport("libc")]
     private static partial uint geteuid();

@@ -171,6 +171,13 @@ internal static class VaultCreation
             CreateParents(Path.GetDirectoryName(folder)!);
             Directory.CreateDirectory(folder);
             FileReplacement.FlushFolder(folder);
+            // whatever the umask took away from the owner, who goes on in it
+            const UnixFileMode owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+            if (!OperatingSystem.IsWindows() && File.GetUnixFileMode(folder) is var mode && (mode & owner) != owner)
+            {
+                File.SetUnixFileMode(folder, mode | owner);
+            }
+
         }
     }
 }
