@@ -3,7 +3,7 @@ namespace Mallku.Cli.Tests;
 /// <summary>What a person at a terminal sees and types; no value is ever shown.</summary>
 public sealed class TerminalTests : IDisposable
 {
-    private const string Backspace = "\x7f", Interrupt = "\x03", EndOfInput = "\x04", EraseLine = "\x15", Suspend = "\x1a", Enter = "\r";
+    private const string Backspace = "\x7f", Interrupt = "\x03", EndOfInput = "\x04", EraseLine = "\x15", EraseWord = "\x17", Suspend = "\x1a", Enter = "\r";
     private const string Left = "\e[D", Home = "\eOH", F1OfLinux = "\e[[A", F5 = "\e[15~", ControlRight = "\e[1;5C", Escape = "\e";
     private readonly Scratch _scratch = new();
 
@@ -16,6 +16,9 @@ public sealed class TerminalTests : IDisposable
     [InlineData("sk-typ0" + Backspace + "ed" + Enter, "sk-typed")]
     [InlineData("clé" + Backspace + "e" + Enter, "cle")]
     [InlineData("wrong" + EraseLine + "right" + Enter, "right")]
+    [InlineData("wrong words" + EraseWord + EraseWord + "right" + Enter, "right")]
+    [InlineData("two wrong  " + EraseWord + "words" + Enter, "two words")]
+    [InlineData("a\tb" + Enter, "a\tb")]
     [InlineData("ended" + EndOfInput, "ended")]
     [InlineData("on" + Suspend + "wards" + Enter, "onwards")]
     [InlineData(Left + "ar" + Left + Home + "rows" + ControlRight + Enter, "arrows")]
@@ -30,6 +33,31 @@ public sealed class TerminalTests : IDisposable
         Assert.Equal(0, await pty.End());
         Assert.Equal("value of name (not shown): \nset name, version 1, new\n", pty.Screen);
         Assert.Equal(value + "\n", _scratch.Run("mallku get name").Output);
+    }
+
+    [Fact]
+    public async Task Leaves_control_characters_out_with_a_bell_and_says_so()
+    {
+        using var pty = new Pty(_scratch, "mallku set name");
+        await pty.Await("(not shown): ");
+        await pty.Type("\x01sk-\x16ty\0ped\x06" + Enter);
+        Assert.Equal(0, await pty.End());
+        Assert.Equal(
+            "value of name (not shown): \a\a\a\a\n"
+            + "mallku: note: control characters were typed and left out; a value that has them is piped: mallku set NAME < FILE\n"
+            + "set name, version 1, new\n",
+            pty.Screen);
+        Assert.Equal("sk-typed\n", _scratch.Run("mallku get name").Output);
+    }
+
+    [Theory]
+    [InlineData("mallku list", "there are no secrets yet: mallku set NAME\n")]
+    [InlineData("mkdir outside; cd outside; mallku list", "mallku: note: there is no vault in 'DIR/outside/.secrets'; make one: mallku init\n")]
+    public async Task Says_why_a_list_is_empty(string line, string said)
+    {
+        using var pty = new Pty(_scratch, line);
+        Assert.Equal(0, await pty.End());
+        Assert.Equal(said.Replace("DIR", _scratch.Folder, StringComparison.Ordinal), pty.Screen);
     }
 
     [Fact]

@@ -13,7 +13,14 @@ internal static class GivenValue
         var bytes = Prompt.IsPossible ? Prompt.AskHidden(question, FileVault.MaxValueLength + 1) : PipedValue.Read(FileVault.MaxValueLength);
         try
         {
-            return SecretValue.FromUtf8(bytes);
+            // a sign of some editors that no key begins with
+            if (!bytes.AsSpan().StartsWith("\uFEFF"u8))
+            {
+                return SecretValue.FromUtf8(bytes);
+            }
+
+            Notice.Warn("the byte order mark before the value is left out");
+            return SecretValue.FromUtf8(bytes.AsSpan("\uFEFF"u8.Length));
         }
         catch (ArgumentException)
         {

@@ -8,7 +8,8 @@ namespace Mallku.Cli.Terminal;
 /// <summary>Asks the person at the terminal. Questions go to the terminal itself, wherever the output goes.</summary>
 internal static class Prompt
 {
-    private const byte EndOfInput = 4, Backspace = 8, LineFeed = 10, Return = 13, EraseLine = 21, Suspend = 26, Escape = 27, Delete = 127;
+    private const byte EndOfInput = 4, Backspace = 8, Tab = 9, LineFeed = 10, Return = 13, EraseLine = 21, EraseWord = 23, Suspend = 26, Escape = 27;
+    private const byte Space = 32, Delete = 127;
     private const int ReadAndWrite = 2, NoControlling = 0x100, CloseOnExecute = 0x80000;
 
     /// <summary>Whether somebody is there to answer.</summary>
@@ -67,24 +68,30 @@ internal static class Prompt
     [UnsupportedOSPlatform("windows")]
     private static int ReadLine(int terminal, HiddenTyping typing, byte[] typed)
     {
+        var hasLeftOut = false;
         try
         {
-            return ReadKeys(Reader(terminal), typing, typed);
+            return ReadKeys(terminal, typing, typed, out hasLeftOut);
         }
         finally
         {
             // Enter was not shown either
             Descriptor.Write(Writer(terminal), "\n"u8);
+            if (hasLeftOut)
+            {
+                Notice.Warn("control characters were typed and left out; a value that has them is piped: mallku set NAME < FILE");
+            }
         }
     }
 
     [UnsupportedOSPlatform("windows")]
-    private static int ReadKeys(int descriptor, HiddenTyping typing, byte[] typed)
+    private static int ReadKeys(int terminal, HiddenTyping typing, byte[] typed, out bool hasLeftOut)
     {
+        hasLeftOut = false;
         var length = 0;
         var sequence = KeySequence.None;
         Span<byte> key = stackalloc byte[1];
-        while (Descriptor.Read(descriptor, key) == 1)
+        while (Descriptor.Read(Reader(terminal), key) == 1)
         {
             (var isPart, sequence) = Follow(sequence, key[0]);
             if (isPart)
@@ -109,7 +116,15 @@ internal static class Prompt
                 case EraseLine:
                     length = 0;
                     break;
+                case EraseWord:
+                    length = WithoutLastWord(typed, length);
+                    break;
                 case Suspend:
+                    break;
+                case < Space and not Tab:
+                    // ^A, ^V and others do something at other prompts, and are in no value that somebody types
+                    Descriptor.Write(Writer(terminal), "\a"u8);
+                    hasLeftOut = true;
                     break;
                 case var typedByte when length < typed.Length:
                     typed[length++] = typedByte;
@@ -142,6 +157,13 @@ internal static class Prompt
         }
         while (length > 0 && (typed[length] & continuationMask) == continuation);
         return length;
+    }
+
+    // as a terminal does it: what is blank, and then what is not
+    private static int WithoutLastWord(byte[] typed, int length)
+    {
+        var end = typed.AsSpan(0, length).TrimEnd(" \t"u8);
+        return end.LastIndexOfAny(" \t"u8) + 1;
     }
 
     // no controlling terminal: the one that standard input is
