@@ -57,6 +57,50 @@ public sealed class PythonTests : IDisposable
         Assert.Equal("2 1\n", Run("mallku history a | cut -f1 | paste -s -d ' '"));
     }
 
+    [Fact]
+    public void Git_does_not_see_a_folder_that_Python_began_once_it_is_written_here()
+    {
+        Run($$"""echo '{"a": "v"}' | {{_python}} write .secrets""");
+        Run("mallku get a; mallku list; mallku doctor");
+        Assert.False(File.Exists(_scratch[".secrets/.gitignore"]));
+
+        Assert.Equal(
+            $"mallku: note: made {_scratch[".secrets/.gitignore"]}: git adds nothing of the folder from now on\n",
+            _scratch.Run("echo v | mallku set c 2>&1 | grep gitignore").Output);
+        Assert.Equal("*\n", File.ReadAllText(_scratch[".secrets/.gitignore"]));
+    }
+
+    [Fact]
+    public void A_secret_with_the_empty_name_can_be_removed()
+    {
+        Run($$"""echo '{"": "v", "b": "v"}' | {{_python}} write .secrets""");
+        Assert.Contains("removed the secret with the empty name, which was at version 1\n", _scratch.Run("mallku rm '' --yes").Error, StringComparison.Ordinal);
+        Assert.Equal("b\n", Run("mallku list | cut -f1"));
+    }
+
+    [Fact]
+    public void A_name_that_exists_is_never_hidden_whatever_it_looks_like()
+    {
+        const string name = "d41d8cd98f00b204e9800998ecf8427e";
+        Run($$"""echo '{"{{name}}": "1"}' | {{_python}} write .secrets""");
+        Assert.Equal("1\n", Run($"mallku get {name}"));
+        Assert.StartsWith(
+            $"mallku: note: '{name.ToUpperInvariant()}' is stored as '{name}'\nset {name}, version 2\n",
+            _scratch.Run($"echo 2 | mallku set {name.ToUpperInvariant()}").Error,
+            StringComparison.Ordinal);
+        Assert.Equal($"{name}\toverwrite\t{name}\t-\n", Run($$"""echo '{"{{name}}": "3"}' | mallku import - --overwrite"""));
+        Assert.Equal("3\n", Run($"mallku get {name.ToUpperInvariant()}"));
+    }
+
+    [Fact]
+    public void A_value_that_is_no_text_is_left_out_of_an_export()
+    {
+        Run($$"""echo '{"half": "\ud800", "whole": "v"}' | {{_python}} write .secrets""");
+        Assert.Equal(1, _scratch.Run("mallku export --format json").ExitCode);
+        Assert.Equal("WHOLE=v\n", Run("mallku export --format env --except half"));
+        Assert.Equal("WHOLE=v\n", Run("mallku export --format env --only whole"));
+    }
+
     private string Run(string line)
     {
         var outcome = _scratch.Run(line);

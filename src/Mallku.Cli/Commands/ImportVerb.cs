@@ -74,12 +74,12 @@ internal sealed class ImportVerb : Verb
     private static void Show(List<PlannedEntry> plan)
     {
         var table = new Table("NAME", "STEP", "IN THE FILE", "WHY");
-        foreach (var planned in plan)
+        foreach (var (index, planned) in plan.Index())
         {
             table.Add(
-                SecretsException.Show(planned.Target),
+                planned.IsHidden ? "-" : SecretsException.Show(planned.Target),
                 Describe(planned.Step),
-                SecretsException.Show(planned.Entry.Name),
+                planned.IsHidden ? $"(entry {index + 1})" : SecretsException.Show(planned.Entry.Name),
                 planned.Reason ?? "-");
         }
 

@@ -14,7 +14,7 @@ internal static class DotEnv
     internal static List<Entry> Parse(string text)
     {
         var entries = new List<Entry>();
-        var reader = new Reader(text.Replace("\r\n", "\n", StringComparison.Ordinal));
+        var reader = new Reader(text.Replace("\r\n", "\n", StringComparison.Ordinal).Replace('\r', '\n'));
         while (reader.NextAssignment())
         {
             var name = reader.ReadName();
@@ -124,7 +124,7 @@ internal static class DotEnv
             for (var i = 0; i < line.Length; i++)
             {
                 // what stands before the line is the sign, white space, or a closing quote
-                if (line[i] == '#' && text[start + i - 1] is '\'' or '"' or ' ' or '\t' or '\r')
+                if (line[i] == '#' && text[start + i - 1] is '\'' or '"' or ' ' or '\t')
                 {
                     return line[..i].Trim().ToString();
                 }

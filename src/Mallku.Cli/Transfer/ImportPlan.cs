@@ -30,7 +30,11 @@ internal enum ImportStep
 /// <param name="Target">The secret that it is or becomes.</param>
 /// <param name="Step">What is done.</param>
 /// <param name="Reason">Why it is skipped or refused.</param>
-internal sealed record PlannedEntry(Entry Entry, string Target, ImportStep Step, string? Reason = null);
+internal sealed record PlannedEntry(Entry Entry, string Target, ImportStep Step, string? Reason = null)
+{
+    /// <summary>Whether its name may be a value, and so is not to be shown.</summary>
+    internal bool IsHidden { get; init; }
+}
 
 /// <summary>Decides what an import does, before anything is written.</summary>
 internal static class ImportPlan
@@ -75,10 +79,16 @@ internal static class ImportPlan
         Entry entry, SecretsManager stored, bool overwrite, CancellationToken cancellationToken)
     {
         var target = ToSecretName(entry);
+        var isName = SecretName.TryParse(target, out _);
+        if ((SecretName.MayBeValue(target) || SecretName.MayBeValue(entry.Name)) && (!isName || await stored.FindAsync(target, cancellationToken) is null))
+        {
+            return new PlannedEntry(entry, target, ImportStep.Refused, "its name looks like a value") { IsHidden = true };
+        }
+
         var refusal = entry switch
         {
             { Value: null } => entry.Refusal,
-            _ when !SecretName.TryParse(target, out _) => "it is no name for a secret",
+            _ when !isName => "it is no name for a secret",
             { Value.Length: > FileVault.MaxValueLength } => "its value is longer than 1 MiB",
             _ => null,
         };
