@@ -48,6 +48,11 @@ internal sealed class ExportVerb : Verb
             invocation.Parsed.GetValue(_only) ?? [], invocation.Parsed.GetValue(_except) ?? [], $"mallku export --format {format} OPTION");
         var manager = invocation.OpenManager(LedgerKind.Exported);
         var found = await selection.FindAsync(manager, name => format is "json" || IsVariable(name), cancellationToken);
+        if (found.Count == 0)
+        {
+            await AbsentVault.SayAsync(manager.Vault, cancellationToken);
+        }
+
         var secrets = found.DistinctBy(secret => secret.Name, StringComparer.Ordinal).ToList();
         var text = new ArrayBufferWriter<byte>();
         switch (format)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -22,7 +23,7 @@ internal sealed class HistoryVerb : Verb
         var given = invocation.Parsed.GetRequiredValue(_name);
         var vault = invocation.OpenVault();
         var history = await vault.GetHistoryAsync(SecretName.Existing(given), cancellationToken)
-            ?? throw UsageErrors.NotFound(given, vault.Describe());
+            ?? throw await NotFoundAsync(given, vault, cancellationToken);
         if (invocation.Parsed.GetValue(_json))
         {
             WriteJson(history);
@@ -44,6 +45,11 @@ internal sealed class HistoryVerb : Verb
 
         return ExitCode.Done;
     }
+
+    private static async ValueTask<SecretsException> NotFoundAsync(string given, FileVault vault, CancellationToken cancellationToken) =>
+        SecretName.TryParse(given, out _) && await AbsentVault.IsAbsentAsync(vault, cancellationToken)
+            ? new SecretNotFoundException(given, vault.Describe(), $"there is no vault there yet; make one: {vault.Settings.InitCommand}")
+            : UsageErrors.NotFound(given, vault.Describe());
 
     private static string Describe(SecretVersionState state) => state switch
     {

@@ -22,7 +22,8 @@ internal sealed class ListVerb : Verb
         var manager = invocation.OpenManager();
         var secrets = await manager.ListAsync(cancellationToken);
         var statuses = (await manager.CreateRotationRunner().GetStatusAsync(cancellationToken)).ToDictionary(status => status.Name, StringComparer.Ordinal);
-        if (invocation.Parsed.GetValue(_json))
+        var isJson = invocation.Parsed.GetValue(_json);
+        if (isJson)
         {
             WriteJson(secrets, statuses);
         }
@@ -30,7 +31,8 @@ internal sealed class ListVerb : Verb
         {
             WriteTable(secrets, statuses, invocation.Options.TimeProvider.GetUtcNow());
         }
-        else
+
+        if (secrets.Count == 0 && !await AbsentVault.SayAsync(manager.Vault, cancellationToken) && Channel.Output.IsTerminal && !isJson)
         {
             Notice.Done("there are no secrets yet: mallku set NAME");
         }
