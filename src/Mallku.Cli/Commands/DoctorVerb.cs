@@ -21,7 +21,7 @@ internal sealed class DoctorVerb : Verb
     {
         var manager = invocation.OpenManager();
         var findings = await VaultInspection.InspectAsync(manager.Vault, cancellationToken);
-        if (manager.Vault.IsMade && findings.All(finding => finding.Check is not ("vault" or LedgerInspection.PinCheck) || finding.Level != FindingLevel.Error))
+        if (findings.Any(finding => finding.Check is "vault" && finding.Level == FindingLevel.Ok))
         {
             var status = await manager.CreateRotationRunner().GetStatusAsync(cancellationToken);
             findings = [.. findings, .. RotationInspection.Inspect(status)];

@@ -22,11 +22,12 @@ internal static class PrivateFile
             try
             {
                 facts = Posix.Stat(descriptor, path);
-                Require(facts, path);
                 if (facts.IsFolder)
                 {
-                    throw new VaultOpenException($"'{path}' is a folder, and should be a file", "move it away");
+                    throw new VaultOpenException(PosixException.DescribeFolder(path), PosixException.RemedyOfFolder);
                 }
+
+                Require(facts, path);
 
                 if (facts.Size > MaxLength)
                 {

@@ -38,6 +38,7 @@ internal sealed class VaultInspection(VaultSettings settings)
             if (inspection.InspectFolder())
             {
                 inspection.InspectModes();
+                inspection.InspectKinds();
                 inspection.InspectGitIgnore();
                 inspection.InspectLeftovers();
                 inspection.InspectKeyPlace();
@@ -69,11 +70,18 @@ internal sealed class VaultInspection(VaultSettings settings)
 
         _folder.RequireVaultFolder(facts);
         Add(FindingLevel.Ok, "folder", settings.Directory, null);
-        Add(FindingLevel.Ok, "folder-mode", "only this user can read the folder", null);
         const int ownerAll = 0b111_000_000;
+        var remedy = $"chmod 700 {PrivateFile.ShellQuote(settings.Directory)}";
+        if (!Posix.MayEnter(settings.Directory))
+        {
+            Add(FindingLevel.Error, "folder-mode", "the folder can't be read", remedy);
+            return false;
+        }
+
+        Add(FindingLevel.Ok, "folder-mode", "only this user can read the folder", null);
         if ((facts.Permissions & ownerAll) != ownerAll)
         {
-            Add(FindingLevel.Warning, "folder-mode", "the folder can't be written", $"chmod 700 {PrivateFile.ShellQuote(settings.Directory)}");
+            Add(FindingLevel.Warning, "folder-mode", "the folder can't be written", remedy);
         }
 
         return true;
@@ -102,6 +110,34 @@ internal sealed class VaultInspection(VaultSettings settings)
     private bool IsOfVault(string path) =>
         path == settings.LockFile || path.StartsWith(settings.VaultFile, StringComparison.Ordinal)
         || path.EndsWith(SecretFileReader.Suffix, StringComparison.Ordinal) || path.EndsWith(FileReplacement.TemporarySuffix, StringComparison.Ordinal);
+
+    // what can be read and not written: each of these fails every write
+    private void InspectKinds()
+    {
+        const string check = "file-kind";
+        foreach (var path in (string[])[settings.LockFile, settings.RotationLockFile])
+        {
+            if (Posix.IsLink(path))
+            {
+                Add(FindingLevel.Error, check, PosixException.DescribeLink(path), PosixException.RemedyOfLink(path));
+            }
+        }
+
+        foreach (var path in VaultWriter.FindFiles(settings).Append(settings.LockFile).Append(settings.RotationLockFile).Where(Posix.IsFolder))
+        {
+            Add(FindingLevel.Error, check, PosixException.DescribeFolder(path), PosixException.RemedyOfFolder);
+        }
+
+        // as some who keep it elsewhere want it
+        if (new FileInfo(settings.VaultFile).LinkTarget is { } target)
+        {
+            Add(
+                FindingLevel.Warning,
+                check,
+                $"'{settings.VaultFile}' is a symbolic link to '{target}': it can be read, and every write is refused",
+                "use the folder that it points to, by MALLKU_SECRETS_DIR or --dir");
+        }
+    }
 
     private void InspectGitIgnore()
     {
@@ -300,5 +336,12 @@ internal sealed class VaultInspection(VaultSettings settings)
         }
     }
 
-    private void Add(FindingLevel level, string check, string what, string? remedy) => _findings.Add(new Finding(level, check, what, remedy));
+    // several who look at one file find the same
+    private void Add(FindingLevel level, string check, string what, string? remedy)
+    {
+        if (!_findings.Exists(finding => finding.Level == level && finding.What == what))
+        {
+            _findings.Add(new Finding(level, check, what, remedy));
+        }
+    }
 }

@@ -149,6 +149,14 @@ internal sealed class VaultWriter(VaultSettings settings, TokenOpener tokens, Va
             : Replaced(settings).Append(settings.Keys.Path).Append(settings.Keys.NextPath).Append(settings.Keys.FormerPath)
                 .Contains(path[..^FileReplacement.TemporarySuffix.Length], StringComparer.Ordinal);
 
+    /// <summary>Every file that a write makes, replaces, or removes.</summary>
+    internal static IEnumerable<string> FindFiles(VaultSettings settings)
+    {
+        var keys = settings.Keys;
+        string[] ofKey = keys.IsGiven ? [] : [keys.Path, keys.NextPath, keys.FormerPath];
+        return Replaced(settings).Concat(ofKey).SelectMany(static path => (string[])[path, path + FileReplacement.TemporarySuffix]);
+    }
+
     private static string[] Replaced(VaultSettings settings) => [settings.VaultFile, settings.FormerVaultFile, settings.GitIgnoreFile];
 
     private bool HasOtherFormer() =>

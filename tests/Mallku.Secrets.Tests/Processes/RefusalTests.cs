@@ -19,6 +19,7 @@ public sealed class RefusalTests
         ["a key that is a fifo"] = new(f => f.KeyFile, ["mkfifo", "-m", "600"], "neither a file nor a folder", "move it away") { Mend = ["rm"] },
         ["a vault that is a fifo"] = new(f => f.VaultFile, ["mkfifo", "-m", "600"], "neither a file nor a folder", "move it away") { Mend = ["rm"] },
         ["a vault that is a folder"] = new(f => f.VaultFile, ["mkdir", "-m", "700"], "is a folder", "move it away") { Mend = ["rmdir"] },
+        ["a former vault that is a folder"] = new(f => f.VaultFile + ".previous", ["mkdir", "-m", "755"], "is a folder", "move it away") { Mend = ["rmdir"] },
         ["a key that is a folder"] = new(f => f.KeyFile, ["mkdir", "-m", "700"], "is a folder", "move it away") { Mend = ["rmdir"] },
         ["a folder that is a file"] = new(f => f.Vault, ["install", "-m", "600", "/dev/null"], "is no folder", "name another") { Mend = ["rm"] },
     };
