@@ -39,7 +39,7 @@ internal static class UsageErrors
     {
         const int near = 2;
         var word = typed.Split('=')[0];
-        return known.FirstOrDefault(name => name.Length > near && Distance(word, name) <= near) is { } meant
+        return known.Where(name => name.Length > near && Distance(word, name) <= near).MinBy(name => Distance(word, name)) is { } meant
             ? $"did you mean {meant}?"
             : otherwise;
     }

@@ -55,7 +55,7 @@ internal static class VerbTable
 
         throw FindGroup(words[0]) is [_, ..] group
             ? new UsageException($"'{words[0]}' needs one of its verbs", $"write: {string.Join(", ", group[..^1])} or {group[^1]}")
-            : new UsageException("there is no such verb", UsageErrors.Suggest(words[0], All.Select(entry => entry.Name), "see what there is: mallku help"));
+            : new UsageException("there is no such verb", UsageErrors.Suggest(words[0], All.Where(entry => !entry.IsHidden).Select(entry => entry.Name), "see what there is: mallku help"));
     }
 
     /// <summary>What can follow on the first word of a verb that has two.</summary>
