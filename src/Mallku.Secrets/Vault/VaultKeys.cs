@@ -1,3 +1,4 @@
+using Mallku.Secrets.Files;
 using Mallku.Secrets.Keys;
 using Mallku.Secrets.Ledger;
 
@@ -67,13 +68,39 @@ internal static class VaultKeys
         IReadOnlyList<LedgerEvent> events = [.. VaultEvents.OfOutside(opened.Document), new(LedgerKind.KeyRotated, Source: VaultEvents.Store, Purpose: vault.Settings.Purpose)];
         using var unchanged = vault.Writer.ComposeUnrecorded(opened);
         using var plaintext = await vault.Writer.CommitAsync(opened.Document, opened.Generation, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
-        var next = keys.PrepareNext();
-        // A failure leaves the next key where it is: the vault may be under it already, and the next write knows.
-        vault.Writer.Record(unchanged, opened.Key!);
-        vault.Writer.Replace(plaintext, next);
+        try
+        {
+            var next = keys.PrepareNext();
+            vault.Writer.Record(unchanged, opened.Key!);
+            vault.Writer.Replace(plaintext, next);
+        }
+        catch (SecretsException)
+        {
+            TakeBackNext(vault.Settings, opened.Key!);
+            throw;
+        }
+
         Promote(keys);
         opened.RemoveAbsorbed();
         return new KeyRotation(keys.Path, keys.FormerPath, opened.Document.Existing.Count(), opened.Absorbed);
+    }
+
+    // The vault may be under it already: only where the disk says that it is not may it go. Else the next write knows.
+    private static void TakeBackNext(VaultSettings settings, DataKey current)
+    {
+        try
+        {
+            FileReplacement.FlushFolder(settings.VaultFile);
+            if (PrivateFile.Read(settings.VaultFile, out _) is { } token && TokenOpener.TryOpen(token, [current], settings.VaultFile) is { } document)
+            {
+                document.Dispose();
+                settings.Keys.Settle(nextPath: null);
+            }
+        }
+        catch (Exception e) when (e is SecretsException or IOException)
+        {
+            // the first error is the one to tell
+        }
     }
 
     private static void Promote(KeyStore keys)

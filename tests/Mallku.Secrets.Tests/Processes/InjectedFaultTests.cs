@@ -129,7 +129,7 @@ public sealed class InjectedFaultTests
         using var folder = await change.PrepareAsync();
         var secrets = await DescribeSecretsAsync(folder);
         var image = FolderImage.Read(folder.Vault);
-        var before = Photograph(folder);
+        var before = folder.PhotographVault();
         var (faults, ofLedger, unchanged) = (0, 0, 0);
         foreach (var names in Strace.TouchedNames)
         {
@@ -149,7 +149,7 @@ public sealed class InjectedFaultTests
                     Assert.True(!isOfLedger || error.Problem.EndsWith(Refusal.NothingDone, StringComparison.Ordinal), error.Problem);
                     if (isOfLedger || error.Problem.EndsWith(Refusal.NothingChanged, StringComparison.Ordinal))
                     {
-                        Assert.Equal(before, Photograph(folder));
+                        Assert.Equal(before, folder.PhotographVault());
                         ofLedger += isOfLedger ? 1 : 0;
                         unchanged += isOfLedger ? 0 : 1;
                     }
@@ -185,8 +185,4 @@ public sealed class InjectedFaultTests
         var state = await VaultChange.DescribeAsync(folder);
         return state[state.IndexOf('\n', StringComparison.Ordinal)..];
     }
-
-    // a key that nothing is encrypted under yet is no change
-    private static IReadOnlyList<string> Photograph(TemporaryFolder folder) =>
-        [.. folder.PhotographVault().Where(file => !file.Key.Contains(".next", StringComparison.Ordinal)).Select(file => $"{file.Key} {file.Value}").Order(StringComparer.Ordinal)];
 }
