@@ -20,6 +20,7 @@ internal static class VaultCreation
             throw LedgerPin.Excludes();
         }
 
+        VaultFolder.RequireNoDanglingLink(settings);
         var folders = FindAbsentFolders(settings.Directory);
         string[] lockFile = Path.Exists(settings.LockFile) ? [] : [settings.LockFile];
         try
@@ -170,7 +171,6 @@ internal static class VaultCreation
         {
             CreateParents(Path.GetDirectoryName(folder)!);
             Directory.CreateDirectory(folder);
-            FileReplacement.FlushFolder(folder);
             // whatever the umask took away from the owner, who goes on in it
             const UnixFileMode owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
             if (!OperatingSystem.IsWindows() && File.GetUnixFileMode(folder) is var mode && (mode & owner) != owner)
@@ -178,6 +178,7 @@ internal static class VaultCreation
                 File.SetUnixFileMode(folder, mode | owner);
             }
 
+            FileReplacement.FlushFolder(folder);
         }
     }
 }

@@ -188,11 +188,7 @@ internal sealed class VaultFolder(VaultSettings settings)
     // whoever swaps two folders leaves none for a moment
     private (OpenedVault? Opened, VaultOpenException? Failure) OpenAbsent(VaultWatch watch)
     {
-        if (new FileInfo(settings.Directory).LinkTarget is { } target)
-        {
-            throw new VaultOpenException($"'{settings.Directory}' is a link to '{target}', which is not there", "mount or make what it points to, or remove the link");
-        }
-
+        RequireNoDanglingLink(settings);
         if (_hadVault)
         {
             return (null, Gone());
@@ -201,6 +197,16 @@ internal sealed class VaultFolder(VaultSettings settings)
         return settings.IsDirectoryNamed
             ? throw new VaultOpenException($"there is no folder '{settings.Directory}'", $"make a vault there: {settings.InitCommand}")
             : (new OpenedVault { Document = new VaultDocument(default), Key = null, Watch = watch }, null);
+    }
+
+    /// <summary>Refuses a link to what is not there: it is no place for a new vault, and no empty one.</summary>
+    /// <exception cref="VaultOpenException">The folder is such a link.</exception>
+    internal static void RequireNoDanglingLink(VaultSettings settings)
+    {
+        if (new FileInfo(settings.Directory).LinkTarget is { } target && !Posix.TryStat(settings.Directory, out _))
+        {
+            throw new VaultOpenException($"'{settings.Directory}' is a link to '{target}', which is not there", "mount or make what it points to, or remove the link");
+        }
     }
 
     /// <summary>What to say where this process has used a vault that is not there now.</summary>
