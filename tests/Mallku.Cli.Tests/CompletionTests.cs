@@ -15,6 +15,13 @@ public sealed class CompletionTests : IDisposable
     [InlineData("mallku get ", "mistral_key openai_api_key")]
     [InlineData("mallku key ", "recover rotate status")]
     [InlineData("mallku export --format ", "env json shell")]
+    [InlineData("mallku run --only openai_api_key,mi", "openai_api_key,mistral_key")]
+    // as bash splits --only=mi, and completes what stands behind the sign
+    [InlineData("mallku run --only = mi", "mistral_key")]
+    [InlineData("mallku run --except = openai_api_key,mi", "openai_api_key,mistral_key")]
+    [InlineData("mallku run --env LLM_KEY = mi", "mistral_key")]
+    [InlineData("mallku run --env LLM_KEY =", "mistral_key openai_api_key")]
+    [InlineData("mallku run --env LLM_KEY = mistral_key --on", "--only")]
     [InlineData("mallku nonsense ", "")]
     public void Bash_completes(string typed, string expected)
     {
@@ -37,6 +44,9 @@ public sealed class CompletionTests : IDisposable
     [InlineData("mallku get op", "openai_api_key")]
     [InlineData("mallku key ", "recover rotate status")]
     [InlineData("mallku run --only mi", "mistral_key")]
+    [InlineData("mallku run --only openai_api_key,mi", "openai_api_key,mistral_key")]
+    [InlineData("mallku run --only=mi", "--only=mistral_key")]
+    [InlineData("mallku run --env LLM_KEY=mi", "LLM_KEY=mistral_key")]
     [InlineData("mallku nonsense ", "")]
     public void Fish_completes(string typed, string expected)
     {
@@ -49,6 +59,8 @@ public sealed class CompletionTests : IDisposable
     [InlineData("mallku ex", "explain export")]
     [InlineData("mallku get op", "openai_api_key")]
     [InlineData("mallku key ", "recover rotate status")]
+    [InlineData("mallku run --only openai_api_key,mi", "openai_api_key,mistral_key")]
+    [InlineData("mallku run --only=mi", "--only=mistral_key")]
     public void Zsh_completes(string typed, string expected)
     {
         Needs.Program("zsh");

@@ -22,16 +22,33 @@ internal sealed class CompleteVerb : Verb
         var words = separator < 0 ? [] : invocation.Arguments[(separator + 1)..];
         if (words.Length > 0)
         {
-            foreach (var candidate in await FindAsync(words[..^1], words[^1], invocation.Options, cancellationToken))
+            var (before, done, current) = Split(words);
+            foreach (var candidate in await FindAsync(before, current, invocation.Options, cancellationToken))
             {
-                if (candidate.StartsWith(words[^1], StringComparison.Ordinal))
+                if (candidate.StartsWith(current, StringComparison.Ordinal))
                 {
-                    Channel.Output.WriteLine(candidate);
+                    Channel.Output.WriteLine(done + candidate);
                 }
             }
         }
 
         return ExitCode.Done;
+    }
+
+    /// <summary>The words before, what of the last one is done, and what is being typed: a name may follow on <c>--only=</c>, on a comma, or on <c>VAR=</c>.</summary>
+    private static (string[] Before, string Done, string Current) Split(string[] words)
+    {
+        var (before, done, current) = (words[..^1], "", words[^1]);
+        if (current.StartsWith("--", StringComparison.Ordinal) && current.IndexOf('=', StringComparison.Ordinal) is var sign and > 0)
+        {
+            (before, done, current) = ([.. before, current[..sign]], current[..(sign + 1)], current[(sign + 1)..]);
+        }
+
+        char? separator = before is [.., "--only" or "--except"] ? ',' : before is [.., "--env"] ? '=' : null;
+        return separator is { } c && current.LastIndexOf(c) is var last and >= 0
+            // what stands behind VAR= is a name too
+            ? ([.. before[..^1], "--only"], done + current[..(last + 1)], current[(last + 1)..])
+            : (before, done, current);
     }
 
     private static async ValueTask<IEnumerable<string>> FindAsync(
@@ -97,8 +114,16 @@ internal sealed class CompleteVerb : Verb
         }
     }
 
-    private static (string[] Before, SecretsOptions Options) TakeDirectory(string[] before, SecretsOptions options) =>
-        Array.IndexOf(before, "--dir") is var at and >= 0 && at + 1 < before.Length && before[at + 1].Length > 0
+    private static (string[] Before, SecretsOptions Options) TakeDirectory(string[] before, SecretsOptions options)
+    {
+        const string joined = "--dir=";
+        if (Array.FindIndex(before, word => word.StartsWith(joined, StringComparison.Ordinal) && word.Length > joined.Length) is var one and >= 0)
+        {
+            return ([.. before[..one], .. before[(one + 1)..]], options with { Directory = before[one][joined.Length..] });
+        }
+
+        return Array.IndexOf(before, "--dir") is var at and >= 0 && at + 1 < before.Length && before[at + 1].Length > 0
             ? ([.. before[..at], .. before[(at + 2)..]], options with { Directory = before[at + 1] })
             : (before, options);
+    }
 }

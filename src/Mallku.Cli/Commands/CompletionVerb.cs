@@ -37,8 +37,19 @@ internal sealed class CompletionVerb : Verb
     // after `--` and for files the shell's own completion goes on
     private const string Bash = """
         _mallku() {
-            local IFS=$'\n'
-            COMPREPLY=($(command mallku complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+            local IFS=$'\n' i n=0 words=()
+            for ((i = 1; i <= COMP_CWORD; i++)); do
+                # bash takes VAR=NAME for three words, and completes the third
+                if ((n > 0)) && [[ ${COMP_WORDS[i]} == = || ${COMP_WORDS[i]} && ${COMP_WORDS[i-1]} == = ]]; then
+                    words[n-1]+=${COMP_WORDS[i]}
+                else
+                    words[n++]=${COMP_WORDS[i]}
+                fi
+            done
+            COMPREPLY=($(command mallku complete -- "${words[@]}" 2>/dev/null))
+            if [[ ${words[n-1]} == *=* ]]; then
+                COMPREPLY=("${COMPREPLY[@]#"${words[n-1]%"${words[n-1]##*=}"}"}")
+            fi
         }
         complete -o default -F _mallku mallku
 

@@ -28,17 +28,20 @@ internal sealed class RemoveVerb : Verb
         var stored = VaultMatch.FindStored(await vault.RequireAsync(cancellationToken), SecretName.Existing(given))
             ?? throw UsageErrors.NotFound(given, vault.Describe());
         Changes.SayLooseMatch(given, stored);
-        if (asks && !Prompt.Confirm($"remove {SecretsException.Show(stored)} from the vault?"))
+        if (asks && !Prompt.Confirm($"remove {Show(stored)} from the vault?"))
         {
             Notice.Done("nothing was removed");
             return ExitCode.Failed;
         }
 
         var change = await vault.RemoveAsync(SecretName.Existing(stored), cancellationToken);
-        Notice.Done($"removed {SecretsException.Show(change.Name)}, which was at version {change.Version}");
+        Notice.Done($"removed {Show(change.Name)}, which was at version {change.Version}");
         Changes.SayAbsorbed(change.Absorbed);
         await Changes.SayKeysLeftAsync(vault, change.Name, cancellationToken);
         await Changes.SayEnvironmentAsync(change.Name, cancellationToken);
         return ExitCode.Done;
     }
+
+    // another program may have written one
+    private static string Show(string name) => name.Length == 0 ? "the secret with the empty name" : SecretsException.Show(name);
 }
