@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Sources;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets;

@@ -18,9 +18,9 @@ public sealed class ArchitectureTests : IDisposable
         ["Models"] = ["Crypto"],
         ["Storage"] = ["Crypto", "Files", "Keys", "Ledger", "Models"],
         ["Ledger"] = ["Crypto", "Files", "Keys"],
-        ["Vault"] = ["Crypto", "Files", "Keys", "Ledger"],
-        ["Rotation"] = ["Files", "Ledger", "Vault"],
-        ["Sources"] = ["Crypto", "Files", "Keys", "Ledger", "Vault"],
+        ["Vault"] = ["Crypto", "Files", "Keys", "Ledger", "Storage"],
+        ["Rotation"] = ["Files", "Ledger", "Storage", "Vault"],
+        ["Sources"] = ["Crypto", "Files", "Keys", "Ledger", "Storage", "Vault"],
     };
 
     // the top of the house: it lies at the root, and may know every room

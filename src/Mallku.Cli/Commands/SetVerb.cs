@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.CommandLine;
 using System.Security.Cryptography;
 using Mallku.Cli.Terminal;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
@@ -53,9 +54,9 @@ internal sealed class SetVerb : Verb
             Grace = invocation.Parsed.GetValue(_grace) is { } grace ? Duration.ParseGrace(grace) : TimeSpan.Zero,
         };
         var keep = invocation.Parsed.GetValue(_keep);
-        if (keep is < VaultFormat.FewestKept or > VaultFormat.MostKept)
+        if (keep is < SecretFormat.FewestKept or > SecretFormat.MostKept)
         {
-            throw new UsageException($"--keep is a number from {VaultFormat.FewestKept} to {VaultFormat.MostKept}", "write it as: mallku set NAME --keep 20");
+            throw new UsageException($"--keep is a number from {SecretFormat.FewestKept} to {SecretFormat.MostKept}", "write it as: mallku set NAME --keep 20");
         }
 
         var manager = (invocation with { Options = invocation.Options with { KeepVersions = keep } }).OpenManager();

@@ -6,6 +6,7 @@ using Microsoft.Extensions.AI;
 using OllamaSharp;
 using OpenAI;
 using OpenAI.Chat;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.FireCircle.Adapters;
 

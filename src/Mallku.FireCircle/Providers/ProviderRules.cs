@@ -1,4 +1,5 @@
 using System.Buffers;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.FireCircle.Providers;
 

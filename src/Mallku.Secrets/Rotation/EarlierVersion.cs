@@ -1,4 +1,4 @@
-using Mallku.Secrets.Vault;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Rotation;
 

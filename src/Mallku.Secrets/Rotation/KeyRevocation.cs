@@ -1,3 +1,4 @@
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;
@@ -88,7 +89,7 @@ internal sealed class KeyRevocation(FileVault vault, RetiredKeys keys, Rotators 
             return;
         }
 
-        var own = VaultDocument.FindInUse(record, value, now);
+        var own = record.FindInUse(value, now);
         var user = own is not null ? $"version {own.Number}"
             : document.FindInUse(value, record, now) is { } other ? $"the secret '{SecretsException.Show(other.Record.Name)}'"
             : null;

@@ -1,4 +1,5 @@
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;

@@ -1,5 +1,5 @@
 using Cronos;
-using Mallku.Secrets.Vault;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Rotation;
 

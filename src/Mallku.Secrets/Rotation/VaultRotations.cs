@@ -1,4 +1,5 @@
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;
@@ -69,10 +70,10 @@ internal sealed class VaultRotations(FileVault vault)
 
             record.Rotation = new RotationRecord
             {
-                Token = VaultDocument.NewVersionId(),
+                Token = VersionRecord.NewId(),
                 Rotator = used.Rotator,
                 Number = record.Next++,
-                Id = VaultDocument.NewVersionId(),
+                Id = VersionRecord.NewId(),
                 From = from,
                 Begun = Now,
             };
@@ -249,7 +250,7 @@ internal sealed class VaultRotations(FileVault vault)
             var target = EarlierVersion.Find(record, wanted, Now);
             var added = record.Add(
                 opened.Document.Own(target.Value!.Value.ToArray()),
-                VaultDocument.NewVersionId(),
+                VersionRecord.NewId(),
                 Now,
                 VersionSources.Rollback,
                 grace ?? record.Policy?.Grace ?? RotationPolicy.UsualGrace);

@@ -1,6 +1,7 @@
 using System.Text;
 using Mallku.Secrets.Crypto;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Sources;
@@ -19,9 +20,9 @@ internal static class VaultLocator
     /// <exception cref="SecretsException">A path can't be told: the current folder is gone, or one is no UTF-8.</exception>
     internal static VaultSettings Locate(SecretsOptions options)
     {
-        if (options.KeepVersions is < VaultFormat.FewestKept or > VaultFormat.MostKept)
+        if (options.KeepVersions is < SecretFormat.FewestKept or > SecretFormat.MostKept)
         {
-            throw new ArgumentException($"KeepVersions must be from {VaultFormat.FewestKept} to {VaultFormat.MostKept}.", nameof(options));
+            throw new ArgumentException($"KeepVersions must be from {SecretFormat.FewestKept} to {SecretFormat.MostKept}.", nameof(options));
         }
 
         if (options.Directory is "")

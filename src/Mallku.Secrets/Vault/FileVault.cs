@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Vault;
 
@@ -371,7 +372,7 @@ internal sealed class FileVault(VaultSettings settings)
         var record = opened.Document.GetOrAdd(stored);
         var created = record.Current is null;
         VaultMatch.Add(opened.LooseNames, stored);
-        var version = record.Add(opened.Document.Own(JsonToken.Encode(value)), VaultDocument.NewVersionId(), settings.Clock.GetUtcNow(), options.Source, options.Grace);
+        var version = record.Add(opened.Document.Own(JsonToken.Encode(value)), VersionRecord.NewId(), settings.Clock.GetUtcNow(), options.Source, options.Grace);
         events.Add(VaultEvents.OfVersion(record, version, VaultEvents.Store, settings.Purpose));
         return new SecretChange(stored, version.Number, "vault", created, opened.Absorbed);
     }

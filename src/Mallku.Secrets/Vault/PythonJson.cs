@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Vault;
 
@@ -24,7 +25,7 @@ internal static class PythonJson
     {
         try
         {
-            var json = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = VaultFormat.MaxDepth });
+            var json = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = SecretFormat.MaxDepth });
             json.Read();
             json.Skip();
             return !json.Read();

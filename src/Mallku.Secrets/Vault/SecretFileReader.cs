@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Mallku.Secrets.Crypto;
 using Mallku.Secrets.Files;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Vault;
 

@@ -1,4 +1,5 @@
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Vault;
 

@@ -1,3 +1,5 @@
+using Mallku.Secrets.Storage;
+
 namespace Mallku.Secrets.Vault;
 
 /// <summary>
@@ -7,21 +9,8 @@ namespace Mallku.Secrets.Vault;
 internal static class VaultFormat
 {
     internal const int Version = 1;
-    internal const int MaxDepth = 1000;
-    internal const int FewestKept = 2, UsuallyKept = 10, MostKept = 1000;
     internal const string ReservedMember = "$mallku";
     internal const string Pseudonyms = "pseudonyms";
-
-    private static readonly string[] States = ["pending", "current", "previous", "retired"];
-
-    internal static string ToText(SecretVersionState state) => States[(int)state];
-
-    internal static bool TryParseState(string? text, out SecretVersionState state)
-    {
-        var index = Array.IndexOf(States, text);
-        state = (SecretVersionState)index;
-        return index >= 0;
-    }
 
     /// <summary>The plaintext of a document; the caller disposes of it.</summary>
     internal static PlaintextWriter Write(VaultDocument document, int capacity)
@@ -34,7 +23,7 @@ internal static class VaultFormat
             json.Raw(record.Current!.Value!.Value.Span);
         }
 
-        Write(json, document.Unreadable);
+        SecretFormat.Write(json, document.Unreadable);
         json.Name(ReservedMember);
         json.Raw("{"u8);
         json.Name("format"u8);
@@ -64,11 +53,11 @@ internal static class VaultFormat
         foreach (var record in document.Secrets.Values)
         {
             json.Name(record.Name);
-            Write(json, record);
+            SecretFormat.Write(json, record, withValues: true);
         }
 
         json.Raw("}"u8);
-        Write(json, document.Others);
+        SecretFormat.Write(json, document.Others);
         json.Raw("}}"u8);
         GC.KeepAlive(document);
         return json;
@@ -97,96 +86,7 @@ internal static class VaultFormat
             json.Text(Pseudonyms);
         }
 
-        Write(json, ledger.Others);
+        SecretFormat.Write(json, ledger.Others);
         json.Raw("}"u8);
-    }
-
-    private static void Write(PlaintextWriter json, SecretRecord record)
-    {
-        json.Raw("{"u8);
-        json.Name("next"u8);
-        json.Number(record.Next);
-        if (record.Removed is { } removed)
-        {
-            json.Name("removed"u8);
-            json.Text(VaultDocument.Format(removed));
-        }
-
-        if (record.Policy is { } policy)
-        {
-            RotationFormat.Write(json, policy, record.PolicyOthers);
-        }
-
-        if (record.Rotation is { } rotation)
-        {
-            RotationFormat.Write(json, rotation);
-        }
-
-        json.Name("versions"u8);
-        json.Raw("["u8);
-        foreach (var version in record.Versions)
-        {
-            json.Separate();
-            Write(json, version);
-        }
-
-        json.Raw("]"u8);
-        Write(json, record.Unread);
-        Write(json, record.Others);
-        json.Raw("}"u8);
-    }
-
-    private static void Write(PlaintextWriter json, VersionRecord version)
-    {
-        json.Raw("{"u8);
-        json.Name("number"u8);
-        json.Number(version.Number);
-        json.Name("id"u8);
-        json.Text(version.Id);
-        json.Name("state"u8);
-        json.Text(ToText(version.State));
-        json.Name("created"u8);
-        json.Text(VaultDocument.Format(version.Created));
-        json.Name("source"u8);
-        json.Text(version.Source);
-        if (version.Value is { } value)
-        {
-            json.Name("value"u8);
-            json.Raw(value.Span);
-        }
-
-        WriteTime(json, "graceEnds"u8, version.GraceEnds);
-        if (version.Key is { } key)
-        {
-            RotationFormat.Write(json, key);
-        }
-
-        WriteTime(json, "revokeAfter"u8, version.RevokeAfter);
-        WriteTime(json, "revoked"u8, version.Revoked);
-        Write(json, version.Others);
-        json.Raw("}"u8);
-    }
-
-    internal static void WriteText(PlaintextWriter json, ReadOnlySpan<byte> name, string? text)
-    {
-        if (text is not null)
-        {
-            json.Name(name);
-            json.Text(text);
-        }
-    }
-
-    internal static void WriteTime(PlaintextWriter json, ReadOnlySpan<byte> name, DateTimeOffset? time) =>
-        WriteText(json, name, time is { } known ? VaultDocument.Format(known) : null);
-
-    internal static void Write(PlaintextWriter json, List<RawMember> members)
-    {
-        foreach (var member in members)
-        {
-            json.Separate();
-            json.Raw(member.NameToken.Span);
-            json.Raw(":"u8);
-            json.Raw(member.Value.Span);
-        }
     }
 }

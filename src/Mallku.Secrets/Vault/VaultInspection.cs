@@ -1,4 +1,5 @@
 using Mallku.Secrets.Files;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Vault;
 
@@ -320,7 +321,7 @@ internal sealed class VaultInspection(VaultSettings settings)
             "clock",
             newest <= now + TimeSpan.FromMinutes(1)
                 ? "no version was written in the future"
-                : $"a version says that it was written at {VaultDocument.Format(newest)}, and it is {VaultDocument.Format(now)} here",
+                : $"a version says that it was written at {SecretFormat.Format(newest)}, and it is {SecretFormat.Format(now)} here",
             newest <= now + TimeSpan.FromMinutes(1) ? null : "set the clock right, here or where it was written");
     }
 

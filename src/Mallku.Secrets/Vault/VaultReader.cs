@@ -3,22 +3,22 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Mallku.Secrets.Keys;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Vault;
 
 /// <summary>Reads the plaintext of format 1, and takes note of what other programs changed since the last write.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "The document is what the reader makes, for its caller.")]
-internal sealed partial class VaultReader
+internal sealed class VaultReader : SecretReader
 {
-    private readonly Memory<byte> _plaintext;
     private readonly Memory<byte> _readable;
     private readonly string _path;
     private readonly VaultDocument _document;
     private readonly Dictionary<string, ReadOnlyMemory<byte>> _flat = new(StringComparer.Ordinal);
 
     private VaultReader(Memory<byte> plaintext, Memory<byte> readable, string path, DateTimeOffset written)
+        : base(plaintext, valuesLieApart: false)
     {
-        _plaintext = plaintext;
         _readable = readable;
         _path = path;
         _document = new VaultDocument(plaintext) { Written = written };
@@ -100,7 +100,7 @@ internal sealed partial class VaultReader
 
     private void ReadMembers()
     {
-        var json = new Utf8JsonReader(_readable.Span, new JsonReaderOptions { MaxDepth = VaultFormat.MaxDepth });
+        var json = new Utf8JsonReader(_readable.Span, new JsonReaderOptions { MaxDepth = SecretFormat.MaxDepth });
         json.Read();
         if (json.TokenType != JsonTokenType.StartObject)
         {
@@ -160,8 +160,8 @@ internal sealed partial class VaultReader
                     Require(_document.First > 0, "first");
                     break;
                 case "keep":
-                    var keep = (int)ReadNumber(ref json, "keep", VaultFormat.MostKept);
-                    _document.Keep = keep >= VaultFormat.FewestKept ? keep : throw Misunderstood("keep");
+                    var keep = (int)ReadNumber(ref json, "keep", SecretFormat.MostKept);
+                    _document.Keep = keep >= SecretFormat.FewestKept ? keep : throw Misunderstood("keep");
                     break;
                 case "ledger":
                     ReadLedger(ref json);
@@ -253,213 +253,7 @@ internal sealed partial class VaultReader
         }
     }
 
-    private void ReadSecret(ref Utf8JsonReader json, SecretRecord record)
-    {
-        bool hasNext = false, hasVersions = false;
-        var rotation = default(RawMember);
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
-        {
-            var nameToken = SliceName(json);
-            var name = ReadText(ref json);
-            json.Read();
-            switch (name)
-            {
-                case "next":
-                    hasNext = true;
-                    record.Next = (int)ReadNumber(ref json, "next", int.MaxValue / 2);
-                    break;
-                case "removed":
-                    record.Removed = ReadTime(ref json, "removed");
-                    break;
-                case "policy" or "rotation":
-                    var start = json.TokenStartIndex;
-                    ReadOrLeave(ref json, record, nameToken, name);
-                    rotation = name == "rotation" ? new RawMember(nameToken, Slice(start, json.BytesConsumed)) : rotation;
-                    break;
-                case "versions":
-                    hasVersions = true;
-                    RequireToken(json, JsonTokenType.StartArray, "versions");
-                    while (json.Read() && json.TokenType == JsonTokenType.StartObject)
-                    {
-                        record.Versions.Add(ReadVersion(ref json));
-                    }
-
-                    RequireToken(json, JsonTokenType.EndArray, "versions");
-                    break;
-                default:
-                    record.Others.Add(new RawMember(nameToken, SkipValue(ref json)));
-                    break;
-            }
-        }
-
-        Require(hasNext && record.Next > 0, "next");
-        Require(hasVersions, "versions");
-        var last = 0;
-        var current = 0;
-        foreach (var version in record.Versions)
-        {
-            current += version.State == SecretVersionState.Current ? 1 : 0;
-            Require(version.Number > last && version.Number < record.Next, "versions");
-            Require(version.State == SecretVersionState.Retired || version.Value is not null, "versions");
-            last = version.Number;
-        }
-
-        Require(current <= 1, "versions");
-        Require(current == 0 || record.Removed is null, "removed");
-        JudgeRotation(record, rotation);
-        NameMakers(record);
-    }
-
-    private VersionRecord ReadVersion(ref Utf8JsonReader json)
-    {
-        long number = 0;
-        string? id = null, state = null, source = null;
-        string? token = null, keyId = null, revokeBy = null, account = null;
-        List<string> command = [];
-        DateTimeOffset? created = null, graceEnds = null, revokeAfter = null, revoked = null;
-        ReadOnlyMemory<byte>? value = null;
-        var others = new List<RawMember>();
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
-        {
-            var nameToken = SliceName(json);
-            var name = ReadText(ref json);
-            json.Read();
-            switch (name)
-            {
-                case "number":
-                    number = ReadNumber(ref json, "number", int.MaxValue / 2);
-                    break;
-                case "id":
-                    id = ReadString(ref json, "id");
-                    break;
-                case "state":
-                    state = ReadString(ref json, "state");
-                    break;
-                case "created":
-                    created = ReadTime(ref json, "created");
-                    break;
-                case "source":
-                    source = ReadString(ref json, "source");
-                    break;
-                case "value":
-                    value = SkipValue(ref json);
-                    break;
-                case "graceEnds":
-                    graceEnds = ReadTime(ref json, "graceEnds");
-                    break;
-                case "token":
-                    token = ReadString(ref json, "token");
-                    break;
-                case "keyId":
-                    keyId = ReadString(ref json, "keyId");
-                    break;
-                case "revokeBy":
-                    revokeBy = ReadString(ref json, "revokeBy");
-                    break;
-                case "account":
-                    account = ReadString(ref json, "account");
-                    break;
-                case "command":
-                    command = ReadStrings(ref json, "command");
-                    break;
-                case "revokeAfter":
-                    revokeAfter = ReadTime(ref json, "revokeAfter");
-                    break;
-                case "revoked":
-                    revoked = ReadTime(ref json, "revoked");
-                    break;
-                default:
-                    others.Add(new RawMember(nameToken, SkipValue(ref json)));
-                    break;
-            }
-        }
-
-        if (number < 1 || id is null || source is null || created is null || !VaultFormat.TryParseState(state, out var parsed))
-        {
-            throw Misunderstood("versions");
-        }
-
-        return new VersionRecord
-        {
-            Number = (int)number,
-            Id = id,
-            State = parsed,
-            Created = created.Value,
-            Source = source,
-            Value = value,
-            GraceEnds = graceEnds,
-            Key = (token ?? keyId ?? revokeBy) is null
-                ? null
-                : new ProviderKey { Token = token, Id = keyId, RevokeBy = revokeBy, Account = account, Command = command },
-            RevokeAfter = revokeAfter,
-            Revoked = revoked,
-            Others = others,
-        };
-    }
-
-    private ReadOnlyMemory<byte> SkipValue(ref Utf8JsonReader json)
-    {
-        var start = json.TokenStartIndex;
-        json.Skip();
-        return Slice(start, json.BytesConsumed);
-    }
-
-    // the reader has consumed the colon with the name, and white space may stand before it
-    private ReadOnlyMemory<byte> SliceName(in Utf8JsonReader json)
-    {
-        var slice = Slice(json.TokenStartIndex, json.BytesConsumed);
-        return slice[..(slice.Span.LastIndexOf((byte)'"') + 1)];
-    }
-
-    private ReadOnlyMemory<byte> Slice(long start, long end) => _plaintext[(int)start..(int)end];
-
-    private static string? ReadText(ref Utf8JsonReader json)
-    {
-        try
-        {
-            return json.GetString();
-        }
-        catch (InvalidOperationException)
-        {
-            return null;
-        }
-    }
-
-    private string ReadString(ref Utf8JsonReader json, string member)
-    {
-        RequireToken(json, JsonTokenType.String, member);
-        return ReadText(ref json) ?? throw Misunderstood(member);
-    }
-
-    private long ReadNumber(ref Utf8JsonReader json, string member, long most)
-    {
-        RequireToken(json, JsonTokenType.Number, member);
-        return json.TryGetInt64(out var number) && number >= 0 && number <= most ? number : throw Misunderstood(member);
-    }
-
-    private DateTimeOffset ReadTime(ref Utf8JsonReader json, string member) =>
-        DateTimeOffset.TryParse(
-            ReadString(ref json, member), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)
-            ? time
-            : throw Misunderstood(member);
-
-    private void RequireToken(in Utf8JsonReader json, JsonTokenType expected, string member)
-    {
-        if (json.TokenType != expected)
-        {
-            throw Misunderstood(member);
-        }
-    }
-
-    private void Require(bool isAsWritten, string member)
-    {
-        if (!isAsWritten)
-        {
-            throw Misunderstood(member);
-        }
-    }
-
-    private VaultOpenException Misunderstood(string member) => Damaged(_path, $"has a '{member}' in \"{VaultFormat.ReservedMember}\" that no mallku wrote");
+    protected override VaultOpenException Misunderstood(string member) => Damaged(_path, $"has a '{member}' in \"{VaultFormat.ReservedMember}\" that no mallku wrote");
 
     private static VaultOpenException Damaged(string path, string what) => new(
         $"the vault '{path}' opens and {what}",

@@ -1,6 +1,7 @@
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Keys;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Vault;
 

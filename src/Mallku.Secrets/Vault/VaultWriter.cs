@@ -1,6 +1,7 @@
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Keys;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Vault;
 
@@ -87,7 +88,7 @@ internal sealed class VaultWriter(VaultSettings settings, TokenOpener tokens, Va
         document.Keep = settings.KeepVersions ?? document.Keep;
         foreach (var record in document.Secrets.Values)
         {
-            record.Prune(document.Keep ?? VaultFormat.UsuallyKept);
+            record.Prune(document.Keep ?? SecretFormat.UsuallyKept);
         }
 
         var plaintext = VaultFormat.Write(document, capacity: 4096);

@@ -1,4 +1,5 @@
 using CsCheck;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Tests.Vault;
@@ -86,7 +87,7 @@ public sealed class VersionMovesTests
         versions.FirstOrDefault(version => version.State == SecretVersionState.Current)?.Number ?? 0;
 
     private static string Describe(SecretVersion version) =>
-        $"{version.Number} {VaultFormat.ToText(version.State)}{(version.GraceEnds is { } ends ? $" until {(ends - Start).TotalMinutes}" : "")}";
+        $"{version.Number} {SecretFormat.ToText(version.State)}{(version.GraceEnds is { } ends ? $" until {(ends - Start).TotalMinutes}" : "")}";
 
     private abstract record Move
     {

@@ -1,4 +1,4 @@
-namespace Mallku.Secrets.Vault;
+namespace Mallku.Secrets.Storage;
 
 /// <summary>What the vault says of rotations, for the writer (docs/formats/vault-v1.md).</summary>
 internal static class RotationFormat
@@ -18,25 +18,25 @@ internal static class RotationFormat
     {
         json.Name("rotation"u8);
         json.Raw("{"u8);
-        VaultFormat.WriteText(json, "token"u8, rotation.Token);
-        VaultFormat.WriteText(json, "rotator"u8, rotation.Rotator);
+        SecretFormat.WriteText(json, "token"u8, rotation.Token);
+        SecretFormat.WriteText(json, "rotator"u8, rotation.Rotator);
         json.Name("number"u8);
         json.Number(rotation.Number);
-        VaultFormat.WriteText(json, "id"u8, rotation.Id);
-        VaultFormat.WriteText(json, "from"u8, rotation.From);
-        VaultFormat.WriteTime(json, "begun"u8, rotation.Begun);
-        VaultFormat.WriteText(json, "step"u8, ToText(rotation.Step));
-        VaultFormat.WriteText(json, "failure"u8, rotation.Failure);
-        VaultFormat.Write(json, rotation.Others);
+        SecretFormat.WriteText(json, "id"u8, rotation.Id);
+        SecretFormat.WriteText(json, "from"u8, rotation.From);
+        SecretFormat.WriteTime(json, "begun"u8, rotation.Begun);
+        SecretFormat.WriteText(json, "step"u8, ToText(rotation.Step));
+        SecretFormat.WriteText(json, "failure"u8, rotation.Failure);
+        SecretFormat.Write(json, rotation.Others);
         json.Raw("}"u8);
     }
 
     internal static void Write(PlaintextWriter json, ProviderKey key)
     {
-        VaultFormat.WriteText(json, "token"u8, key.Token);
-        VaultFormat.WriteText(json, "keyId"u8, key.Id);
-        VaultFormat.WriteText(json, "revokeBy"u8, key.RevokeBy);
-        VaultFormat.WriteText(json, "account"u8, key.Account);
+        SecretFormat.WriteText(json, "token"u8, key.Token);
+        SecretFormat.WriteText(json, "keyId"u8, key.Id);
+        SecretFormat.WriteText(json, "revokeBy"u8, key.RevokeBy);
+        SecretFormat.WriteText(json, "account"u8, key.Account);
         WriteCommand(json, key.Command);
     }
 
@@ -44,7 +44,7 @@ internal static class RotationFormat
     {
         json.Name("policy"u8);
         json.Raw("{"u8);
-        VaultFormat.WriteText(json, "rotator"u8, policy.Rotator);
+        SecretFormat.WriteText(json, "rotator"u8, policy.Rotator);
         json.Name("grace"u8);
         json.Number((long)policy.Grace.TotalSeconds);
         if (policy.Every is { } every)
@@ -53,7 +53,7 @@ internal static class RotationFormat
             json.Number((long)every.TotalSeconds);
         }
 
-        VaultFormat.WriteText(json, "cron"u8, policy.Cron);
+        SecretFormat.WriteText(json, "cron"u8, policy.Cron);
         WriteCommand(json, policy.Command);
         if (policy.Length != RotationPolicy.UsualLength)
         {
@@ -61,11 +61,11 @@ internal static class RotationFormat
             json.Number(policy.Length);
         }
 
-        VaultFormat.WriteText(json, "alphabet"u8, policy.Alphabet == RotationPolicy.UsualAlphabet ? null : policy.Alphabet);
-        VaultFormat.WriteText(json, "prefix"u8, policy.Prefix.Length == 0 ? null : policy.Prefix);
-        VaultFormat.WriteText(json, "account"u8, policy.Account);
-        VaultFormat.WriteText(json, "tell"u8, policy.Tell);
-        VaultFormat.Write(json, others);
+        SecretFormat.WriteText(json, "alphabet"u8, policy.Alphabet == RotationPolicy.UsualAlphabet ? null : policy.Alphabet);
+        SecretFormat.WriteText(json, "prefix"u8, policy.Prefix.Length == 0 ? null : policy.Prefix);
+        SecretFormat.WriteText(json, "account"u8, policy.Account);
+        SecretFormat.WriteText(json, "tell"u8, policy.Tell);
+        SecretFormat.Write(json, others);
         json.Raw("}"u8);
     }
     private static void WriteCommand(PlaintextWriter json, IReadOnlyList<string> command)

@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Unicode;
 
-namespace Mallku.Secrets.Vault;
+namespace Mallku.Secrets.Storage;
 
 /// <summary>
 /// A JSON value as it stands in the file, byte by byte, so that what another program wrote, a number of any length or
@@ -96,7 +96,7 @@ internal static class JsonToken
 
         try
         {
-            var options = new JsonDocumentOptions { MaxDepth = VaultFormat.MaxDepth };
+            var options = new JsonDocumentOptions { MaxDepth = SecretFormat.MaxDepth };
             using var oneDocument = JsonDocument.Parse(one, options);
             using var otherDocument = JsonDocument.Parse(other, options);
             return JsonElement.DeepEquals(oneDocument.RootElement, otherDocument.RootElement);

@@ -2,7 +2,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Mallku.Secrets.Vault;
+namespace Mallku.Secrets.Storage;
 
 /// <summary>
 /// Writes the vault's JSON into a growing buffer that stays in place and is wiped. The platform's writer escapes in

@@ -1,4 +1,4 @@
-namespace Mallku.Secrets.Vault;
+namespace Mallku.Secrets.Storage;
 
 /// <summary>Who wrote a version, as the vault says it.</summary>
 internal static class VersionSources

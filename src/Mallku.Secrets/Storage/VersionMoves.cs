@@ -1,4 +1,4 @@
-namespace Mallku.Secrets.Vault;
+namespace Mallku.Secrets.Storage;
 
 /// <summary>
 /// How the versions of a secret move between their states, as pure functions of the time and of what there is: the oldest

@@ -1,4 +1,4 @@
-namespace Mallku.Secrets.Vault;
+namespace Mallku.Secrets.Storage;
 
 /// <summary>
 /// The key at a provider that a version's value is: how it is found there, and by whom it is revoked. It belongs to the

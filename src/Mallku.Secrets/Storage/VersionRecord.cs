@@ -1,4 +1,6 @@
-namespace Mallku.Secrets.Vault;
+using System.Security.Cryptography;
+
+namespace Mallku.Secrets.Storage;
 
 /// <summary>A version with its value, as the vault keeps it.</summary>
 internal sealed class VersionRecord
@@ -14,7 +16,14 @@ internal sealed class VersionRecord
     internal required string Source { get; init; }
 
     /// <summary>The value as a JSON token; null after the secret was removed.</summary>
-    internal ReadOnlyMemory<byte>? Value { get; set; }
+    internal ReadOnlyMemory<byte>? Value
+    {
+        get;
+        set => (field, HasValue) = (value, value is not null);
+    }
+
+    /// <summary>Whether there is a value, also where it lies apart and was not read.</summary>
+    internal bool HasValue { get; set; }
 
     /// <summary>Members that this version of the program does not know, to be written back as they are.</summary>
     internal List<RawMember> Others { get; init; } = [];
@@ -47,4 +56,12 @@ internal sealed class VersionRecord
         && (State == SecretVersionState.Retired || GraceEnds is not null || RevokeAfter is not null);
 
     internal SecretVersion ToFacts() => new(Number, Id, State, Created, Source) { GraceEnds = State == SecretVersionState.Previous ? GraceEnds : null };
+
+    /// <summary>128 random bits, by which a version or a rotation is told from all others.</summary>
+    internal static string NewId()
+    {
+        Span<byte> id = stackalloc byte[16];
+        RandomNumberGenerator.Fill(id);
+        return Convert.ToHexStringLower(id);
+    }
 }

@@ -1,4 +1,4 @@
-namespace Mallku.Secrets.Vault;
+namespace Mallku.Secrets.Storage;
 
 /// <summary>What a rotation does next.</summary>
 internal enum RotationStep

@@ -1,10 +1,10 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 
-namespace Mallku.Secrets.Vault;
+namespace Mallku.Secrets.Storage;
 
-/// <summary>What the vault says of rotations, for the reader.</summary>
-internal sealed partial class VaultReader
+/// <summary>What is said of rotations, for the reader.</summary>
+internal abstract partial class SecretReader
 {
     private const string GenerateSource = "generate";
     private const int LongestName = 100;

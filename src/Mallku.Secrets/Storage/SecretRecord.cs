@@ -1,0 +1,156 @@
+namespace Mallku.Secrets.Storage;
+
+/// <summary>A member of a JSON object, its value as a token. The name is a token too where it is no text.</summary>
+internal readonly record struct RawMember(ReadOnlyMemory<byte> NameToken, ReadOnlyMemory<byte> Value);
+
+/// <summary>A secret with its versions, the oldest first.</summary>
+internal sealed class SecretRecord(string name)
+{
+    internal string Name { get; } = name;
+
+    /// <summary>The number of the next version; it only grows.</summary>
+    internal int Next { get; set; } = 1;
+
+    internal DateTimeOffset? Removed { get; set; }
+
+    /// <summary>Whether the current value is not the one that the file records: another program wrote it.</summary>
+    internal bool IsChangedOutside { get; set; }
+
+    /// <summary>Whether the file records a current value and holds none: another program removed it.</summary>
+    internal bool IsRemovedOutside { get; set; }
+
+    /// <summary>How it is rotated; null where nobody has said.</summary>
+    internal RotationPolicy? Policy { get; set; }
+
+    /// <summary>Members of the policy that this version of the program does not know.</summary>
+    internal List<RawMember> PolicyOthers { get; } = [];
+
+    /// <summary>The rotation that is under way, or null.</summary>
+    internal RotationRecord? Rotation { get; set; }
+
+    internal List<VersionRecord> Versions { get; } = [];
+
+    internal List<RawMember> Others { get; } = [];
+
+    /// <summary>What of its rotation is not as a program of this format writes it, and stays in the file as it is.</summary>
+    internal List<RawMember> Unread { get; } = [];
+
+    /// <summary>The member that could not be read, <c>policy</c> or <c>rotation</c>; null where all could.</summary>
+    internal string? Misread { get; set; }
+
+    internal VersionRecord? Current
+    {
+        get
+        {
+            for (var i = Versions.Count - 1; i >= 0; i--)
+            {
+                if (Versions[i].State == SecretVersionState.Current)
+                {
+                    return Versions[i];
+                }
+            }
+
+            return null;
+        }
+    }
+
+    /// <summary>What <see cref="VersionMoves"/> goes by.</summary>
+    internal IReadOnlyList<SecretVersion> Facts => Versions.ConvertAll(static version => version.ToFacts());
+
+    internal VersionRecord? Get(int number) => Versions.Find(version => version.Number == number);
+
+    /// <summary>Makes a new version the current one.</summary>
+    internal VersionRecord Add(ReadOnlyMemory<byte> value, string id, DateTimeOffset created, string source, TimeSpan grace = default)
+    {
+        var added = new VersionRecord
+        {
+            Number = Next,
+            Id = id,
+            State = SecretVersionState.Current,
+            Created = created,
+            Source = source,
+            Value = value,
+        };
+        var replaced = Current;
+        var moved = VersionMoves.Add(created, Facts, added.ToFacts(), grace);
+        Next++;
+        Versions.Add(added);
+        Apply(moved);
+        Removed = null;
+        TakeOverKey(added);
+        if (replaced is { GraceEnds: null })
+        {
+            KeepKeyForNow(replaced, created);
+        }
+
+        return added;
+    }
+
+    /// <summary>A key lives on in the newest version that has the value: what would revoke it with an older one is gone.</summary>
+    internal void TakeOverKey(VersionRecord newest)
+    {
+        for (var i = Versions.Count - 1; i >= 0; i--)
+        {
+            var other = Versions[i];
+            if (other != newest && other.Key is { } key && other.Value is { } value && JsonToken.AreSame(value, newest.Value!.Value))
+            {
+                newest.Key ??= key;
+                (other.Key, other.RevokeAfter) = (null, null);
+            }
+        }
+    }
+
+    // what is replaced without a grace, or removed, may have been so by mistake
+    private void KeepKeyForNow(VersionRecord version, DateTimeOffset now) =>
+        version.RevokeAfter = version.HasKeyToRevoke ? VersionMoves.Later(now, Policy?.Grace ?? RotationPolicy.UsualGrace) : null;
+
+    /// <summary>Takes over where the versions stand after a move.</summary>
+    internal void Apply(IReadOnlyList<SecretVersion> moved)
+    {
+        for (var i = 0; i < moved.Count; i++)
+        {
+            Versions[i].State = moved[i].State;
+            Versions[i].GraceEnds = moved[i].GraceEnds;
+        }
+    }
+
+    /// <summary>Drops every value; the numbers and the facts stay, and what names a key that is to be revoked.</summary>
+    internal void Remove(DateTimeOffset now)
+    {
+        Removed = now;
+        foreach (var version in Versions)
+        {
+            if (version.State != SecretVersionState.Retired)
+            {
+                KeepKeyForNow(version, now);
+            }
+
+            version.State = SecretVersionState.Retired;
+            version.GraceEnds = null;
+            version.Value = null;
+        }
+    }
+
+    /// <summary>
+    /// Drops the oldest retired versions until no more than <paramref name="keep"/> are left, or none is retired; but none
+    /// whose key is still to be revoked at its provider.
+    /// </summary>
+    internal void Prune(int keep)
+    {
+        for (var i = 0; Versions.Count > keep && i < Versions.Count;)
+        {
+            if (Versions[i] is { State: SecretVersionState.Retired, HasKeyToRevoke: false })
+            {
+                Versions.RemoveAt(i);
+            }
+            else
+            {
+                i++;
+            }
+        }
+    }
+
+    /// <summary>The newest version that may be used and has that value; null where none has.</summary>
+    internal VersionRecord? FindInUse(ReadOnlyMemory<byte> value, DateTimeOffset now) =>
+        Versions.FindLast(version => version.IsLive(now) && version.Value is { } other && JsonToken.AreSame(other, value));
+}
