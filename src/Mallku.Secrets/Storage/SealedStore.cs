@@ -1,0 +1,375 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using Mallku.Secrets.Ledger;
+
+namespace Mallku.Secrets.Storage;
+
+/// <summary>How a process uses a shared store.</summary>
+/// <param name="Clock">The clock of versions' times.</param>
+/// <param name="Purpose">For what, as the ledger says it.</param>
+/// <param name="Record">Makes events durable in the process's ledger, or throws.</param>
+/// <param name="HidesNames">Whether that has pseudonyms in the place of names.</param>
+/// <param name="Seen">What this machine has seen of the store.</param>
+/// <param name="MaxStaleness">How old an answer may be while the store does not answer.</param>
+/// <param name="Follows">Whether changes are followed: not by a command that ends at once.</param>
+internal sealed record StoreUse(
+    TimeProvider Clock,
+    string? Purpose,
+    Func<IReadOnlyList<LedgerEvent>, CancellationToken, ValueTask> Record,
+    Func<CancellationToken, ValueTask<bool>> HidesNames,
+    SeenGenerations Seen,
+    TimeSpan MaxStaleness,
+    bool Follows);
+
+/// <summary>
+/// Secrets in a shared store: sealed here, so that the medium sees neither names nor values (docs/formats/store-v1.md). Safe
+/// for concurrent use, by any number of machines.
+/// </summary>
+internal sealed class SealedStore : ISecretStore, IAsyncDisposable
+{
+    internal const string SourceName = "store";
+
+    private const int MostTries = 50;
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5), LongestPause = TimeSpan.FromMilliseconds(200);
+
+    private readonly IRecordStore _records;
+    private readonly StoreUse _use;
+    private readonly StoreRoot _root;
+
+    internal SealedStore(IRecordStore records, StoreKey key, StoreUse use)
+    {
+        (_records, _use) = (records, use);
+        _root = new StoreRoot(records, key);
+        Memory = new StoreMemory(this, records, use);
+    }
+
+    public string Name => SourceName;
+
+    public TimeProvider Clock => _use.Clock;
+
+    public string? Purpose => _use.Purpose;
+
+    /// <summary>What lookups have found, and how long it may be answered.</summary>
+    internal StoreMemory Memory { get; }
+
+    internal StoreRoot Root => _root;
+
+    internal IRecordStore Records => _records;
+
+    public string Describe() => $"the store '{_records.Description}'";
+
+    public async ValueTask<string?> FindStoredAsync(SecretName name, CancellationToken cancellationToken)
+    {
+        var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+
+        // names that match loosely have one head
+        return await ReadHeadAsync(sealing, sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { Record: { Current: not null } record }
+            ? record.Name
+            : null;
+    }
+
+    public async ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken)
+    {
+        var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var opened = await ReadWholeAsync(sealing, sealing.IdOf(SecretName.Existing(name)), cancellationToken).ConfigureAwait(false);
+        return opened is not null && opened.Head.Record.Name == name ? new StoredSecret(opened.Head.Record, opened) : null;
+    }
+
+    public async IAsyncEnumerable<StoredSecret> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await foreach (var found in _records.ListAsync(RecordKind.Secret, "", before: null, cancellationToken).ConfigureAwait(false))
+        {
+            sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
+            var head = sealing.OpenHead(found);
+            Require(head);
+            yield return new StoredSecret(head.Record, head);
+        }
+    }
+
+    /// <summary>The id that a secret has, and its current value, or null.</summary>
+    /// <param name="name">The name; only a secret of exactly this name counts.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    internal async ValueTask<(string Id, FoundSecret? Found)> FetchAsync(SecretName name, CancellationToken cancellationToken)
+    {
+        var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var id = sealing.IdOf(name);
+        while (true)
+        {
+            var head = await ReadHeadAsync(sealing, id, cancellationToken).ConfigureAwait(false);
+            if (head?.Record.Current is not { } current || head.Record.Name != name.ToString())
+            {
+                return (id, null);
+            }
+
+            if (await RevealAsync(head, current, cancellationToken).ConfigureAwait(false) is { } found)
+            {
+                return (id, found);
+            }
+
+            // it was removed or pruned between the two reads
+        }
+    }
+
+    /// <summary>The versions before the current one that are still within their grace, the newest first.</summary>
+    internal async ValueTask<IReadOnlyList<FoundSecret>> FetchPreviousAsync(SecretName name, CancellationToken cancellationToken)
+    {
+        var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var found = new List<FoundSecret>();
+        if (await ReadHeadAsync(sealing, sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { } head)
+        {
+            foreach (var live in VersionMoves.Live(Clock.GetUtcNow(), head.Record.Facts).Skip(1))
+            {
+                if (await RevealAsync(head, head.Record.Get(live.Number)!, cancellationToken).ConfigureAwait(false) is { } previous)
+                {
+                    found.Add(previous);
+                }
+            }
+        }
+
+        return found;
+    }
+
+    public async ValueTask<T> ChangeAsync<T>(string name, Func<SecretEdit, T> change, CancellationToken cancellationToken)
+    {
+        var hidesNames = await _use.HidesNames(cancellationToken).ConfigureAwait(false);
+        var pause = FirstPause;
+        for (var tries = 1; ; tries++)
+        {
+            var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+            var id = sealing.IdOf(SecretName.Existing(name));
+            using var before = await ReadWholeAsync(sealing, id, cancellationToken).ConfigureAwait(false)
+                ?? new OpenedSecret(new OpenedHead(new SecretRecord(name), id, Generation: 0, Revision: null, Write: ""), []);
+            var record = before.Head.Record;
+            if (record.Name != name)
+            {
+                throw new SecretsException(
+                    $"{Describe()} has '{SecretsException.Show(record.Name)}', from which '{SecretsException.Show(name)}' can't be told; nothing was changed",
+                    "names that differ only in case, or in '-' and '_', are one secret there: choose another");
+            }
+
+            var events = new List<LedgerEvent>();
+            var result = change(new SecretEdit(record, before.Own, hidesNames, events));
+            record.Prune(_root.Keep);
+            var next = before.Head with { Generation = before.Head.Generation + 1, Write = VersionRecord.NewId() };
+            var writes = Compose(sealing, before, next, out var rest);
+            await _use.Record(events, cancellationToken).ConfigureAwait(false);
+            if (await WriteAsync(writes, next, events).ConfigureAwait(false))
+            {
+                await DropAsync(rest).ConfigureAwait(false);
+                _use.Seen.Note(id, next.Generation);
+                Memory.Forget(id);
+                return result;
+            }
+
+            await TakeBackAsync(events, "another instance was faster").ConfigureAwait(false);
+            if (tries == MostTries)
+            {
+                throw new SecretsException($"others write '{SecretsException.Show(name)}' in {Describe()} all the time; nothing was changed", "try again");
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            await Task.Delay(pause * (0.5 + (RandomNumberGenerator.GetInt32(1001) / 1000.0)), CancellationToken.None).ConfigureAwait(false);
+            pause = pause < LongestPause / 2 ? pause * 2 : LongestPause;
+        }
+    }
+
+    public async ValueTask<IAsyncDisposable> TakeTurnAsync(CancellationToken cancellationToken) =>
+        await StoreTurn.TakeAsync(_records, Clock, cancellationToken).ConfigureAwait(false);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Memory.EndAsync().ConfigureAwait(false);
+        await _records.DisposeAsync().ConfigureAwait(false);
+    }
+
+    // null where nobody ever had it
+    private async ValueTask<OpenedHead?> ReadHeadAsync(StoreSealing sealing, string id, CancellationToken cancellationToken)
+    {
+        if (await _records.ReadAsync(new RecordKey(RecordKind.Secret, id), cancellationToken).ConfigureAwait(false) is not { } found)
+        {
+            return _use.Seen.Get(id) == 0
+                ? null
+                : throw new SecretsException(
+                    $"{Describe()} has lost a secret that this machine has seen there: it was put back to an older state, or tampered with",
+                    "put the newer state back");
+        }
+
+        sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
+        var head = sealing.OpenHead(found);
+        Require(head);
+        return head;
+    }
+
+    private void Require(OpenedHead head)
+    {
+        var seen = _use.Seen.Get(head.Id);
+        if (head.Generation < seen)
+        {
+            throw new SecretsException(
+                $"{Describe()} has '{SecretsException.Show(head.Record.Name)}' at generation {head.Generation}, and this machine has seen it at {seen}: an older state was put back",
+                "put the newer state back");
+        }
+
+        if (head.Generation > seen)
+        {
+            _use.Seen.Note(head.Id, head.Generation);
+        }
+    }
+
+    // with all values
+    private async ValueTask<OpenedSecret?> ReadWholeAsync(StoreSealing sealing, string id, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (await ReadHeadAsync(sealing, id, cancellationToken).ConfigureAwait(false) is not { } head)
+            {
+                return null;
+            }
+
+            var opened = new OpenedSecret(head, []);
+            await foreach (var found in _records.ListAsync(RecordKind.Version, StoreSealing.VersionsOf(id), StoreSealing.AfterVersionsOf(id), cancellationToken).ConfigureAwait(false))
+            {
+                opened.Values.Add(found.Key, found.Revision);
+                if (head.Record.Versions.Find(version => StoreSealing.KeyOf(id, version.Number) == found.Key) is { } version)
+                {
+                    version.Value = opened.Own(sealing.OpenValue(found, id, version));
+                }
+            }
+
+            if (head.Record.Versions.TrueForAll(static version => version.Value is not null || !version.HasValue))
+            {
+                return opened;
+            }
+
+            // changed between the two reads; where it was not, a value is gone
+            var again = await _records.ReadAsync(new RecordKey(RecordKind.Secret, id), cancellationToken).ConfigureAwait(false);
+            opened.Dispose();
+            if (again?.Revision == head.Revision)
+            {
+                throw Lost(head);
+            }
+        }
+    }
+
+    private async ValueTask<FoundSecret?> RevealAsync(OpenedHead head, VersionRecord version, CancellationToken cancellationToken)
+    {
+        var key = StoreSealing.KeyOf(head.Id, version.Number);
+        if (await _records.ReadAsync(key, cancellationToken).ConfigureAwait(false) is not { } found)
+        {
+            var again = await _records.ReadAsync(new RecordKey(RecordKind.Secret, head.Id), cancellationToken).ConfigureAwait(false);
+            return again?.Revision == head.Revision ? throw Lost(head) : null;
+        }
+
+        var sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
+        var token = sealing.OpenValue(found, head.Id, version);
+        var isText = JsonToken.TryDecode(token, borrowed: true, out var value);
+        CryptographicOperations.ZeroMemory(token);
+        return isText
+            ? new FoundSecret(head.Record.Name, value!, SourceName, version.Number, version.Created)
+            : throw new SecretsException($"the value of '{SecretsException.Show(head.Record.Name)}' in {Describe()} is no text", "set it again");
+    }
+
+    private SecretsException Lost(OpenedHead head) => new(
+        $"{Describe()} has lost a value of '{SecretsException.Show(head.Record.Name)}': it was tampered with, or put back in part", "set it again, or put a backup of the store back");
+
+    // what does not fit into one write is dropped after it: nothing refers to it any more
+    private static List<RecordWrite> Compose(StoreSealing sealing, OpenedSecret before, OpenedHead next, out List<RecordWrite> rest)
+    {
+        var writes = new List<RecordWrite> { sealing.SealHead(next) };
+        var kept = new HashSet<RecordKey>();
+        foreach (var version in next.Record.Versions)
+        {
+            var key = StoreSealing.KeyOf(next.Id, version.Number);
+            version.HasValue = version.Value is not null;
+            if (version.Value is { } value)
+            {
+                kept.Add(key);
+                if (!before.Values.ContainsKey(key))
+                {
+                    writes.Add(sealing.SealValue(next.Id, version, value.Span, revision: null));
+                }
+            }
+        }
+
+        writes[0] = sealing.SealHead(next);
+        var dropped = before.Values.Where(pair => !kept.Contains(pair.Key)).Select(static pair => new RecordWrite(pair.Key, pair.Value, Data: null)).ToList();
+        var room = Math.Max(0, RecordWrite.MostAtOnce - writes.Count);
+        writes.AddRange(dropped.Take(room));
+        rest = [.. dropped.Skip(room)];
+        return writes;
+    }
+
+    private async ValueTask<bool> WriteAsync(List<RecordWrite> writes, OpenedHead next, List<LedgerEvent> events)
+    {
+        try
+        {
+            return await _records.WriteAsync(writes, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (StoreUnreachableException e) when (e.MayBeWritten)
+        {
+            return await FindOutAsync(next, events, e).ConfigureAwait(false);
+        }
+        catch (SecretsException)
+        {
+            await TakeBackAsync(events, "the store did not take it").ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    // the answer was lost: what is there tells, if it can be read soon
+    private async ValueTask<bool> FindOutAsync(OpenedHead next, List<LedgerEvent> events, StoreUnreachableException lost)
+    {
+        var pause = LongestPause;
+        for (var tries = 0; tries < 4; tries++)
+        {
+            await Task.Delay(pause, CancellationToken.None).ConfigureAwait(false);
+            pause *= 2;
+            try
+            {
+                var sealing = await _root.OpenAsync(CancellationToken.None).ConfigureAwait(false);
+                var found = await _records.ReadAsync(new RecordKey(RecordKind.Secret, next.Id), CancellationToken.None).ConfigureAwait(false);
+                var head = found is null ? null : sealing.OpenHead(found);
+                if (head?.Write == next.Write)
+                {
+                    return true;
+                }
+
+                if ((head?.Generation ?? 0) < next.Generation)
+                {
+                    return false;
+                }
+
+                // others have gone on from it, or from what was before it
+                var added = next.Record.Versions.LastOrDefault();
+                if (added is not null && head!.Record.Get(added.Number)?.Id == added.Id)
+                {
+                    return true;
+                }
+
+                break;
+            }
+            catch (StoreUnreachableException)
+            {
+                // still out of reach
+            }
+        }
+
+        await TakeBackAsync(events, "the store did not answer: it may be made all the same").ConfigureAwait(false);
+        throw new StoreUnreachableException(
+            $"{lost.Problem}; the change may be made, or not", $"look when it answers again: mallku history {next.Record.Name}", lost) { MayBeWritten = true };
+    }
+
+    private async ValueTask DropAsync(List<RecordWrite> rest)
+    {
+        foreach (var batch in rest.Chunk(RecordWrite.MostAtOnce))
+        {
+            await _records.WriteAsync(batch, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    // the ledger has it, and the store does not
+    private ValueTask TakeBackAsync(List<LedgerEvent> events, string note) => events.Count == 0
+        ? ValueTask.CompletedTask
+        : _use.Record([.. events.Select(happened => new LedgerEvent(LedgerKind.Aborted, happened.Secret, happened.Version, happened.Source, happened.Purpose, Note: note))], CancellationToken.None);
+}

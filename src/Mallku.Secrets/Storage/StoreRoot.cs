@@ -1,0 +1,157 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Text.Json.Serialization;
+using Mallku.Secrets.Crypto;
+using Mallku.Secrets.Models;
+
+namespace Mallku.Secrets.Storage;
+
+/// <summary>What a shared store holds of itself: its data keys, wrapped by what its root key gives, and how many versions are kept.</summary>
+internal sealed record StoreHead
+{
+    /// <summary>The data keys, the newest last.</summary>
+    [Secured(Obfuscation.Encrypted)]
+    public required IReadOnlyList<WrappedKey> Keys { get; init; }
+
+    /// <summary>How many versions of a secret are kept.</summary>
+    [Secured(Obfuscation.Encrypted)]
+    public required int Keep { get; init; }
+}
+
+/// <summary>A data key, in the clear only within what wraps it.</summary>
+/// <param name="Id">By which documents name it.</param>
+/// <param name="Created">When it was made.</param>
+/// <param name="Key">256 random bits.</param>
+internal sealed record WrappedKey(string Id, DateTimeOffset Created, byte[] Key);
+
+/// <summary>
+/// The one record that a shared store begins with, and what its root key opens: everything else is under the data keys in it.
+/// Safe for concurrent use.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody asks for holds nothing to dispose of.")]
+internal sealed class StoreRoot
+{
+    internal static readonly RecordKey Record = new(RecordKind.Store, "store");
+    private static readonly SealContext Place = new("store", "store");
+
+    private readonly IRecordStore _records;
+    private readonly StoreKey _key;
+    private readonly IndexKey _index;
+    private readonly SecuredModel<StoreHead> _model;
+    private readonly SemaphoreSlim _opening = new(1, 1);
+    private volatile StoreSealing? _opened;
+
+    internal StoreRoot(IRecordStore records, StoreKey key)
+    {
+        (_records, _key) = (records, key);
+        var (index, wrapping) = (key.Derive("mallku/v1/store-index"u8), key.Derive("mallku/v1/store-key-wrapping"u8));
+        _index = new IndexKey(index);
+        var ring = new DataKeyRing(new SealingKey("root", new AesGcmSealing(wrapping)));
+        CryptographicOperations.ZeroMemory(index);
+        CryptographicOperations.ZeroMemory(wrapping);
+        _model = new SecuredModel<StoreHead>("store", StoreJson.Default.StoreHead, new Deployment(key.StoreId, _index, ring));
+    }
+
+    /// <summary>How many versions of a secret are kept, as the store said when it was opened.</summary>
+    internal int Keep { get; private set; } = SecretFormat.UsuallyKept;
+
+    /// <summary>Makes the store, with its first data key. Of any number who do so at the same time, one succeeds.</summary>
+    /// <exception cref="SecretsException">There is one already, or it can't be made.</exception>
+    internal async ValueTask CreateAsync(TimeProvider clock, CancellationToken cancellationToken)
+    {
+        await _records.PrepareAsync(cancellationToken).ConfigureAwait(false);
+        var head = new StoreHead { Keys = [NewKey(clock)], Keep = SecretFormat.UsuallyKept };
+        if (!await WriteAsync(head, revision: null, cancellationToken).ConfigureAwait(false))
+        {
+            throw new SecretsException($"there is a store in '{_records.Description}' already; nothing was changed", "use it with the key that was made for it: mallku store join");
+        }
+    }
+
+    /// <summary>What seals and opens records.</summary>
+    /// <exception cref="SecretsException">There is no store, or another one, or it does not answer.</exception>
+    internal async ValueTask<StoreSealing> OpenAsync(CancellationToken cancellationToken) => _opened ?? await LoadAsync(_opened, cancellationToken).ConfigureAwait(false);
+
+    /// <summary>The same, with the data key that a record names, which may be newer than what is known.</summary>
+    internal async ValueTask<StoreSealing> OpenAsync(StoredRecord record, CancellationToken cancellationToken)
+    {
+        var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
+        return DocumentSeal.FindKeyId(record.Data) is { } id && !opened.Knows(id) ? await LoadAsync(opened, cancellationToken).ConfigureAwait(false) : opened;
+    }
+
+    /// <summary>Makes the next call look at the store.</summary>
+    internal void Forget() => _opened = null;
+
+    /// <summary>What the store holds of itself, and its revision.</summary>
+    internal async ValueTask<(StoreHead Head, string Revision)> ReadAsync(CancellationToken cancellationToken)
+    {
+        var found = await _records.ReadAsync(Record, cancellationToken).ConfigureAwait(false)
+            ?? throw new SecretsException($"there is no store in '{_records.Description}'", "make one: mallku store init, or check the URL");
+        try
+        {
+            return (_model.Open(found.Data, Place), found.Revision);
+        }
+        catch (RecordOpenException e)
+        {
+            throw new SecretsException($"the store in '{_records.Description}' does not open: it is another one than the key is for, or was altered", "use the key that was made for it", e);
+        }
+    }
+
+    /// <summary>Changes what the store holds of itself, as it is now.</summary>
+    internal async ValueTask ChangeAsync(Func<StoreHead, StoreHead> change, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var (head, revision) = await ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (await WriteAsync(change(head), revision, cancellationToken).ConfigureAwait(false))
+            {
+                Forget();
+                return;
+            }
+        }
+    }
+
+    internal static WrappedKey NewKey(TimeProvider clock) =>
+        new(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)), clock.GetUtcNow(), RandomNumberGenerator.GetBytes(AesGcmSealing.KeyLength));
+
+    private async ValueTask<bool> WriteAsync(StoreHead head, string? revision, CancellationToken cancellationToken)
+    {
+        var document = _model.Seal(head, Place);
+        return await _records.WriteAsync([new RecordWrite(Record, revision, document.Json)], cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<StoreSealing> LoadAsync(StoreSealing? known, CancellationToken cancellationToken)
+    {
+        await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (_opened is { } byAnother && byAnother != known)
+            {
+                return byAnother;
+            }
+
+            var (head, _) = await ReadAsync(cancellationToken).ConfigureAwait(false);
+            var keys = head.Keys.Select(ToSealing).ToList();
+            var ring = new DataKeyRing(keys[^1]);
+            keys.ForEach(ring.Add);
+            Keep = head.Keep;
+            return _opened = new StoreSealing(new Deployment(_key.StoreId, _index, ring));
+        }
+        finally
+        {
+            _opening.Release();
+        }
+    }
+
+    private static SealingKey ToSealing(WrappedKey wrapped)
+    {
+        var key = new SealingKey(wrapped.Id, new AesGcmSealing(wrapped.Key));
+        CryptographicOperations.ZeroMemory(wrapped.Key);
+        return key;
+    }
+}
+
+/// <summary>The JSON of what is sealed in a shared store.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(StoreHead))]
+[JsonSerializable(typeof(SecretHead))]
+internal sealed partial class StoreJson : JsonSerializerContext;

@@ -1,0 +1,151 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Mallku.Secrets.Crypto;
+using Mallku.Secrets.Models;
+
+namespace Mallku.Secrets.Storage;
+
+/// <summary>What a shared store holds of a secret, without its values.</summary>
+internal sealed record SecretHead
+{
+    [Secured(Obfuscation.Encrypted)]
+    public required string Name { get; init; }
+
+    /// <summary>One more at each change.</summary>
+    [Secured(Obfuscation.Encrypted)]
+    public required long Generation { get; init; }
+
+    /// <summary>Random, of the change that wrote it: who got no answer finds out by it.</summary>
+    [Secured(Obfuscation.Encrypted)]
+    public required string Write { get; init; }
+
+    /// <summary>Versions, policy and rotation as a vault has them (docs/formats/vault-v1.md), with <c>sealed</c> where a version has a value.</summary>
+    [Secured(Obfuscation.Encrypted)]
+    public required JsonElement Record { get; init; }
+}
+
+/// <summary>A head that was opened.</summary>
+internal sealed record OpenedHead(SecretRecord Record, string Id, long Generation, string? Revision, string Write);
+
+/// <summary>A secret whose values were read too; they are wiped with it.</summary>
+/// <param name="Head">What is known of it.</param>
+/// <param name="Values">The records of its values, by their revisions.</param>
+internal sealed record OpenedSecret(OpenedHead Head, Dictionary<RecordKey, string> Values) : IDisposable
+{
+    private readonly List<byte[]> _tokens = [];
+
+    ~OpenedSecret() => Wipe();
+
+    internal byte[] Own(byte[] token)
+    {
+        _tokens.Add(token);
+        return token;
+    }
+
+    public void Dispose()
+    {
+        Wipe();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Wipe() => _tokens.ForEach(static token => CryptographicOperations.ZeroMemory(token));
+}
+
+/// <summary>
+/// Between secrets and what a medium gets of them (docs/formats/store-v1.md). A value is sealed apart from its secret's head,
+/// and never with its state, which changes. Safe for concurrent use.
+/// </summary>
+internal sealed class StoreSealing(Deployment deployment)
+{
+    private readonly SecuredModel<SecretHead> _heads = new("secret", StoreJson.Default.SecretHead, deployment);
+    private readonly string _valueMember = deployment.Index.FieldId("version", "value").ToString();
+
+    internal Deployment Deployment => deployment;
+
+    internal bool Knows(string keyId) => deployment.Keys.Find(keyId) is not null;
+
+    /// <summary>The id of a secret's head: the same for all names that match loosely, so that a store has one of them at most.</summary>
+    internal string IdOf(SecretName name) => deployment.Index.Hash("mallku/v1/secret-id", name.Fold());
+
+    internal static RecordKey KeyOf(string id, int number) => new(RecordKind.Version, string.Create(CultureInfo.InvariantCulture, $"{id}.{number:D10}"));
+
+    internal static string VersionsOf(string id) => id + ".";
+
+    /// <summary>What comes after them all: the character after the point.</summary>
+    internal static string AfterVersionsOf(string id) => id + "/";
+
+    internal RecordWrite SealHead(OpenedHead head)
+    {
+        using var json = SecretFormat.WriteHead(head.Record);
+        using var record = JsonDocument.Parse(json.Written.ToArray());
+        var model = new SecretHead { Name = head.Record.Name, Generation = head.Generation, Write = head.Write, Record = record.RootElement };
+        var document = _heads.Seal(model, new SealContext("secret", head.Id));
+        return new RecordWrite(new RecordKey(RecordKind.Secret, head.Id), head.Revision, document.Json) { Terms = document.Terms };
+    }
+
+    /// <exception cref="SecretsException">It does not authenticate, or is not what this program writes.</exception>
+    internal OpenedHead OpenHead(StoredRecord found)
+    {
+        var model = _heads.Open(found.Data, new SealContext("secret", found.Key.Id));
+        var record = HeadReader.Read(Encoding.UTF8.GetBytes(model.Record.GetRawText()), model.Name, $"the record '{found.Key.Id}'");
+        return new OpenedHead(record, found.Key.Id, model.Generation, found.Revision, model.Write);
+    }
+
+    internal RecordWrite SealValue(string id, VersionRecord version, ReadOnlySpan<byte> token, string? revision)
+    {
+        var key = deployment.Keys.Current;
+        var message = key.Sealing.Seal(token, Belonging(id, version, key.Id));
+        var document = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(document))
+        {
+            json.WriteStartObject();
+            json.WriteNumber(DocumentSeal.FormatMember, DocumentSeal.Format);
+            json.WriteString(DocumentSeal.KeyMember, key.Id);
+            json.WriteBase64String(_valueMember, message);
+            json.WriteEndObject();
+        }
+
+        return new RecordWrite(KeyOf(id, version.Number), revision, document.WrittenMemory);
+    }
+
+    /// <summary>A version's value as a JSON token, in memory that does not move; to be wiped by the caller.</summary>
+    /// <exception cref="RecordOpenException">It does not authenticate as this version's.</exception>
+    internal byte[] OpenValue(StoredRecord found, string id, VersionRecord version)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(found.Data);
+            if (document.RootElement.ValueKind == JsonValueKind.Object
+                && DocumentSeal.FindKeyId(found.Data) is { } keyId
+                && deployment.Keys.Find(keyId) is { } key
+                && document.RootElement.TryGetProperty(_valueMember, out var value)
+                && value.ValueKind == JsonValueKind.String
+                && value.TryGetBytesFromBase64(out var message)
+                && message.Length >= AesGcmSealing.Overhead)
+            {
+                var token = SecretValue.Allocate(message.Length - AesGcmSealing.Overhead);
+                if (key.Sealing.TryOpen(message, Belonging(id, version, keyId), token))
+                {
+                    return token;
+                }
+            }
+        }
+        catch (JsonException)
+        {
+            // the same failure as all others, below
+        }
+
+        throw new RecordOpenException(new SealContext("version", found.Key.Id));
+    }
+
+    private ReadOnlySpan<byte> Belonging(string id, VersionRecord version, string keyId)
+    {
+        Span<byte> number = stackalloc byte[sizeof(int)];
+        BinaryPrimitives.WriteInt32BigEndian(number, version.Number);
+        return LengthPrefixed.Of("mallku/v1/secret-value", deployment.StoreId, id, version.Id).Add(number).Add(keyId).Bytes;
+    }
+}

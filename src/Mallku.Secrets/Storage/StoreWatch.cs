@@ -1,0 +1,114 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+
+namespace Mallku.Secrets.Storage;
+
+/// <summary>
+/// Follows what changes in a shared store while a process runs, and knows whether the store answers. Comes back by itself
+/// after an outage, waiting longer after each failure, and never the same time as other instances. Safe for concurrent use.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "The one that ends the following is wiped with it.")]
+internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Action<RecordKey?> changed)
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(10);
+
+    private readonly CancellationTokenSource _end = new();
+    private readonly Lock _gate = new();
+    private Task? _following;
+    private long _lastAlive;
+    private volatile bool _isFollowing;
+    private volatile StoreUnreachableException? _outage;
+
+    /// <summary>Whether every change is told as it is made.</summary>
+    internal bool IsFollowing => _isFollowing;
+
+    /// <summary>Why the store does not answer; null where it does, or where nobody has asked it yet.</summary>
+    internal StoreUnreachableException? Outage => _outage;
+
+    /// <summary>For how long nothing was heard of the store.</summary>
+    internal TimeSpan Silence => _isFollowing ? TimeSpan.Zero : clock.GetElapsedTime(Volatile.Read(ref _lastAlive));
+
+    /// <summary>Follows from now on; does nothing where it does so already.</summary>
+    internal void Begin()
+    {
+        if (_following is null)
+        {
+            lock (_gate)
+            {
+                _following ??= _end.IsCancellationRequested ? Task.CompletedTask : Task.Run(FollowAsync);
+            }
+        }
+    }
+
+    /// <summary>Notes that the store has answered just now.</summary>
+    internal void NoteAnswer()
+    {
+        Volatile.Write(ref _lastAlive, clock.GetTimestamp());
+        _outage = null;
+    }
+
+    /// <summary>Notes that it does not answer.</summary>
+    internal void NoteOutage(StoreUnreachableException outage) => _outage = outage;
+
+    /// <summary>Ends the following.</summary>
+    internal async ValueTask EndAsync()
+    {
+        Task? following;
+        lock (_gate)
+        {
+            _end.Cancel();
+            following = _following;
+        }
+
+        if (following is not null)
+        {
+            await following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task FollowAsync()
+    {
+        var pause = FirstPause;
+        while (!_end.IsCancellationRequested)
+        {
+            try
+            {
+                await foreach (var key in records.WatchAsync(_end.Token).ConfigureAwait(false))
+                {
+                    if (!_isFollowing)
+                    {
+                        NoteAnswer();
+                        _isFollowing = true;
+                        pause = FirstPause;
+                    }
+
+                    changed(key);
+                }
+            }
+            catch (SecretsException e)
+            {
+                _outage = e as StoreUnreachableException ?? new StoreUnreachableException(e.Problem, e.Remedy, e);
+            }
+            catch (OperationCanceledException) when (_end.IsCancellationRequested)
+            {
+                return;
+            }
+            finally
+            {
+                if (_isFollowing)
+                {
+                    Volatile.Write(ref _lastAlive, clock.GetTimestamp());
+                    _isFollowing = false;
+
+                    // what was known is answered for otherwise from now on
+                    changed(null);
+                }
+            }
+
+            // by chance between a half and one and a half: instances that lost the store together don't come back together
+            var jittered = pause * (0.5 + (RandomNumberGenerator.GetInt32(1001) / 1000.0));
+            await Task.Delay(jittered, clock, _end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            pause = pause < LongestPause / 2 ? pause * 2 : LongestPause;
+        }
+    }
+}

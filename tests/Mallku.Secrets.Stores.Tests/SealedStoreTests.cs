@@ -1,0 +1,227 @@
+using System.Text;
+using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Models;
+
+namespace Mallku.Secrets.Stores.Tests;
+
+public sealed class SealedStoreTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_one_instance_sets_another_finds()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var (one, other) = (stage.Open(), stage.Open());
+        Assert.Equal(1, await StoreStage.SetAsync(one, "openai_api_key", "sk-first"));
+        Assert.Equal("sk-first", await StoreStage.GetAsync(other, "openai_api_key"));
+        Assert.Equal(2, await StoreStage.SetAsync(other, "openai_api_key", "sk-second"));
+        one.Memory.ForgetAll();
+        Assert.Equal("sk-second", await StoreStage.GetAsync(one, "openai_api_key"));
+        Assert.Null(await StoreStage.GetAsync(one, "OPENAI_API_KEY"));
+        Assert.Equal("openai_api_key", await one.FindStoredAsync(SecretName.Parse("OPENAI-API-KEY"), Token));
+        Assert.Null(await one.FindStoredAsync(SecretName.Parse("other"), Token));
+        Assert.Equal([LedgerKind.Created, LedgerKind.Updated], stage.Told.Select(static told => told.Kind));
+    }
+
+    [Fact]
+    public async Task Versions_are_kept_with_their_values_and_pruned()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        for (var i = 1; i <= 14; i++)
+        {
+            Assert.Equal(i, await StoreStage.SetAsync(store, "k", $"value-{i}"));
+        }
+
+        var read = await store.ReadAsync("k", Token);
+        Assert.Equal(Enumerable.Range(5, 10), read!.Record.Versions.Select(static version => version.Number));
+        Assert.Equal("\"value-13\"", Encoding.UTF8.GetString(read.Record.Get(13)!.Value!.Value.Span));
+        Assert.Equal(10, await stage.Records.ListAsync(RecordKind.Version, "", null, Token).CountAsync(Token));
+        GC.KeepAlive(read.Owner);
+    }
+
+    [Fact]
+    public async Task A_removed_secret_leaves_no_value_and_its_numbers_are_not_used_again()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "k", "one");
+        await StoreStage.SetAsync(store, "k", "two");
+        await store.ChangeAsync("k", edit => { edit.Record.Remove(store.Clock.GetUtcNow()); return 0; }, Token);
+        Assert.Equal(0, await stage.Records.ListAsync(RecordKind.Version, "", null, Token).CountAsync(Token));
+        Assert.Null(await StoreStage.GetAsync(store, "k"));
+        Assert.Null(await store.FindStoredAsync(SecretName.Parse("k"), Token));
+        Assert.Equal(3, await StoreStage.SetAsync(store, "k", "three"));
+        Assert.Equal("three", await StoreStage.GetAsync(store, "k"));
+    }
+
+    [Fact]
+    public async Task Names_that_match_loosely_are_one_secret()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "my-key", "one");
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await StoreStage.SetAsync(store, "MY_KEY", "two"));
+        Assert.Contains("'my-key'", refused.Problem, StringComparison.Ordinal);
+        Assert.Equal("one", await StoreStage.GetAsync(store, "my-key"));
+    }
+
+    [Fact]
+    public async Task No_change_of_eight_writers_is_lost()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(), "k", "0");
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(
+            async () =>
+            {
+                var store = stage.Open();
+                for (var i = 0; i < 10; i++)
+                {
+                    await StoreStage.SetAsync(store, "k", "x");
+                }
+            },
+            Token)));
+        var read = await stage.Open().ReadAsync("k", Token);
+        Assert.Equal(81, read!.Record.Current!.Number);
+
+        // each try that another was faster than is taken back
+        var told = stage.Told.GroupBy(static happened => happened.Kind).ToDictionary(static group => group.Key, static group => group.Count());
+        Assert.Equal(80, told[LedgerKind.Updated] - told.GetValueOrDefault(LedgerKind.Aborted));
+    }
+
+    [Fact]
+    public async Task The_medium_sees_neither_names_nor_values()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "canary_name", "canary-value");
+        var dump = new StringBuilder();
+        foreach (var kind in Enum.GetValues<RecordKind>())
+        {
+            await foreach (var record in stage.Records.ListAsync(kind, "", null, Token))
+            {
+                dump.Append(record.Key.Id).Append(Encoding.UTF8.GetString(record.Data.Span));
+            }
+        }
+
+        var text = dump.ToString();
+        Assert.NotEmpty(text);
+        string[] hidden = ["canary", Convert.ToBase64String("canary-value"u8)[..12], "generation", "current", "versions", "\"name\"", "\"keys\"", "\"keep\""];
+        Assert.All(hidden, word => Assert.DoesNotContain(word, text, StringComparison.OrdinalIgnoreCase));
+    }
+
+    [Theory]
+    [InlineData(RecordKind.Secret)]
+    [InlineData(RecordKind.Version)]
+    public async Task A_record_that_was_moved_to_another_secret_does_not_open(RecordKind kind)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "a", "of a");
+        await StoreStage.SetAsync(store, "b", "of b");
+        var found = await stage.Records.ListAsync(kind, "", null, Token).ToListAsync(Token);
+        Assert.True(await stage.Records.WriteAsync(
+            [new RecordWrite(found[0].Key, found[0].Revision, found[1].Data), new RecordWrite(found[1].Key, found[1].Revision, found[0].Data)], Token));
+        await Assert.ThrowsAsync<RecordOpenException>(() => StoreStage.GetAsync(stage.Open(), "a"));
+        await Assert.ThrowsAsync<RecordOpenException>(() => StoreStage.GetAsync(stage.Open(), "b"));
+    }
+
+    [Fact]
+    public async Task A_value_of_another_version_does_not_open()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "a", "one");
+        await StoreStage.SetAsync(store, "a", "two");
+        var found = await stage.Records.ListAsync(RecordKind.Version, "", null, Token).ToListAsync(Token);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(found[1].Key, found[1].Revision, found[0].Data)], Token));
+        await Assert.ThrowsAsync<RecordOpenException>(() => StoreStage.GetAsync(stage.Open(), "a"));
+    }
+
+    [Fact]
+    public async Task A_secret_that_was_put_back_behind_what_this_machine_has_seen_is_refused_also_by_its_next_process()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(seen: "machine"), "a", "one");
+        var old = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).SingleAsync(Token);
+        await StoreStage.SetAsync(stage.Open(seen: "machine"), "a", "two");
+        var now = await stage.Records.ReadAsync(old.Key, Token);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(old.Key, now!.Revision, old.Data)], Token));
+        var refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.GetAsync(stage.Open(seen: "machine"), "a"));
+        Assert.Contains("put back", refused.Problem, StringComparison.Ordinal);
+
+        // a fresh machine can't know
+        Assert.Equal("one", await StoreStage.GetAsync(stage.Open(), "a"));
+
+        now = await stage.Records.ReadAsync(old.Key, Token);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(old.Key, now!.Revision, Data: null)], Token));
+        refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.GetAsync(stage.Open(seen: "machine"), "a"));
+        Assert.Contains("lost a secret", refused.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_value_that_is_gone_is_a_fault_and_not_absent()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(), "a", "one");
+        var value = await stage.Records.ListAsync(RecordKind.Version, "", null, Token).SingleAsync(Token);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(value.Key, value.Revision, Data: null)], Token));
+        var refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.GetAsync(stage.Open(), "a"));
+        Assert.Contains("lost a value", refused.Problem, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<SecretsException>(async () => await stage.Open().ReadAsync("a", Token));
+    }
+
+    [Fact]
+    public async Task Another_stores_key_opens_nothing()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        using var other = StoreKey.Generate();
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await new StoreRoot(stage.Records, other).OpenAsync(Token));
+        Assert.Contains("does not open", error.Problem, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<SecretsException>(async () => await new StoreRoot(stage.Records, other).CreateAsync(TimeProvider.System, Token));
+        await Assert.ThrowsAsync<SecretsException>(async () => await new StoreRoot(new MemoryRecordStore(), other).OpenAsync(Token));
+    }
+
+    [Fact]
+    public async Task Of_instances_that_make_a_store_at_the_same_time_one_succeeds()
+    {
+        await using var records = new MemoryRecordStore();
+        var keys = Enumerable.Range(0, 8).Select(static _ => StoreKey.Generate()).ToList();
+        var made = await Task.WhenAll(keys.Select(key => Task.Run(
+            async () =>
+            {
+                try
+                {
+                    await new StoreRoot(records, key).CreateAsync(TimeProvider.System, Token);
+                    return true;
+                }
+                catch (SecretsException)
+                {
+                    return false;
+                }
+            },
+            Token)));
+        Assert.Single(made, true);
+        await new StoreRoot(records, keys[Array.IndexOf(made, true)]).OpenAsync(Token);
+    }
+
+    [Fact]
+    public async Task A_change_is_seen_by_who_follows()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var (writer, reader) = (stage.Open(), stage.Open(follows: true));
+        await StoreStage.SetAsync(writer, "a", "one");
+        Assert.Equal("one", await StoreStage.GetAsync(reader, "a"));
+        for (var i = 0; i < 20; i++)
+        {
+            var stamp = reader.Memory.GetChangeStamp(Environment.TickCount64);
+            await StoreStage.SetAsync(writer, "a", $"value {i}");
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+            while (reader.Memory.GetChangeStamp(Environment.TickCount64) == stamp || await StoreStage.GetAsync(reader, "a") != $"value {i}")
+            {
+                await Task.Delay(1, patience.Token);
+            }
+        }
+    }
+}
