@@ -12,7 +12,9 @@ mount:mount:full and read-only disks
 zsh:zsh:its completion
 fish:fish:its completion
 mkfs.ext4:e2fsprogs:a disk that does not answer
-jq:jq:the shapes of --json'
+jq:jq:the shapes of --json
+pg_createcluster:postgresql:the shared store on PostgreSQL
+openssl:openssl:certificates of servers'
 
 missing_packages() {
   printf '%s\n' "$needed" | while IFS=: read -r have package purpose; do

@@ -42,6 +42,20 @@ internal static class Requires
         }
     }
 
+    /// <summary>The folder of PostgreSQL's programs, where Debian has them apart from the others, or in the PATH.</summary>
+    public static string PostgreSql()
+    {
+        var found = Environment.GetEnvironmentVariable("PATH")!.Split(':')
+            .Concat(Directory.Exists("/usr/lib/postgresql") ? Directory.EnumerateDirectories("/usr/lib/postgresql").Select(static version => version + "/bin") : [])
+            .FirstOrDefault(static folder => File.Exists(folder + "/initdb") && File.Exists(folder + "/postgres"));
+        if (found is null)
+        {
+            Missing("the server of PostgreSQL");
+        }
+
+        return found!;
+    }
+
     private static void Missing(string what)
     {
         if (Environment.GetEnvironmentVariable("CI") == "true")
