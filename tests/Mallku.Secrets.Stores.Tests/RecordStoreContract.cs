@@ -218,6 +218,53 @@ public abstract class RecordStoreContract
     }
 
     [Fact]
+    public async Task A_record_is_a_register_whatever_eight_writers_do()
+    {
+        await using var first = await PreparedAsync();
+        var history = new RegisterHistory(new(RecordKind.Secret, "n"));
+        await history.BeginAsync(first, Token);
+        const int writers = 8, each = 25;
+        await Task.WhenAll(Enumerable.Range(0, writers).Select(_ => Task.Run(
+            async () =>
+            {
+                await using var store = await OpenAsync();
+                await history.CountAsync(store, static written => written == each, Token);
+            },
+            Token)));
+        history.Check();
+        Assert.Equal(writers * each, history.Written);
+    }
+
+    [Fact]
+    public async Task Of_two_writes_that_each_demand_the_absence_of_what_the_other_makes_at_most_one_is_made()
+    {
+        await using var one = await PreparedAsync();
+        await using var other = await OpenAsync();
+        for (var round = 0; round < 50; round++)
+        {
+            var (a, b) = ($"a-{round}", $"b-{round}");
+            var made = await Task.WhenAll(
+                Task.Run(async () => await one.WriteAsync([new RecordWrite(new(RecordKind.Secret, a), null, null), Put(RecordKind.Secret, b, null, "x")], Token), Token),
+                Task.Run(async () => await other.WriteAsync([new RecordWrite(new(RecordKind.Secret, b), null, null), Put(RecordKind.Secret, a, null, "x")], Token), Token));
+            var found = new[] { await one.ReadAsync(new(RecordKind.Secret, b), Token), await one.ReadAsync(new(RecordKind.Secret, a), Token) };
+            Assert.Equal(made, found.Select(static record => record is not null));
+            Assert.NotEqual([true, true], made);
+        }
+    }
+
+    [Fact]
+    public async Task An_audit_record_is_neither_changed_nor_removed()
+    {
+        await using var store = await PreparedAsync();
+        Assert.True(await store.WriteAsync([Put(RecordKind.Audit, "a", null, "first")], Token));
+        var first = await RequireAsync(store, RecordKind.Audit, "a");
+        await Assert.ThrowsAsync<ArgumentException>(async () => await store.WriteAsync([Put(RecordKind.Audit, "a", first.Revision, "second")], Token));
+        await Assert.ThrowsAsync<ArgumentException>(async () => await store.WriteAsync([new RecordWrite(first.Key, first.Revision, null)], Token));
+        Assert.False(await store.WriteAsync([Put(RecordKind.Audit, "a", null, "second")], Token));
+        Assert.Equal("first", TextOf(await RequireAsync(store, RecordKind.Audit, "a")));
+    }
+
+    [Fact]
     public async Task A_watcher_hears_of_every_change_by_others_and_by_itself()
     {
         await using var one = await PreparedAsync();

@@ -58,6 +58,9 @@ public interface IRecordStore : IAsyncDisposable
     /// that is null later says that anything may have changed. It ends with <see cref="StoreUnreachableException"/> where
     /// the medium is lost; whoever watches anew asks for everything afresh.
     /// </summary>
-    /// <remarks>The same change may be told twice, and one by the watcher itself is told too.</remarks>
+    /// <remarks>
+    /// The same change may be told twice, and one by the watcher itself is told too. Audit records may be left out: they come
+    /// often, and nobody waits for them.
+    /// </remarks>
     IAsyncEnumerable<RecordKey?> WatchAsync(CancellationToken cancellationToken);
 }

@@ -48,7 +48,10 @@ public sealed record RecordWrite(RecordKey Key, string? Expected, ReadOnlyMemory
     public IReadOnlyList<string> Terms { get; init; } = [];
 
     /// <summary>Refuses what no medium takes.</summary>
-    /// <exception cref="ArgumentException">No write, or too many, or two of one key, or a key or a term that is none, or too many terms.</exception>
+    /// <exception cref="ArgumentException">
+    /// No write, or too many, or two of one key, or a key or a term that is none, or too many terms, or anything but the adding
+    /// of an audit record.
+    /// </exception>
     /// <exception cref="SecretsException">A record is larger than the medium takes.</exception>
     public static void Require(IReadOnlyList<RecordWrite> writes, int maxDataLength)
     {
@@ -63,6 +66,11 @@ public sealed record RecordWrite(RecordKey Key, string? Expected, ReadOnlyMemory
             if (!IsId(write.Key.Id) || write.Terms.Count > MostTerms || !write.Terms.All(IsId))
             {
                 throw new ArgumentException($"An id or a term is 1 to {LongestId} of a-z, 0-9, '-' and '.', and a record has at most {MostTerms} terms.", nameof(writes));
+            }
+
+            if (write.Key.Kind == RecordKind.Audit && (write.Expected is not null || write.Data is null))
+            {
+                throw new ArgumentException("An audit record is only ever added.", nameof(writes));
             }
 
             if (write.Data?.Length > maxDataLength)
