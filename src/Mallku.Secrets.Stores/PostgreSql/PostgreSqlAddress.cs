@@ -168,9 +168,9 @@ internal sealed class PostgreSqlAddress
             throw Malformed($"its schema is not 1 to {LongestSchema} of a-z, 0-9 and '_'");
         }
 
-        if (connection.CommandTimeout == 0 || connection.Timeout == 0)
+        if (connection.CommandTimeout == 0 || connection.Timeout == 0 || connection.MaxPoolSize == 0)
         {
-            throw Malformed("it would let a call wait for ever");
+            throw Malformed("it has a limit of 0");
         }
 
         if (!string.IsNullOrEmpty(connection.RootCertificate) && connection.SslMode is not (SslMode.VerifyCA or SslMode.VerifyFull))

@@ -34,11 +34,15 @@ internal static class PostgreSqlFault
                 "see that sslrootcert is the root that the server's certificate comes from, that the host's name is in it, and that it has not run out", thrown);
         }
 
+        if (Find<FileNotFoundException>(thrown) is not null || Find<DirectoryNotFoundException>(thrown) is not null || Find<UnauthorizedAccessException>(thrown) is not null)
+        {
+            return new SecretsException(
+                $"{store}: a file of its address can't be read", "see sslrootcert, sslcert, sslkey and passfile, and whether this user may read them", thrown);
+        }
+
         return thrown switch
         {
             PostgresException refusal => Translate(store, refusal),
-            FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException =>
-                new SecretsException($"{store}: a file of its address can't be read", "see sslrootcert, sslcert and sslkey, and whether this user may read them", thrown),
             NpgsqlException { InnerException: null } when thrown.Message.StartsWith("No password", StringComparison.Ordinal) =>
                 new SecretsException($"{store}: the server asks for a password, and there is none", "give it in PGPASSWORD or in ~/.pgpass", thrown),
             NpgsqlException { InnerException: null } when thrown.Message.StartsWith("SSL connection requested", StringComparison.Ordinal) =>

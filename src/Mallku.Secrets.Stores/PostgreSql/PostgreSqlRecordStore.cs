@@ -95,9 +95,12 @@ public sealed class PostgreSqlRecordStore : IRecordStore
     /// <inheritdoc/>
     public IAsyncEnumerable<StoredRecord> FindAsync(RecordKind kind, string first, string last, CancellationToken cancellationToken) => ReadPagesAsync(
         kind,
+        // the page is cut before the join, and by bounds of the index itself: so the planner has no choice to get wrong
         $"""
-        SELECT id, revision, data, term FROM {Table(kind, "_term")} JOIN {Table(kind)} USING (id)
-        WHERE (term, id) >= ($1, $2) AND term <= $3 ORDER BY term, id LIMIT {PageSize}
+        SELECT id, revision, data, term FROM (
+            SELECT term, id FROM {Table(kind, "_term")}
+            WHERE {(first == last ? "term = $1 AND id >= $2" : "(term, id) >= ($1, $2)")} AND term <= $3 ORDER BY term, id LIMIT {PageSize}
+        ) AS page JOIN {Table(kind)} USING (id) ORDER BY term, id
         """,
         [first, "", last],
         static (row, position) => (position[0], position[1]) = (row.GetString(3), After(row.GetString(0))),

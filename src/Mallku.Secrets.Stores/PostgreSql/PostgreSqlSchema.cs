@@ -8,9 +8,6 @@ internal static class PostgreSqlSchema
     /// <summary>The version that this program makes and knows.</summary>
     internal const int Version = 1;
 
-    /// <summary>Told in place of the keys where those are too many for one notification.</summary>
-    internal const string Anything = "*";
-
     /// <summary>Makes all of it in one transaction, unless somebody has. A table of the same name that is not ours is an error.</summary>
     internal static string Creation(string schema) => Definition.Replace("{schema}", schema, StringComparison.Ordinal);
 
@@ -102,12 +99,12 @@ internal static class PostgreSqlSchema
                         USING ids[i], string_to_array(terms[i], ' ');
                     END IF;
 
-                    IF kinds[i] <> 'audit' THEN
+                    IF kinds[i] NOT IN ('instance', 'audit') THEN
                         told := told || (kinds[i] || '/' || ids[i]);
                     END IF;
                 END LOOP;
 
-                -- a notification has less than 8000 bytes
+                -- A notification has less than 8000 bytes. Who notifies commits alone: so what changes often is not told.
                 IF cardinality(told) > 0 THEN
                     PERFORM pg_notify('{schema}.changes', CASE WHEN cardinality(told) > 16 THEN '*' ELSE array_to_string(told, ' ') END);
                 END IF;

@@ -59,8 +59,8 @@ public interface IRecordStore : IAsyncDisposable
     /// the medium is lost; whoever watches anew asks for everything afresh.
     /// </summary>
     /// <remarks>
-    /// The same change may be told twice, and one by the watcher itself is told too. Audit records may be left out: they come
-    /// often, and nobody waits for them.
+    /// The same change may be told twice, and one by the watcher itself is told too. Those of instances and audit records may
+    /// be left out: they come often, and nobody waits for them.
     /// </remarks>
     IAsyncEnumerable<RecordKey?> WatchAsync(CancellationToken cancellationToken);
 }
