@@ -11,8 +11,8 @@ public sealed class PostgreSqlRecordStore : IRecordStore
 {
     private const int PageSize = 1000;
 
-    // a line that was cut without a word is noticed after at most twice this
-    private const int ProbeSeconds = 5;
+    // who watches asks after so long a silence whether the server is still there, and waits as long for the answer
+    private const int ProbeSeconds = 3;
 
     // above every id and term
     private const string End = "~";
@@ -26,7 +26,7 @@ public sealed class PostgreSqlRecordStore : IRecordStore
         _schema = address.Schema;
         Description = address.Description;
         _pool = Build(address, static connection => (connection.MaxAutoPrepare, connection.AutoPrepareMinUsages) = (32, 2));
-        _watching = Build(address, static connection => (connection.Pooling, connection.KeepAlive) = (false, ProbeSeconds));
+        _watching = Build(address, static connection => (connection.Pooling, connection.CommandTimeout, connection.CancellationTimeout) = (false, ProbeSeconds, -1));
     }
 
     /// <inheritdoc/>
@@ -155,13 +155,10 @@ public sealed class PostgreSqlRecordStore : IRecordStore
                 yield return key;
             }
 
-            try
+            // Npgsql's own KeepAlive would tell of changes on a thread of its own
+            if (!await AskAsync(connection.WaitAsync(TimeSpan.FromSeconds(ProbeSeconds), cancellationToken)).ConfigureAwait(false))
             {
-                await connection.WaitAsync(cancellationToken).ConfigureAwait(false);
-            }
-            catch (Exception fault) when (PostgreSqlFault.Is(fault))
-            {
-                throw PostgreSqlFault.Translate(Description, fault);
+                await ExecuteAsync(connection, "SELECT 1", cancellationToken).ConfigureAwait(false);
             }
         }
     }

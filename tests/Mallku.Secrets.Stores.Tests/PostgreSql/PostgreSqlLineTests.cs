@@ -160,9 +160,15 @@ public sealed class PostgreSqlLineTests(SharedPostgreSql shared)
         Assert.True(await heard.MoveNextAsync());
         var next = heard.MoveNextAsync().AsTask();
 
-        // until it has asked whether the server is still there
-        var seen = await server.RunAsync($"SELECT now()");
-        await UntilAsync(() => server.RunAsync($"SELECT max(state_change) > '{seen:O}' FROM pg_stat_activity WHERE query LIKE 'LISTEN%{_schema}%'"), static asked => asked is true);
+        // until it has asked twice whether the server is still there
+        var watcher = await server.RunAsync($"SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%{_schema}%'");
+        for (var asked = 0; asked < 2; asked++)
+        {
+            var before = await LastAsync();
+            await UntilAsync(LastAsync, last => !Equals(last, before));
+        }
+
+        Task<object?> LastAsync() => server.RunAsync($"SELECT query_start FROM pg_stat_activity WHERE pid = {watcher}");
         Assert.False(next.IsCompleted);
         Assert.True(await WriteAsync(store));
         Assert.True(await next);
