@@ -39,11 +39,8 @@ internal sealed class PostgreSqlAddress
     /// <summary>For a person, without user and password.</summary>
     internal string Description => $"PostgreSQL at {Hosts}, database {SecretsException.ShowAll(Connection.Database!)}, schema {Schema}";
 
-    /// <summary>Several are tried until one is the primary.</summary>
-    internal bool HasSeveralHosts => Connection.Host!.Contains(',');
-
     private string Hosts => SecretsException.ShowAll(
-        HasSeveralHosts || Connection.Host!.StartsWith('/') ? Connection.Host!
+        Connection.Host!.Contains(',') || Connection.Host.StartsWith('/') ? Connection.Host
         : Connection.Host.Contains(':') ? $"[{Connection.Host}]:{Connection.Port}"
         : $"{Connection.Host}:{Connection.Port}");
 
@@ -178,6 +175,11 @@ internal sealed class PostgreSqlAddress
             throw Malformed("a root certificate is used with sslmode=verify-full or verify-ca alone");
         }
 
+        if (connection.Host.Contains(','))
+        {
+            connection.TargetSessionAttributes = "primary";
+        }
+
         return new PostgreSqlAddress(connection, schema);
     }
 
@@ -185,7 +187,7 @@ internal sealed class PostgreSqlAddress
 
     private static string Decode(string text) => Uri.UnescapeDataString(text);
 
-    private static SecretsException Malformed(string why) => new(
+    internal static SecretsException Malformed(string why) => new(
         $"the address of the PostgreSQL store can't be used: {why}",
         "write it as postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full, with '@', ':', '/', '?', '#' and '%' within its parts as %40, %3A, %2F, %3F, %23 and %25, and the password in PGPASSWORD or ~/.pgpass");
 }

@@ -177,9 +177,20 @@ public sealed class PostgreSqlRecordStore : IRecordStore
 
         // only types that every server has: the question for the others would come before the first read
         builder.ConfigureTypeLoading(static types => types.EnableTypeLoading(false));
-        builder.ConnectionStringBuilder.IncludeErrorDetail = false;
-        set(builder.ConnectionStringBuilder);
-        return address.HasSeveralHosts ? builder.BuildMultiHost().WithTargetSession(TargetSessionAttributes.Primary) : builder.Build();
+        var connection = builder.ConnectionStringBuilder;
+        connection.IncludeErrorDetail = false;
+
+        // a write that is acknowledged is not undone with a transaction around the caller
+        (connection.Enlist, connection.Multiplexing) = (false, false);
+        set(connection);
+        try
+        {
+            return builder.Build();
+        }
+        catch (Exception e) when (e is ArgumentException or NotSupportedException or InvalidOperationException)
+        {
+            throw PostgreSqlAddress.Malformed("its settings contradict each other");
+        }
     }
 
     /// <summary>The least text after an id.</summary>

@@ -76,6 +76,7 @@ public sealed class PostgreSqlAddressTests
     [InlineData("Host=db;Database=keys;Password=1;canary")]
     [InlineData("Host=db;Database=keys;Port=canary")]
     [InlineData("Host=db;Database=keys;Password='canary")]
+    [InlineData("Host=db;Database=keys;Password=canary;Target Session Attributes=primary")]
     [InlineData("Host=db;Password=canary")]
     [InlineData("Database=keys;Password=canary")]
     public void What_is_no_address_is_refused_and_not_repeated(string address)

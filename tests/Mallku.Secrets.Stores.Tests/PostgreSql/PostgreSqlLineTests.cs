@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using System.Transactions;
 
 namespace Mallku.Secrets.Stores.Tests.PostgreSql;
 
@@ -121,6 +122,20 @@ public sealed class PostgreSqlLineTests(SharedPostgreSql shared)
         await using var lax = server.Open(_schema, user: "lax_" + _schema);
         Assert.True(await WriteAsync(lax));
         Assert.Equal("on", await server.RunAsync($"SELECT setting FROM {_schema}.seen"));
+    }
+
+    [Fact]
+    public async Task An_acknowledged_write_is_not_undone_with_a_transaction_of_the_caller()
+    {
+        var server = await shared.StartAsync();
+        await using var store = server.Open(_schema);
+        await store.PrepareAsync(Token);
+        using (new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
+        {
+            Assert.True(await WriteAsync(store));
+        }
+
+        Assert.NotNull(await store.ReadAsync(A, Token));
     }
 
     [Fact]
