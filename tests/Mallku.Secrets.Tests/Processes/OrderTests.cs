@@ -11,7 +11,7 @@ public sealed class OrderTests
     // the entries, then what the ledger commits itself to
     private static readonly string[] Record =
     [
-        $"create {Strace.LedgerSegment} 0600", $"write {Strace.LedgerSegment}", $"flush {Strace.LedgerSegment}",
+        $"write {Strace.LedgerSegment}", $"flush {Strace.LedgerSegment}",
         $"create {Strace.LedgerCheckpoint}.tmp 0600", $"write {Strace.LedgerCheckpoint}.tmp", $"flush {Strace.LedgerCheckpoint}.tmp",
         $"rename {Strace.LedgerCheckpoint}.tmp {Strace.LedgerCheckpoint}", "flush ledger",
     ];
