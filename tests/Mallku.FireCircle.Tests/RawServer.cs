@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Mallku.FireCircle.Tests;
 
-/// <summary>Answers every connection's request with the same text, whatever that is of HTTP, and may then hold the connection.</summary>
+/// <summary>Answers every connection's request with a text, whatever that is of HTTP, and may then hold the connection.</summary>
 internal sealed class RawServer : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -12,9 +12,15 @@ internal sealed class RawServer : IAsyncDisposable
     private readonly Task _answering;
 
     public RawServer(string answer, bool holds = false)
+        : this(_ => answer, holds)
+    {
+    }
+
+    /// <summary>One whose answers depend on how many there were before.</summary>
+    public RawServer(Func<int, string> answer, bool holds = false)
     {
         _listener.Start();
-        _answering = AnswerAllAsync(Encoding.UTF8.GetBytes(answer), holds);
+        _answering = AnswerAllAsync(answer, holds);
     }
 
     public Uri Address => new($"http://{_listener.LocalEndpoint}/");
@@ -27,14 +33,15 @@ internal sealed class RawServer : IAsyncDisposable
         _ending.Dispose();
     }
 
-    private async Task AnswerAllAsync(byte[] answer, bool holds)
+    private async Task AnswerAllAsync(Func<int, string> answer, bool holds)
     {
         var connections = new List<Task>();
         try
         {
             while (true)
             {
-                connections.Add(AnswerAsync(await _listener.AcceptTcpClientAsync(_ending.Token), answer, holds));
+                var client = await _listener.AcceptTcpClientAsync(_ending.Token);
+                connections.Add(AnswerAsync(client, Encoding.UTF8.GetBytes(answer(connections.Count)), holds));
             }
         }
         catch (OperationCanceledException)

@@ -51,7 +51,7 @@ public sealed record KeyVerdict(KeyOutcome Outcome, int? Status, string Reason)
     }
 
     // the runtime's own text may name a proxy with its password
-    private static string Describe(HttpRequestException e) => e switch
+    internal static string Describe(HttpRequestException e) => e switch
     {
         { StatusCode: { } status } => $"the server answered {(int)status} and redirects to another address, which is not followed",
         { HttpRequestError: HttpRequestError.NameResolutionError } => "the server's name was not found",
@@ -60,6 +60,7 @@ public sealed record KeyVerdict(KeyOutcome Outcome, int? Status, string Reason)
         { HttpRequestError: HttpRequestError.SecureConnectionError } => "TLS failed: the server's certificate or its protocol was not accepted",
         { HttpRequestError: HttpRequestError.ProxyTunnelError } => "the proxy refused to connect to the server",
         { HttpRequestError: HttpRequestError.UserAuthenticationError } => "the proxy refused the credentials for it",
+        { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => "the server's answer is longer than any is",
         { HttpRequestError: HttpRequestError.ResponseEnded } => "the connection ended before an answer",
         _ => "the server's answer is not one of HTTP, or the connection broke",
     };

@@ -72,16 +72,15 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
         using var desk = new KeyDesk(factory, provider);
         var keys = await desk.ListAsync(
             "api_keys?status=active",
-            "after_id",
-            static listed => new ListedKey(listed.GetProperty("id").GetString()!, listed.GetProperty("partial_key_hint").GetString() ?? "", ServiceAccount: null),
+            KeyPages.Anthropic,
+            static listed => new ListedKey(KeyDesk.ReadText(listed, "id"), listed.GetProperty("partial_key_hint").GetString() ?? "", ServiceAccount: null),
             cancellationToken).ConfigureAwait(false);
         if (await desk.FindAsync(keys, key, value, cancellationToken).ConfigureAwait(false) is not { } found)
         {
             return;
         }
 
-        using var answer = await desk.AskAsync(
-            HttpMethod.Post,
+        await desk.PostAsync(
             $"api_keys/{Uri.EscapeDataString(found.Id)}",
             static json =>
             {
@@ -89,6 +88,7 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
                 json.WriteString("status", "inactive");
                 json.WriteEndObject();
             },
+            static _ => true,
             cancellationToken).ConfigureAwait(false);
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text;
 using System.Text.Json;
@@ -19,79 +20,88 @@ internal sealed record ListedKey(string Id, string Hint, string? ServiceAccount)
     }
 }
 
-/// <summary>Asks a provider's interface for managing keys. No answer's body is ever in an error: it may hold a key.</summary>
-internal sealed class KeyDesk(AdapterFactory factory, Provider provider) : IDisposable
+/// <summary>
+/// Asks a provider's interface for managing keys. Whatever it answers, or does not, is a <see cref="SecretsException"/> where
+/// it is not what was asked for. No answer's body is ever in an error: it may hold a key.
+/// </summary>
+internal sealed class KeyDesk : IDisposable
 {
-    private const int AtOnce = 100;
-    private readonly HttpClient _http = factory.OpenManagement(provider);
+    private const int AtOnce = 100, MostPages = 200, LongestAnswer = 4 << 20;
+    private readonly AdapterFactory _factory;
+    private readonly Provider _provider;
+    private readonly HttpClient _http;
+
+    /// <exception cref="SecretsException">The provider has no such interface that a program can use.</exception>
+    internal KeyDesk(AdapterFactory factory, Provider provider)
+    {
+        _factory = factory;
+        _provider = provider;
+        _http = factory.OpenManagement(provider);
+        _http.MaxResponseContentBufferSize = LongestAnswer;
+    }
 
     public void Dispose() => _http.Dispose();
 
-    /// <summary>Sends a request; null where what it is about is gone already.</summary>
-    /// <exception cref="SecretsException">The provider did not answer, or not with success.</exception>
-    internal async ValueTask<JsonDocument?> AskAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? content, CancellationToken cancellationToken)
+    /// <summary>Has something done, and reads what is wanted of the answer.</summary>
+    /// <param name="path">What it is about.</param>
+    /// <param name="content">The request's members.</param>
+    /// <param name="read">Takes what is wanted; may throw what reading of JSON throws.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    /// <exception cref="SecretsException">The provider did not answer, or not with success, or with something else.</exception>
+    internal async ValueTask<T> PostAsync<T>(string path, Action<Utf8JsonWriter> content, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(method, path);
-        foreach (var (header, value) in provider.Check.Headers)
-        {
-            request.Headers.TryAddWithoutValidation(header, value);
-        }
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(ToJson(content), Encoding.UTF8, "application/json") };
+        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+        RequireSuccess(response);
+        return await ReadAsync(response, read, cancellationToken).ConfigureAwait(false);
+    }
 
-        if (content is not null)
+    /// <summary>Deletes something; what is gone already is no error.</summary>
+    /// <exception cref="SecretsException">The provider did not answer, or not with success.</exception>
+    internal async ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Delete, path);
+        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+        if (response.StatusCode != HttpStatusCode.NotFound)
         {
-            request.Content = new StringContent(ToJson(content), Encoding.UTF8, "application/json");
-        }
-
-        try
-        {
-            using var response = await _http.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            if (response.StatusCode == HttpStatusCode.NotFound && method != HttpMethod.Post)
-            {
-                return null;
-            }
-
-            if (!response.IsSuccessStatusCode)
-            {
-                throw new SecretsException(
-                    $"{provider.Name} answered {(int)response.StatusCode} when it was asked to manage keys",
-                    response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
-                        ? $"check that {string.Join(" or ", provider.Management!.Secrets)} is a key for administration"
-                        : "check the account that is named for it, and try again later");
-            }
-
-            var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
-            return await JsonDocument.ParseAsync(stream, cancellationToken: cancellationToken).ConfigureAwait(false);
-        }
-        catch (HttpRequestException e)
-        {
-            throw Unreachable(e);
-        }
-        catch (JsonException e)
-        {
-            throw Unreachable(e);
-        }
-        catch (TaskCanceledException e) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw Unreachable(e);
+            RequireSuccess(response);
         }
     }
 
     /// <summary>Everything that a list has, page by page.</summary>
-    /// <exception cref="SecretsException">The provider did not answer, or not with success.</exception>
-    internal async ValueTask<List<T>> ListAsync<T>(string path, string cursor, Func<JsonElement, T> read, CancellationToken cancellationToken)
+    /// <exception cref="SecretsException">The provider did not answer, or not with success, or with something else, or without an end.</exception>
+    internal async ValueTask<List<T>> ListAsync<T>(string path, KeyPages pages, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
         var all = new List<T>();
-        string? last = null;
-        do
+        var turned = new HashSet<string>(StringComparer.Ordinal);
+        var first = string.Create(CultureInfo.InvariantCulture, $"{path}{(path.Contains('?', StringComparison.Ordinal) ? '&' : '?')}{pages.Size}={AtOnce}");
+        for (var address = first; ;)
         {
-            var next = last is null ? "" : $"&{cursor}={Uri.EscapeDataString(last)}";
-            using var page = await AskAsync(HttpMethod.Get, $"{path}{(path.Contains('?', StringComparison.Ordinal) ? '&' : '?')}limit={AtOnce}{next}", content: null, cancellationToken).ConfigureAwait(false)
-                ?? throw new SecretsException($"{provider.Name} knows no such account", "check the account that is named for it: --account ID");
-            all.AddRange(page.RootElement.GetProperty("data").EnumerateArray().Select(read));
-            last = page.RootElement.TryGetProperty("has_more", out var more) && more.ValueKind == JsonValueKind.True ? page.RootElement.GetProperty("last_id").GetString() : null;
+            using var request = new HttpRequestMessage(HttpMethod.Get, address);
+            using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+            if (response.StatusCode == HttpStatusCode.NotFound)
+            {
+                throw new SecretsException($"{_provider.Name} knows no such account", "check the account that is named for it: --account ID");
+            }
+
+            RequireSuccess(response);
+            var (items, next) = await ReadAsync(
+                response,
+                page => (page.GetProperty(pages.Items).EnumerateArray().Select(read).ToList(), pages.FindNext(page)),
+                cancellationToken).ConfigureAwait(false);
+            all.AddRange(items);
+            if (next is not { Length: > 0 })
+            {
+                return all;
+            }
+
+            if (!turned.Add(next) || turned.Count == MostPages)
+            {
+                throw new SecretsException($"the list of keys of {_provider.Name} has no end", "try again later, or do it by hand");
+            }
+
+            address = $"{first}&{pages.Cursor}={Uri.EscapeDataString(next)}";
         }
-        while (last is not null);
-        return all;
     }
 
     /// <summary>
@@ -110,15 +120,76 @@ internal sealed class KeyDesk(AdapterFactory factory, Provider provider) : IDisp
 
         // Whoever was cut off after he had revoked it asks again. Another refusal may be of a live key that may do little.
         if (found is []
-            && await factory.CheckAsync(provider.Id, new AdapterOptions { Key = value }, cancellationToken).ConfigureAwait(false) is { Status: (int)HttpStatusCode.Unauthorized })
+            && await _factory.CheckAsync(_provider.Id, new AdapterOptions { Key = value }, cancellationToken).ConfigureAwait(false) is { Status: (int)HttpStatusCode.Unauthorized })
         {
             return null;
         }
 
         throw new SecretsException(
-            $"{(found.Count == 0 ? "none" : "more than one")} of the keys that {provider.Name} lists may be version {key.Version} of '{key.Secret}'",
-            $"revoke it by hand{(provider.Key.Console is { } console ? $" ({console})" : "")}, then say so: mallku rotate {key.Secret} --abandon");
+            $"{(found.Count == 0 ? "none" : "more than one")} of the keys that {_provider.Name} lists may be version {key.Version} of '{key.Secret}'",
+            $"revoke it by hand{(_provider.Key.Console is { } console ? $" ({console})" : "")}, then say so: mallku rotate {key.Secret} --abandon");
     }
+
+    /// <summary>A member that must be a text, and no empty one.</summary>
+    /// <exception cref="JsonException">It is not.</exception>
+    internal static string ReadText(JsonElement element, string member) =>
+        element.GetProperty(member).GetString() is { Length: > 0 } text ? text : throw new JsonException();
+
+    private async ValueTask<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        foreach (var (header, value) in _provider.Check.Headers)
+        {
+            request.Headers.TryAddWithoutValidation(header, value);
+        }
+
+        try
+        {
+            // with its body, so that one patience covers both
+            return await _http.SendAsync(request, HttpCompletionOption.ResponseContentRead, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HttpRequestException e)
+        {
+            throw NoAnswer(KeyVerdict.Describe(e));
+        }
+        catch (IOException)
+        {
+            throw NoAnswer("the connection broke");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw NoAnswer(string.Create(CultureInfo.InvariantCulture, $"none came within {_http.Timeout.TotalSeconds} seconds"));
+        }
+    }
+
+    private void RequireSuccess(HttpResponseMessage response)
+    {
+        if (!response.IsSuccessStatusCode)
+        {
+            throw new SecretsException(
+                string.Create(CultureInfo.InvariantCulture, $"{_provider.Name} answered {(int)response.StatusCode} when it was asked to manage keys"),
+                response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
+                    ? $"check that {string.Join(" or ", _provider.Management!.Secrets)} is a key for administration"
+                    : "check the account that is named for it, and try again later");
+        }
+    }
+
+    private async ValueTask<T> ReadAsync<T>(HttpResponseMessage response, Func<JsonElement, T> read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+            using var answer = await JsonDocument.ParseAsync(stream, cancellationToken: cancellationToken).ConfigureAwait(false);
+            return read(answer.RootElement);
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            // neither its text nor the exception's is repeated: both may quote a key
+            throw new SecretsException($"{_provider.Name} answered a request about keys with something else than its documentation says", "try again later; if it stays so, do it by hand");
+        }
+    }
+
+    private SecretsException NoAnswer(string why) =>
+        new($"{_provider.Name} gave no answer to a request about keys: {why}", "try again when it can be reached");
 
     private static string ToJson(Action<Utf8JsonWriter> content)
     {
@@ -130,6 +201,4 @@ internal sealed class KeyDesk(AdapterFactory factory, Provider provider) : IDisp
 
         return Encoding.UTF8.GetString(buffer.ToArray());
     }
-
-    private SecretsException Unreachable(Exception e) => new($"{provider.Name} gave no answer to a request about keys", "try again when it can be reached", e);
 }

@@ -39,8 +39,7 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
     public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
     {
         using var desk = Open(key);
-        using var made = await desk.AskAsync(
-            HttpMethod.Post,
+        return await desk.PostAsync(
             Accounts(key),
             json =>
             {
@@ -48,17 +47,8 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
                 json.WriteString("name", $"mallku-{key.Secret}-{key.Token}");
                 json.WriteEndObject();
             },
+            static made => new NewKey(SecretValue.FromString(KeyDesk.ReadText(made.GetProperty("api_key"), "value")), KeyDesk.ReadText(made, "id")),
             cancellationToken).ConfigureAwait(false);
-        try
-        {
-            return new NewKey(
-                SecretValue.FromString(made!.RootElement.GetProperty("api_key").GetProperty("value").GetString()!),
-                made.RootElement.GetProperty("id").GetString());
-        }
-        catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException or ArgumentNullException)
-        {
-            throw new SecretsException("OpenAI made a service account and named no key", "try again: what it made is deleted first", e);
-        }
     }
 
     /// <inheritdoc/>
@@ -91,12 +81,12 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
         using var desk = Open(key);
         var accounts = await desk.ListAsync(
             Accounts(key),
-            "after",
-            static account => (Id: account.GetProperty("id").GetString()!, Name: account.GetProperty("name").GetString()),
+            KeyPages.OpenAI,
+            static account => (Id: KeyDesk.ReadText(account, "id"), Name: account.GetProperty("name").GetString()),
             cancellationToken).ConfigureAwait(false);
         foreach (var (id, _) in accounts.Where(account => account.Name?.EndsWith($"-{key.Token}", StringComparison.Ordinal) ?? false))
         {
-            await DeleteAsync(desk, $"{Accounts(key)}/{Uri.EscapeDataString(id)}", cancellationToken).ConfigureAwait(false);
+            await desk.DeleteAsync($"{Accounts(key)}/{Uri.EscapeDataString(id)}", cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -106,7 +96,7 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
         using var desk = Open(key);
         if (key.KeyId is { } id)
         {
-            await DeleteAsync(desk, $"{Accounts(key)}/{Uri.EscapeDataString(id)}", cancellationToken).ConfigureAwait(false);
+            await desk.DeleteAsync($"{Accounts(key)}/{Uri.EscapeDataString(id)}", cancellationToken).ConfigureAwait(false);
             return;
         }
 
@@ -118,27 +108,23 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
 
         // made by hand: the list shows how its value begins and ends
         var keys = $"projects/{key.Policy.Account}/api_keys";
-        var all = await desk.ListAsync(keys, "after", ReadKey, cancellationToken).ConfigureAwait(false);
+        var all = await desk.ListAsync(keys, KeyPages.OpenAI, ReadKey, cancellationToken).ConfigureAwait(false);
         if (await desk.FindAsync(all, key, value, cancellationToken).ConfigureAwait(false) is { } listed)
         {
-            await DeleteAsync(
-                desk,
+            await desk.DeleteAsync(
                 listed.ServiceAccount is { } account ? $"{Accounts(key)}/{Uri.EscapeDataString(account)}" : $"{keys}/{Uri.EscapeDataString(listed.Id)}",
                 cancellationToken).ConfigureAwait(false);
         }
     }
 
     private static ListedKey ReadKey(JsonElement key) => new(
-        key.GetProperty("id").GetString()!,
+        KeyDesk.ReadText(key, "id"),
         key.GetProperty("redacted_value").GetString() ?? "",
-        key.TryGetProperty("owner", out var owner) && owner.TryGetProperty("service_account", out var account) && account.ValueKind == JsonValueKind.Object
-            ? account.GetProperty("id").GetString()
+        key.TryGetProperty("owner", out var owner) && owner.ValueKind == JsonValueKind.Object && owner.TryGetProperty("service_account", out var account) && account.ValueKind == JsonValueKind.Object
+            ? KeyDesk.ReadText(account, "id")
             : null);
 
     private static string Accounts(RotatedKey key) => $"projects/{key.Policy.Account}/service_accounts";
-
-    private static async ValueTask DeleteAsync(KeyDesk desk, string path, CancellationToken cancellationToken) =>
-        (await desk.AskAsync(HttpMethod.Delete, path, content: null, cancellationToken).ConfigureAwait(false))?.Dispose();
 
     private KeyDesk Open(RotatedKey key)
     {
