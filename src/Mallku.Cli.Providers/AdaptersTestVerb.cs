@@ -13,7 +13,7 @@ internal sealed class AdaptersTestVerb : Verb
     internal AdaptersTestVerb() => Understand(_names, _json);
 
     internal override string? Notes =>
-        "Makes a cheap request to each at the same time, and waits at most 10 seconds: works, refused, unreachable, or no key. "
+        "Makes a cheap request to each at the same time, and waits at most 10 seconds: works, refused, unreachable, no key, or a fault of its entry or its secret. "
         + "Ends with 0 if all work. In a pipe: no header, columns separated by tabs.";
 
     internal override string[] Examples => ["mallku adapters test", "mallku adapters test openai anthropic"];
@@ -23,16 +23,16 @@ internal sealed class AdaptersTestVerb : Verb
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var secrets = invocation.OpenManager();
-        var providers = await KnownProviders.LoadAsync(cancellationToken);
+        var providers = await KnownProviders.LoadWithFaultsAsync(cancellationToken);
         var wanted = await ChooseAsync(secrets, providers, invocation.Parsed.GetValue(_names) ?? [], cancellationToken);
         using var factory = new AdapterFactory(secrets, providers);
-        var results = await Task.WhenAll(wanted.Select(provider => CheckAsync(factory, provider, cancellationToken)));
+        var results = await Task.WhenAll(wanted.Select(id => CheckAsync(factory, id, cancellationToken)));
         if (invocation.Parsed.GetValue(_json))
         {
             Json.WriteArray(results, static (writer, result) =>
             {
                 writer.WriteStartObject();
-                writer.WriteString("provider", result.Provider.Id);
+                writer.WriteString("provider", result.Provider);
                 writer.WriteString("result", result.Word);
                 writer.WriteNumberOrNull("status", result.Status);
                 writer.WriteString("reason", result.Reason);
@@ -44,7 +44,7 @@ internal sealed class AdaptersTestVerb : Verb
             var table = new Table("PROVIDER", "RESULT", "WHY");
             foreach (var result in results)
             {
-                table.Add(result.Provider.Id, result.Word, result.Reason);
+                table.Add(result.Provider, result.Word, result.Reason);
             }
 
             table.Write(Channel.Output);
@@ -53,48 +53,72 @@ internal sealed class AdaptersTestVerb : Verb
         return results.All(static result => result.Word == Works) ? ExitCode.Done : ExitCode.Failed;
     }
 
-    private const string Works = "works";
+    private const string Works = "works", Fault = "fault";
 
-    private static async ValueTask<IReadOnlyList<Provider>> ChooseAsync(
+    private static async ValueTask<IReadOnlyList<string>> ChooseAsync(
         SecretsManager secrets, ProviderCatalogue providers, string[] names, CancellationToken cancellationToken)
     {
         if (names.Length > 0)
         {
-            return [.. names.Select(providers.Find).Distinct()];
+            return [.. names.Select(name => providers.Faults.ContainsKey(name) ? name : providers.Find(name).Id).Distinct(StringComparer.Ordinal)];
         }
 
-        var chosen = new List<Provider>();
+        var chosen = new List<string>();
         foreach (var provider in providers.All)
         {
-            if (await KeyLocation.FindAsync(secrets, provider, cancellationToken) is { Source: not null })
+            if (await HasKeyAsync(secrets, provider, cancellationToken))
             {
-                chosen.Add(provider);
+                chosen.Add(provider.Id);
             }
         }
 
+        chosen.AddRange(providers.Faults.Keys);
         return chosen.Count > 0
             ? chosen
             : throw new SecretsException("no provider has a key", "set one, such as: mallku set openai_api_key; see all by: mallku adapters");
     }
 
-    private static async Task<Result> CheckAsync(AdapterFactory factory, Provider provider, CancellationToken cancellationToken)
+    private static async ValueTask<bool> HasKeyAsync(SecretsManager secrets, Provider provider, CancellationToken cancellationToken)
     {
         try
         {
-            var verdict = await factory.CheckAsync(provider.Id, options: null, cancellationToken);
+            return await KeyLocation.FindAsync(secrets, provider, cancellationToken) is { Source: not null };
+        }
+        catch (AmbiguousSecretNameException)
+        {
+            // it has several, which the check says
+            return true;
+        }
+    }
+
+    // what is wrong with one provider keeps no other from its check; a vault that can't be read is wrong for all
+    private static async Task<Result> CheckAsync(AdapterFactory factory, string id, CancellationToken cancellationToken)
+    {
+        if (factory.Providers.Faults.TryGetValue(id, out var fault))
+        {
+            return new Result(id, Fault, Status: null, fault.Problem);
+        }
+
+        try
+        {
+            var verdict = await factory.CheckAsync(id, options: null, cancellationToken);
             var word = verdict.Outcome switch
             {
                 KeyOutcome.Works => Works,
                 KeyOutcome.Refused => "refused",
                 _ => "unreachable",
             };
-            return new Result(provider, word, verdict.Status, verdict.Reason);
+            return new Result(id, word, verdict.Status, verdict.Reason);
         }
         catch (MissingKeyException e)
         {
-            return new Result(provider, "no key", Status: null, $"none of {string.Join(", ", e.Names)} is set");
+            return new Result(id, "no key", Status: null, $"none of {string.Join(", ", e.Names)} is set");
+        }
+        catch (SecretsException e) when (e is AmbiguousSecretNameException or UnusableKeyException)
+        {
+            return new Result(id, Fault, Status: null, e.Problem);
         }
     }
 
-    private sealed record Result(Provider Provider, string Word, int? Status, string Reason);
+    private sealed record Result(string Provider, string Word, int? Status, string Reason);
 }

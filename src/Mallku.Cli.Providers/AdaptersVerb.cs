@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
 using Mallku.FireCircle.Adapters;
+using Mallku.FireCircle.Providers;
 
 namespace Mallku.Cli.Commands;
 
@@ -12,51 +13,70 @@ internal sealed class AdaptersVerb : Verb
 
     internal override string? Notes =>
         "Says from where each provider's key would come, and hands none out. Providers of your own are entries of the file that "
-        + "MALLKU_PROVIDERS names, else of ~/.config/mallku/providers.json. In a pipe: no header, columns separated by tabs.";
+        + "MALLKU_PROVIDERS names, else of ~/.config/mallku/providers.json. Ends with 1 if one has a fault. In a pipe: no header, columns separated by tabs.";
 
     internal override string[] Examples => ["mallku adapters", "mallku adapters --json", "mallku adapters test"];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var secrets = invocation.OpenManager();
-        var locations = new List<KeyLocation>();
-        foreach (var provider in (await KnownProviders.LoadAsync(cancellationToken)).All)
+        var known = await KnownProviders.LoadWithFaultsAsync(cancellationToken);
+        var rows = new List<Row>();
+        foreach (var provider in known.All)
         {
-            locations.Add(await KeyLocation.FindAsync(secrets, provider, cancellationToken));
+            rows.Add(await LookAsync(secrets, provider, cancellationToken));
         }
 
+        rows.AddRange(known.Faults.Select(static fault => new Row(fault.Key, Location: null, fault.Value)));
         if (invocation.Parsed.GetValue(_json))
         {
-            Json.WriteArray(locations, static (writer, location) =>
+            Json.WriteArray(rows, static (writer, row) =>
             {
+                var provider = row.Location?.Provider;
                 writer.WriteStartObject();
-                writer.WriteString("provider", location.Provider.Id);
-                writer.WriteString("name", location.Provider.Name);
-                writer.WriteString("server", location.Provider.BaseUrl.AbsoluteUri);
-                writer.WriteString("secret", location.Secret);
-                writer.WriteString("source", location.Source);
-                writer.WriteNumberOrNull("version", location.Version);
-                writer.WriteBoolean("optional", location.Provider.Key.IsOptional);
-                writer.WriteString("model", location.Provider.Model);
+                writer.WriteString("provider", row.Id);
+                writer.WriteString("name", provider?.Name);
+                writer.WriteString("server", provider?.BaseUrl.AbsoluteUri);
+                writer.WriteString("secret", row.Location?.Secret);
+                writer.WriteString("source", row.Location?.Source);
+                writer.WriteNumberOrNull("version", row.Location?.Version);
+                writer.WriteBoolean("optional", provider?.Key.IsOptional ?? false);
+                writer.WriteString("model", provider?.Model);
+                writer.WriteErrorOrNull("error", row.Error);
                 writer.WriteEndObject();
             });
         }
         else
         {
-            var table = new Table("PROVIDER", "KEY", "SOURCE", "VERSION", "MODEL");
-            foreach (var location in locations)
+            var table = new Table("PROVIDER", "KEY", "SOURCE", "VERSION", "MODEL", "FAULT");
+            foreach (var row in rows)
             {
                 table.Add(
-                    location.Provider.Id,
-                    location.Secret is { } secret ? SecretsException.Show(secret) : "-",
-                    location.Source ?? "-",
-                    location.Version?.ToString() ?? "-",
-                    location.Provider.Model ?? "-");
+                    row.Id,
+                    row.Location?.Secret is { } secret ? SecretsException.Show(secret) : "-",
+                    row.Location?.Source ?? "-",
+                    row.Location?.Version?.ToString() ?? "-",
+                    row.Location?.Provider.Model ?? "-",
+                    row.Error?.Problem ?? "-");
             }
 
             table.Write(Channel.Output);
         }
 
-        return ExitCode.Done;
+        return rows.TrueForAll(static row => row.Error is null) ? ExitCode.Done : ExitCode.Failed;
     }
+
+    private static async ValueTask<Row> LookAsync(SecretsManager secrets, Provider provider, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return new Row(provider.Id, await KeyLocation.FindAsync(secrets, provider, cancellationToken), Error: null);
+        }
+        catch (AmbiguousSecretNameException e)
+        {
+            return new Row(provider.Id, new KeyLocation(provider, Source: null, Secret: null, Version: null), e);
+        }
+    }
+
+    private sealed record Row(string Id, KeyLocation? Location, SecretsException? Error);
 }

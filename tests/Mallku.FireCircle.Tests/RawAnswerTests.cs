@@ -106,6 +106,24 @@ public sealed class RawAnswerTests
         Assert.Equal((KeyOutcome.Refused, (int?)401), (verdict.Outcome, verdict.Status));
     }
 
+    [Theory]
+    [InlineData("openai", "304 Not Modified\r\nConnection: close\r\n", 304)]
+    [InlineData("anthropic", "304 Not Modified\r\nConnection: close\r\n", 304)]
+    [InlineData("ollama", "304 Not Modified\r\nConnection: close\r\n", 304)]
+    [InlineData("openai", "101 Switching Protocols\r\nUpgrade: other\r\nConnection: Upgrade\r\n", 101)]
+    public async Task A_status_that_answers_no_request_is_an_error_that_says_so_at_once(string provider, string head, int status)
+    {
+        await using var stage = await Stage.SetAsync();
+        await using var server = new RawServer($"HTTP/1.1 {head}\r\n", holds: true);
+        using var key = SecretValue.FromString(Key);
+        var options = new AdapterOptions { BaseUrl = server.Address, Key = key, Model = "a-model" };
+        using var client = stage.Factory.Create(provider, options);
+        var error = await Assert.ThrowsAnyAsync<Exception>(() => client.GetResponseAsync("one", cancellationToken: Stage.Cancel).WaitAsync(TimeSpan.FromSeconds(30), Stage.Cancel));
+        Assert.Contains($"answered {status}, which answers no request", error.ToString(), StringComparison.Ordinal);
+        var verdict = await stage.Factory.CheckAsync(provider, options, Stage.Cancel);
+        Assert.Equal(new KeyVerdict(KeyOutcome.Unreachable, status, $"the server answered {status}"), verdict);
+    }
+
     [Fact]
     public async Task The_password_of_a_proxy_is_in_no_error()
     {

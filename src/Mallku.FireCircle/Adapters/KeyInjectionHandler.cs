@@ -50,13 +50,7 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
                 response = await SendWithAsync(sent, request, cancellationToken).ConfigureAwait(false);
             }
 
-            if (response.StatusCode is >= HttpStatusCode.MultipleChoices and < HttpStatusCode.BadRequest and not HttpStatusCode.NotModified)
-            {
-                throw new HttpRequestException(
-                    $"{Authority} redirects to another address, which is not followed: the key of {provider.Id} is for this server alone",
-                    inner: null,
-                    response.StatusCode);
-            }
+            RequireAnswer(response.StatusCode);
 
             if (sent is not null && !response.IsSuccessStatusCode)
             {
@@ -104,11 +98,31 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
         }
     }
 
+    private void RequireAnswer(HttpStatusCode status)
+    {
+        if (IsNoAnswer(status))
+        {
+            throw new HttpRequestException($"{Authority} answered {(int)status}, which answers no request that was sent", inner: null, status);
+        }
+
+        if (status is >= HttpStatusCode.MultipleChoices and < HttpStatusCode.BadRequest)
+        {
+            throw new HttpRequestException(
+                $"{Authority} redirects to another address, which is not followed: the key of {provider.Id} is for this server alone", inner: null, status);
+        }
+    }
+
+    /// <summary>
+    /// Whether a status belongs to no request of an adapter: none asks for another protocol, whose stream would have no end,
+    /// and none says what it knows already.
+    /// </summary>
+    internal static bool IsNoAnswer(HttpStatusCode status) => status is < HttpStatusCode.OK or HttpStatusCode.NotModified;
+
     private string Compose(SecretValue value)
     {
         var text = value.RevealString();
         return text.AsSpan().ContainsAnyExceptInRange('!', '~')
-            ? throw new SecretsException($"the key of {provider.Id} holds a character that no key has, such as a space or a line break", "set it again")
+            ? throw new UnusableKeyException($"the key of {provider.Id} holds a character that no key has, such as a space or a line break", "set it again")
             : provider.Key.Header == KeyHeader.Bearer ? $"Bearer {text}" : text;
     }
 
@@ -122,3 +136,6 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
         }
     }
 }
+
+/// <summary>A key is none that a request can carry.</summary>
+internal sealed class UnusableKeyException(string problem, string remedy) : SecretsException(problem, remedy);

@@ -53,6 +53,7 @@ public sealed record KeyVerdict(KeyOutcome Outcome, int? Status, string Reason)
     // the runtime's own text may name a proxy with its password
     internal static string Describe(HttpRequestException e) => e switch
     {
+        { StatusCode: { } status } when KeyInjectionHandler.IsNoAnswer(status) => $"the server answered {(int)status}",
         { StatusCode: { } status } => $"the server answered {(int)status} and redirects to another address, which is not followed",
         { HttpRequestError: HttpRequestError.NameResolutionError } => "the server's name was not found",
         { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } => "the connection was refused",

@@ -8,7 +8,6 @@ namespace Mallku.FireCircle.Providers;
 /// </summary>
 public sealed class ProviderCatalogue
 {
-    private const int MaxFileLength = 1 << 20;
     private static readonly Lazy<ProviderCatalogue> Embedded = new(static () => new ProviderCatalogue(ReadEmbedded().Providers));
     private readonly Dictionary<string, Provider> _byId = new(StringComparer.OrdinalIgnoreCase);
 
@@ -35,32 +34,36 @@ public sealed class ProviderCatalogue
     public IReadOnlyList<Provider> All { get; }
 
     /// <summary>
+    /// The entries of a user's file that break a rule, by their ids: they are not among the providers, and neither is one that
+    /// comes with this library and that such an entry was to replace.
+    /// </summary>
+    internal IReadOnlyDictionary<string, SecretsException> Faults { get; private init; } = new Dictionary<string, SecretsException>(StringComparer.Ordinal);
+
+    /// <summary>
     /// What comes with this library, and the entries of a user's file. An entry with the id of a provider that comes with it
     /// is used in its place.
     /// </summary>
     /// <param name="path">The file: JSON, of the shape that the documentation of adapters shows.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
-    /// <exception cref="SecretsException">The file can't be read, or an entry breaks a rule.</exception>
+    /// <exception cref="SecretsException">The file can't be read, or others could have written it, or an entry breaks a rule.</exception>
     public static async ValueTask<ProviderCatalogue> LoadAsync(string path, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        byte[] content;
-        try
-        {
-            RequireOwnWriting(path);
-            content = new FileInfo(path).Length <= MaxFileLength
-                ? await File.ReadAllBytesAsync(path, cancellationToken).ConfigureAwait(false)
-                : throw new SecretsException($"the providers in '{path}' are larger than {MaxFileLength >> 20} MiB", "keep what is needed");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new SecretsException($"the providers in '{path}' can't be read: {e.Message.TrimEnd('.')}", "mend the file or its place", e);
-        }
-
-        var own = ProviderFile.Parse(content, path).Providers;
-        var replaced = own.Select(static provider => provider.Id).ToHashSet(StringComparer.Ordinal);
-        return new ProviderCatalogue([.. BuiltIn.All.Where(provider => !replaced.Contains(provider.Id)), .. own]);
+        var catalogue = await TryLoadAsync(path, cancellationToken).ConfigureAwait(false)
+            ?? throw new SecretsException($"the providers in '{path}' can't be read: there is no such file", "mend the path, or write it as docs/guide/adapters.md shows");
+        return catalogue.RequireNoFaults();
     }
+
+    /// <summary>The same with its faults apart; null when there is no such file.</summary>
+    /// <exception cref="SecretsException">The file can't be read, or others could have written it.</exception>
+    internal static async ValueTask<ProviderCatalogue?> TryLoadAsync(string path, CancellationToken cancellationToken) =>
+        await Task.Run(() => TrustedFile.Read(path), cancellationToken).ConfigureAwait(false) is { } content
+            ? Join(ProviderFile.Parse(content, path).Providers, path)
+            : null;
+
+    /// <summary>This catalogue, for who needs all that the file has.</summary>
+    /// <exception cref="SecretsException">An entry breaks a rule.</exception>
+    internal ProviderCatalogue RequireNoFaults() => Faults.Count == 0 ? this : throw Faults.Values.First();
 
     /// <summary>A provider by its id or an alias, case ignored.</summary>
     public bool TryFind(string id, [NotNullWhen(true)] out Provider? provider)
@@ -74,16 +77,31 @@ public sealed class ProviderCatalogue
     public Provider Find(string id) => TryFind(id, out var provider)
         ? provider
         : throw new SecretsException(
-            SecretName.MayBeValue(id) ? "that text is the name of no provider" : $"there is no provider '{SecretsException.Show(id)}'",
+            SecretName.MayBeValue(id) || All.Any(known => known.Key.Recognizes(id)) ? "that text is the name of no provider" : $"there is no provider '{SecretsException.Show(id)}'",
             $"use one of {string.Join(", ", All.Select(static known => known.Id))}, or describe it in a file of your own providers");
 
-    // who can write it can have every key sent to a server of his own
-    private static void RequireOwnWriting(string path)
+    private static ProviderCatalogue Join(IReadOnlyList<Provider> own, string path)
     {
-        const UnixFileMode others = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
-        if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & others) != UnixFileMode.None)
+        var faults = new Dictionary<string, SecretsException>(StringComparer.Ordinal);
+        foreach (var provider in own)
         {
-            throw new SecretsException($"others can write '{path}', which says where keys are sent", $"take that right away: chmod go-w '{path}'");
+            if (ProviderRules.FindFault(provider) is { } fault)
+            {
+                faults.Add(provider.Id, new SecretsException($"the provider '{provider.Id}' in '{path}' {fault}", "mend that entry"));
+            }
+        }
+
+        var replaced = own.Select(static provider => provider.Id).ToHashSet(StringComparer.Ordinal);
+        try
+        {
+            return new ProviderCatalogue([.. BuiltIn.All.Where(provider => !replaced.Contains(provider.Id)), .. own.Where(provider => !faults.ContainsKey(provider.Id))])
+            {
+                Faults = faults,
+            };
+        }
+        catch (SecretsException e)
+        {
+            throw new SecretsException($"in '{path}', {e.Problem}", e.Remedy);
         }
     }
 

@@ -8,7 +8,7 @@ internal sealed record ProviderFile
 {
     public required IReadOnlyList<Provider> Providers { get; init; }
 
-    /// <exception cref="SecretsException">It is none, or one of its entries breaks a rule. <paramref name="path"/> is named.</exception>
+    /// <exception cref="SecretsException">It is none, or an entry has no id of its own. <paramref name="path"/> is named.</exception>
     internal static ProviderFile Parse(ReadOnlySpan<byte> utf8, string path)
     {
         ProviderFile file;
@@ -22,17 +22,20 @@ internal sealed record ProviderFile
         catch (JsonException e)
         {
             // its text may quote the file; where it stands is enough
-            var where = e.Path is { Length: > 0 } at && at != "$" ? $" at '{at}'" : "";
+            var where = e.Path is { Length: > 0 } at && at != "$" ? $" at '{SecretsException.Show(at)}'" : "";
             throw new SecretsException(
                 $"the providers in '{path}' can't be read: line {(e.LineNumber ?? 0) + 1}{where} is not as described",
                 "write it as docs/guide/adapters.md shows");
         }
 
-        foreach (var provider in file.Providers)
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < file.Providers.Count; i++)
         {
-            if (ProviderRules.FindFault(provider) is { } fault)
+            var id = file.Providers[i]?.Id;
+            var fault = id is null ? "is null" : !ProviderRules.IsId(id) ? $"has an id that is none: {ProviderRules.IdShape}" : !known.Add(id) ? $"has the id '{id}' of another entry" : null;
+            if (fault is not null)
             {
-                throw new SecretsException($"the provider '{provider.Id}' in '{path}' {fault}", "mend that entry");
+                throw new SecretsException($"'$.providers[{i}]' in '{path}' {fault}", "mend that entry");
             }
         }
 
@@ -45,6 +48,7 @@ internal sealed record ProviderFile
     UseStringEnumConverter = true,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     RespectNullableAnnotations = true,
+    AllowDuplicateProperties = false,
     ReadCommentHandling = JsonCommentHandling.Skip,
     AllowTrailingCommas = true)]
 [JsonSerializable(typeof(ProviderFile))]

@@ -7,14 +7,28 @@ namespace Mallku.FireCircle.Providers;
 internal static class ProviderRules
 {
     private const int MaxIdLength = 64;
+
+    /// <summary>What an id is like, as a remedy.</summary>
+    internal static readonly string IdShape = $"use 1 to {MaxIdLength} lower-case letters, digits and '-'";
+
     private static readonly SearchValues<char> IdCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-");
 
     /// <summary>The first rule that it breaks, in words that follow on its name; null for none.</summary>
     internal static string? FindFault(Provider provider)
     {
-        if (!provider.Aliases.Append(provider.Id).All(IsId))
+        if (FindNull(provider) is { } empty)
         {
-            return $"has an id or alias that is none: use 1 to {MaxIdLength} lower-case letters, digits and '-'";
+            return $"has a null in {empty}";
+        }
+
+        if (!provider.Aliases.All(IsId))
+        {
+            return $"has an alias that is none: {IdShape}";
+        }
+
+        if (!Enum.IsDefined(provider.Protocol) || !Enum.IsDefined(provider.Key.Header) || provider.Management is { } desk && !(Enum.IsDefined(desk.Header) && desk.Can.All(Enum.IsDefined)))
+        {
+            return "has a number where a word belongs: protocol, header, can";
         }
 
         if (FindAddressFault(provider.BaseUrl) is { } fault)
@@ -47,6 +61,8 @@ internal static class ProviderRules
         _ => null,
     };
 
+    internal static bool IsId(string text) => text.Length is >= 1 and <= MaxIdLength && !text.AsSpan().ContainsAnyExcept(IdCharacters);
+
     /// <summary>The address as a folder, to which paths can be added.</summary>
     internal static Uri AsFolder(Uri address) =>
         address.AbsolutePath.EndsWith('/') ? address : new Uri(address.AbsoluteUri + "/");
@@ -57,7 +73,15 @@ internal static class ProviderRules
         && string.Equals(one.Scheme, other.Scheme, StringComparison.Ordinal)
         && string.Equals(one.IdnHost, other.IdnHost, StringComparison.OrdinalIgnoreCase);
 
-    private static bool IsId(string text) => text.Length is >= 1 and <= MaxIdLength && !text.AsSpan().ContainsAnyExcept(IdCharacters);
+    // what the reader of JSON looks at is whether a member is null, not what is in it
+    private static string? FindNull(Provider provider) =>
+        HasNull(provider.Aliases) ? "aliases"
+        : HasNull(provider.Key.Secrets) ? "key.secrets"
+        : HasNull(provider.Check.Headers.Values) ? "check.headers"
+        : HasNull(provider.Management?.Secrets ?? []) ? "management.secrets"
+        : null;
+
+    private static bool HasNull(IEnumerable<string?> texts) => texts.Any(static text => text is null);
 
     private static string? FindPatternFault(string? pattern)
     {
@@ -81,8 +105,14 @@ internal static class ProviderRules
             return "has a check.path that leads out of its baseUrl";
         }
 
+        using var probe = new HttpRequestMessage();
+        if (!check.Headers.All(header => probe.Headers.TryAddWithoutValidation(header.Key, header.Value)))
+        {
+            return "has check.headers that no request can have";
+        }
+
         return check.Works.Count > 0 && check.Works.Concat(check.Refused).All(static status => status is >= 100 and <= 599)
             ? null
-            : "has a check whose statuses are none";
+            : "has statuses in check.works or check.refused that are none: from 100 to 599, and one at least that works";
     }
 }

@@ -15,7 +15,7 @@ internal sealed class Rotators
 
     /// <exception cref="SecretsException">This process does not know it.</exception>
     internal IRotator Get(string name) => _known.GetValueOrDefault(name)
-        ?? throw new SecretsException($"there is no rotator '{SecretsException.Show(name)}'", $"there are: {string.Join(", ", _known.Keys.Order(StringComparer.Ordinal))}");
+        ?? throw new SecretsException(SecretName.MayBeValue(name) ? "that text is the name of no rotator" : $"there is no rotator '{SecretsException.Show(name)}'", $"there are: {string.Join(", ", _known.Keys.Order(StringComparer.Ordinal))}");
 
     /// <summary>Whether there may be a key to revoke of what it makes: of one that this process does not know, there may.</summary>
     internal bool MayRevoke(string name) => !_known.TryGetValue(name, out var known) || known.CanRevoke;
