@@ -18,7 +18,7 @@ internal sealed class OpenedRotations : IDisposable
     private OpenedRotations(AdapterFactory factory, SecretsManager secrets)
     {
         _factory = factory;
-        Runner = secrets.CreateRotationRunner(new OpenAIRotator(factory), new AssistedRotator(factory, Ask));
+        Runner = secrets.CreateRotationRunner(new OpenAIRotator(factory), new XaiRotator(factory), new AssistedRotator(factory, Ask));
 
         // what this cancels has ended when it returns; then the signal does what it always does
         _signals = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT }

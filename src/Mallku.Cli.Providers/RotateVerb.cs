@@ -9,7 +9,7 @@ internal sealed class RotateVerb : Verb
     private const string Never = "never";
 
     private readonly Argument<string?> _name = new("NAME") { Description = "the secret", Arity = ArgumentArity.ZeroOrOne };
-    private readonly Option<string?> _with = new("--with") { HelpName = "ROTATOR", Description = "generate (random values), command (a program of yours, after --), openai, or assisted (you make the key, and are asked for it)" };
+    private readonly Option<string?> _with = new("--with") { HelpName = "ROTATOR", Description = "generate (random values), command (a program of yours, after --), openai, xai, or assisted (you make the key, and are asked for it)" };
     private readonly Option<string?> _grace = new("--grace") { HelpName = "T", Description = "how long the version that is replaced may still be used: 24h at first" };
     private readonly Option<string?> _every = new("--every") { HelpName = "T", Description = "how old a version becomes, such as 90d; or never" };
     private readonly Option<string?> _cron = new("--cron") { HelpName = "EXPR", Description = "when a version is replaced, as a cron expression in UTC" };
@@ -17,7 +17,7 @@ internal sealed class RotateVerb : Verb
     private readonly Option<int?> _length = new("--length") { HelpName = "N", Description = "generate: how many characters; 43 at first" };
     private readonly Option<string?> _alphabet = new("--alphabet") { HelpName = "CHARS", Description = "generate: of which characters" };
     private readonly Option<string?> _prefix = new("--prefix") { HelpName = "TEXT", Description = "generate: what stands before them" };
-    private readonly Option<string?> _account = new("--account") { HelpName = "ID", Description = "openai: the project in which keys are made" };
+    private readonly Option<string?> _account = new("--account") { HelpName = "ID", Description = "openai: the project in which keys are made; xai: the team" };
     private readonly Option<bool> _later = new("--later") { Description = "write down how, and rotate when it is due" };
     private readonly Option<bool> _resume = new("--resume") { Description = "go on with a rotation that failed or was cut off" };
     private readonly Option<bool> _abandon = new("--abandon") { Description = "give it up, and revoke its key" };

@@ -38,6 +38,7 @@ internal sealed partial class Transcript
         await using var server = await ProviderServer.StartAsync(cancellationToken: cancellationToken);
         server.Accept("key-that-works");
         server.AcceptAdministrator("key-that-administers");
+        server.AddKey("xai", "made by hand", "key-of-xai-that-may-chat", "api-key:endpoint:chat");
         var text = new StringBuilder();
         foreach (var (part, isLine) in _parts)
         {

@@ -6,10 +6,14 @@ using Microsoft.AspNetCore.Http;
 namespace Mallku.FireCircle.TestServer;
 
 /// <summary>A key that the server's management interface knows. Id and value are made up.</summary>
-public sealed record ManagedKey(string Provider, string Id, string Name, string Value, bool IsServiceAccount);
+public sealed record ManagedKey(string Provider, string Id, string Name, string Value, bool IsServiceAccount)
+{
+    /// <summary>What it may do, at xAI.</summary>
+    public IReadOnlyList<string> Rights { get; init; } = ["api-key:endpoint:*", "api-key:model:*"];
+}
 
 /// <summary>
-/// The calls of OpenAI's and Anthropic's interfaces for managing keys that rotations use, with their own keys for
+/// The calls of OpenAI's, Anthropic's and xAI's interfaces for managing keys that rotations use, with their own keys for
 /// administration. A key that is made is taken by the server at once, and one that is deleted or deactivated refused at
 /// once. Lists come in pages of two, so that whoever reads them must follow.
 /// </summary>
@@ -17,6 +21,7 @@ internal sealed class KeyManagement(ProviderServer server)
 {
     private const int PageSize = 2;
     private const string OpenAIPath = "/openai/v1/organization/projects/proj_test/", AnthropicPath = "/anthropic/v1/organizations/api_keys";
+    private const string XaiPath = "/xai/auth/teams/team-test/api-keys", XaiKeyPath = "/xai/auth/api-keys/";
     private readonly ConcurrentDictionary<string, ManagedKey> _keys = new(StringComparer.Ordinal);
     private int _made;
 
@@ -24,13 +29,18 @@ internal sealed class KeyManagement(ProviderServer server)
 
     internal ConcurrentDictionary<string, byte> Administrators { get; } = new(StringComparer.Ordinal);
 
-    internal static bool Handles(string path) =>
-        path.StartsWith("/openai/v1/organization/", StringComparison.Ordinal) || path.StartsWith("/anthropic/v1/organizations/", StringComparison.Ordinal);
+    /// <summary>Where xAI tells a key of itself; asked with that key, and not with one for administration.</summary>
+    internal static bool IsOwn(string path) => path == "/xai/v1/api-key";
 
-    internal ManagedKey Add(string provider, string name, string value, bool isServiceAccount)
+    internal static bool Handles(string path) =>
+        path.StartsWith("/openai/v1/organization/", StringComparison.Ordinal) || path.StartsWith("/anthropic/v1/organizations/", StringComparison.Ordinal)
+        || path.StartsWith("/xai/auth/", StringComparison.Ordinal);
+
+    internal ManagedKey Add(string provider, string name, string value, bool isServiceAccount, IReadOnlyList<string>? rights = null)
     {
         var id = string.Create(CultureInfo.InvariantCulture, $"key_{Interlocked.Increment(ref _made):0000}");
         var key = new ManagedKey(provider, id, name, value, isServiceAccount);
+        key = rights is null ? key : key with { Rights = rights };
         _keys[id] = key;
         server.Accept(value);
         return key;
@@ -46,6 +56,9 @@ internal sealed class KeyManagement(ProviderServer server)
             ("DELETE", var one) when one.StartsWith(OpenAIPath, StringComparison.Ordinal) => DeleteAsync(context, one[(one.LastIndexOf('/') + 1)..]),
             ("GET", AnthropicPath) => ListAsync(context, "anthropic", "after_id", static _ => true, DescribeHint),
             ("POST", var one) when one.StartsWith(AnthropicPath + "/", StringComparison.Ordinal) => DeactivateAsync(context, one[(AnthropicPath.Length + 1)..], body),
+            ("POST", XaiPath) => CreateForTeamAsync(context, body),
+            ("GET", XaiPath) => ListForTeamAsync(context),
+            ("DELETE", var one) when one.StartsWith(XaiKeyPath, StringComparison.Ordinal) => DeleteAsync(context, one[XaiKeyPath.Length..]),
             _ => null,
         };
         if (request is null)
@@ -68,6 +81,38 @@ internal sealed class KeyManagement(ProviderServer server)
         }
 
         await WriteAsync(context, $$$"""{"object":"organization.project.service_account","id":"{{{made.Id}}}","name":{{{Quote(made.Name)}}},"role":"member","created_at":1,"api_key":{"object":"organization.project.service_account.api_key","value":"{{{made.Value}}}","name":"Secret Key","created_at":1,"id":"k{{{made.Id}}}"}}""");
+    }
+
+    /// <summary>What a key is told of itself; one that was not made here may do everything.</summary>
+    internal Task TellAsync(HttpContext context, string value)
+    {
+        var key = _keys.Values.FirstOrDefault(key => key.Value == value) ?? new ManagedKey("xai", "unlisted", "elsewhere", value, IsServiceAccount: false);
+        return WriteAsync(context, $$"""{"redacted_api_key":"{{Redact(key)}}","user_id":"user_1","name":{{Quote(key.Name)}},"team_id":"team-test","acls":{{Quote(key.Rights)}},"api_key_id":"{{key.Id}}","team_blocked":false,"api_key_blocked":false,"api_key_disabled":false}""");
+    }
+
+    private async Task CreateForTeamAsync(HttpContext context, byte[] body)
+    {
+        using var request = JsonDocument.Parse(body);
+        var name = request.RootElement.GetProperty("name").GetString()!;
+        var rights = request.RootElement.GetProperty("acls").EnumerateArray().Select(right => right.GetString()!).ToList();
+        var made = Add("xai", name, $"xai-{Guid.NewGuid():N}", isServiceAccount: false, rights);
+        if (server.LosesNextKey)
+        {
+            server.LosesNextKey = false;
+            context.Abort();
+            return;
+        }
+
+        await WriteAsync(context, Describe(made, isNew: true));
+    }
+
+    // a page's token is no id of a key, and the last page has none
+    private Task ListForTeamAsync(HttpContext context)
+    {
+        var page = int.TryParse(context.Request.Query["paginationToken"], CultureInfo.InvariantCulture, out var asked) ? asked : 0;
+        var all = _keys.Values.Where(key => key.Provider == "xai").OrderBy(key => key.Id, StringComparer.Ordinal).ToList();
+        var next = (page + 1) * PageSize < all.Count ? string.Create(CultureInfo.InvariantCulture, $""","paginationToken":"{page + 1}" """) : "";
+        return WriteAsync(context, $$"""{"apiKeys":[{{string.Join(',', all.Skip(page * PageSize).Take(PageSize).Select(static key => Describe(key, isNew: false)))}}]{{next}}}""");
     }
 
     private Task ListAsync(HttpContext context, string provider, string cursor, Func<ManagedKey, bool> isListed, Func<ManagedKey, string> describe)
@@ -114,6 +159,13 @@ internal sealed class KeyManagement(ProviderServer server)
 
     private static string DescribeHint(ManagedKey key) =>
         $$"""{"type":"api_key","id":"{{key.Id}}","name":{{Quote(key.Name)}},"partial_key_hint":"{{Hint(key)}}","status":"active"}""";
+
+    private static string Describe(ManagedKey key, bool isNew) =>
+        $$"""{"redactedApiKey":"{{Redact(key)}}",{{(isNew ? $"\"apiKey\":\"{key.Value}\"," : "")}}"userId":"user_1","name":{{Quote(key.Name)}},"teamId":"team-test","apiKeyId":"{{key.Id}}","disabled":false,"aclStrings":{{Quote(key.Rights)}}}""";
+
+    private static string Redact(ManagedKey key) => $"xai-...{key.Value[^4..]}";
+
+    private static string Quote(IReadOnlyList<string> texts) => $"[{string.Join(',', texts.Select(Quote))}]";
 
     private static string Hint(ManagedKey key) => $"{key.Value[..10]}...{key.Value[^4..]}";
 

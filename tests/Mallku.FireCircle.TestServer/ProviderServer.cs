@@ -87,7 +87,8 @@ public sealed class ProviderServer : IAsyncDisposable
     public void AcceptAdministrator(string key) => _management.Administrators[key] = 0;
 
     /// <summary>Makes a key known that a person has made on the provider's page.</summary>
-    public ManagedKey AddKey(string provider, string name, string value) => _management.Add(provider, name, value, isServiceAccount: false);
+    public ManagedKey AddKey(string provider, string name, string value, params string[]? rights) =>
+        _management.Add(provider, name, value, isServiceAccount: false, rights is { Length: > 0 } ? rights : null);
 
     public void Refuse(string key) => _accepted.TryRemove(key, out _);
 
@@ -136,6 +137,12 @@ public sealed class ProviderServer : IAsyncDisposable
             if (Latency > TimeSpan.Zero)
             {
                 await Task.Delay(Latency, context.RequestAborted);
+            }
+
+            if (KeyManagement.IsOwn(path))
+            {
+                await _management.TellAsync(context, arrival.Key!);
+                return;
             }
 
             await protocol.AnswerAsync(context, path[protocol.BasePath.Length..], body, StreamGate);

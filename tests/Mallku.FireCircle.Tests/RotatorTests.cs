@@ -10,6 +10,8 @@ public sealed class RotatorTests
     private const string Administrator = "canary-admin-0123456789";
     private static readonly RotationPolicy OpenAI = new() { Rotator = "openai", Account = "proj_test", Grace = TimeSpan.Zero };
 
+    private static readonly RotationPolicy Xai = new() { Rotator = "xai", Account = "team-test", Grace = TimeSpan.Zero };
+
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -177,6 +179,89 @@ public sealed class RotatorTests
         Assert.DoesNotContain(made, desk.Stage.Server.Keys);
     }
 
+    [Fact]
+    public async Task A_new_key_of_xAI_has_the_rights_of_the_one_that_it_replaces_which_is_deleted()
+    {
+        await using var desk = await Desk.SetAsync("xai");
+        string[] rights = ["api-key:endpoint:chat", "api-key:model:grok-4"];
+        var value = "xai-" + Stage.NewKey();
+        var byHand = desk.Stage.Server.AddKey("xai", "made by hand", value, rights);
+
+        // what the list shows of both is the same
+        desk.Stage.Server.AddKey("xai", "somebody else's", "xai-another" + value[^4..]);
+        await desk.StoreAsync("xai_api_key", byHand.Value);
+        var rotated = await desk.Runner.RotateAsync("xai_api_key", Xai, Cancel);
+        Assert.Equal([RotationAction.Revoked], rotated.Settled.Select(done => done.Action));
+        var first = await FindCurrentAsync(desk);
+        Assert.Equal(rights, first.Rights);
+        Assert.Equal(["somebody else's", first.Name], desk.Stage.Server.Keys.Select(key => key.Name).OrderDescending(StringComparer.Ordinal).ToList());
+
+        await desk.Runner.RotateAsync("xai_api_key", cancellationToken: Cancel);
+        Assert.Equal(rights, (await FindCurrentAsync(desk)).Rights);
+        Assert.DoesNotContain(first, desk.Stage.Server.Keys);
+        Assert.Equal(2, desk.Stage.Server.Keys.Count());
+        Assert.Empty(desk.Stage.Server.Faults);
+    }
+
+    [Fact]
+    public async Task A_key_of_xAI_whose_answer_was_lost_is_deleted_wherever_in_the_list_it_stands()
+    {
+        await using var desk = await Desk.SetAsync("xai");
+        foreach (var other in new[] { "a", "b", "c" })
+        {
+            desk.Stage.Server.AddKey("xai", other, $"xai-{other}" + Stage.NewKey());
+        }
+
+        await desk.StoreAsync("xai_api_key", desk.Stage.Server.AddKey("xai", "made by hand", "xai-" + Stage.NewKey()).Value);
+        desk.Stage.Server.LosesNextKey = true;
+        await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("xai_api_key", Xai, Cancel));
+        var orphan = desk.Stage.Server.Keys.Single(key => key.Name.StartsWith("mallku-xai_api_key-", StringComparison.Ordinal));
+
+        await desk.Runner.ResumeAsync("xai_api_key", Cancel);
+        var live = desk.Stage.Server.Keys.Single(key => key.Name == orphan.Name);
+        Assert.NotEqual(orphan.Value, live.Value, StringComparer.Ordinal);
+        Assert.Equal(live, await FindCurrentAsync(desk));
+        Assert.Equal(["a", "b", "c", live.Name], desk.Stage.Server.Keys.Select(key => key.Name).Order(StringComparer.Ordinal).ToList());
+        Assert.Empty(desk.Stage.Server.Faults);
+    }
+
+    [Fact]
+    public async Task A_key_of_xAI_whose_current_one_is_refused_is_not_made_since_nobody_knows_what_it_may_do()
+    {
+        await using var desk = await Desk.SetAsync("xai");
+        await desk.StoreAsync("xai_api_key", "xai-refused-0123456789");
+        await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("xai_api_key", Xai with { Account = "../x" }, Cancel));
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync("xai_api_key", Xai, Cancel));
+        Assert.Contains("xAI refuses the current key", error.Problem, StringComparison.Ordinal);
+        Assert.Empty(desk.Stage.Server.Keys);
+    }
+
+    [Fact]
+    public async Task A_key_of_xAI_made_by_hand_that_is_deleted_already_is_no_error_and_one_that_is_forbidden_to_say_what_it_is_is()
+    {
+        await using var desk = await Desk.SetAsync("xai");
+        var byHand = desk.Stage.Server.AddKey("xai", "made by hand", "xai-" + Stage.NewKey());
+        var rotator = new XaiRotator(desk.Factory);
+        var key = new RotatedKey("xai_api_key", Version: 1, new string('0', 32), Token: null, KeyId: null, Xai);
+        using var value = SecretValue.FromString(byHand.Value);
+        await rotator.RevokeAsync(key, value, Cancel);
+        Assert.Empty(desk.Stage.Server.Keys);
+        await rotator.RevokeAsync(key, value, Cancel);
+        await rotator.RevokeAsync(key with { KeyId = byHand.Id }, value, Cancel);
+
+        desk.Stage.Server.RefusalStatus = 403;
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await rotator.RevokeAsync(key, value, Cancel));
+        Assert.Contains("answered 403", error.Problem, StringComparison.Ordinal);
+    }
+
+    private static async Task<TestServer.ManagedKey> FindCurrentAsync(Desk desk)
+    {
+        await desk.Stage.Secrets.RefreshAsync(Cancel);
+        var current = (await desk.Stage.Secrets.GetAsync("xai_api_key", Cancel))!.RevealString();
+        Assert.Equal(KeyOutcome.Works, (await desk.Factory.CheckAsync("xai", cancellationToken: Cancel)).Outcome);
+        return desk.Stage.Server.Keys.Single(key => key.Value == current);
+    }
+
     // the server takes the current value, it is the one service account's, and no other key was touched
     private static async Task RequireCurrentAsync(Desk desk, params string[] others)
     {
@@ -198,7 +283,7 @@ public sealed class RotatorTests
 
         internal Uri? Console { get; private set; }
 
-        internal RotationRunner Runner => SecretsManager.Open(Stage.Options).CreateRotationRunner([new OpenAIRotator(Factory), new AssistedRotator(Factory, AskAsync)]);
+        internal RotationRunner Runner => SecretsManager.Open(Stage.Options).CreateRotationRunner([new OpenAIRotator(Factory), new XaiRotator(Factory), new AssistedRotator(Factory, AskAsync)]);
 
         internal static async Task<Desk> SetAsync(string provider, bool hasAdministrator = true)
         {
@@ -209,7 +294,7 @@ public sealed class RotatorTests
             if (hasAdministrator)
             {
                 stage.Server.AcceptAdministrator(Administrator);
-                await desk.StoreAsync(provider + "_admin_key", Administrator);
+                await desk.StoreAsync(provider + (provider == "xai" ? "_management_key" : "_admin_key"), Administrator);
             }
 
             return desk;
@@ -243,6 +328,9 @@ public sealed class RotatorTests
                "key": {"header": "x-api-key", "secrets": ["anthropic_api_key"], "console": "https://console.anthropic.com/settings/keys"},
                "check": {"path": "v1/models", "headers": {"anthropic-version": "2023-06-01"} },
                "management": {"can": ["list", "disable"], "baseUrl": "{{server}}anthropic/v1/organizations", "header": "x-api-key", "secrets": ["anthropic_admin_key"]} },
+              {"id": "xai", "name": "xAI", "protocol": "openai", "baseUrl": "{{server}}xai/v1",
+               "key": {"header": "bearer", "secrets": ["xai_api_key"]}, "check": {"path": "models", "refused": [400, 401, 403]},
+               "management": {"can": ["create", "list", "disable", "delete"], "baseUrl": "{{server}}xai", "header": "bearer", "secrets": ["xai_management_key"]} },
               {"id": "mistral", "name": "Mistral", "protocol": "openai", "baseUrl": "{{server}}mistral/v1",
                "key": {"header": "bearer", "secrets": ["mistral_api_key"], "console": "https://console.mistral.ai/api-keys"}, "check": {"path": "models"} }
             ]}

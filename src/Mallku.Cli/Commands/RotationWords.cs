@@ -6,7 +6,7 @@ namespace Mallku.Cli.Commands;
 /// <summary>What rotations did and what is still to be done, in words.</summary>
 internal static class RotationWords
 {
-    internal static readonly string[] Rotators = ["generate", "command", "openai", "assisted"];
+    internal static readonly string[] Rotators = ["generate", "command", "openai", "xai", "assisted"];
 
     /// <summary>The most pressing thing to say of a secret, in one word; null for nothing.</summary>
     internal static string? Describe(RotationStatus? status) => status switch

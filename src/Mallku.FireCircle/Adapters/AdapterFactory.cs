@@ -23,6 +23,9 @@ public sealed class AdapterFactory : IDisposable
     // what the official clients demand; it is taken out of every request
     private const string Placeholder = "the-key-is-injected";
 
+    // far above any page of a list of keys
+    private const int LongestManagementAnswer = 4 << 20;
+
     private readonly SecretsManager _secrets;
     private readonly Connections _connections = new();
 
@@ -99,9 +102,16 @@ public sealed class AdapterFactory : IDisposable
         }
 
         var desk = provider with { BaseUrl = management.BaseUrl, Key = new ProviderKey { Header = management.Header, Secrets = management.Secrets } };
-        var options = new AdapterOptions();
-        var key = new AdapterKey(_secrets.WithPurpose($"rotation {provider.Id}"), Providers, desk, options);
-        return _connections.Open(new Adapter(desk, options, ProviderRules.AsFolder(management.BaseUrl), key), Connections.ShortPatience);
+        return OpenForRotation(desk, new AdapterOptions());
+    }
+
+    /// <summary>A client of a provider's own interface, for a rotation.</summary>
+    internal HttpClient OpenForRotation(Provider provider, AdapterOptions options)
+    {
+        var key = new AdapterKey(_secrets.WithPurpose($"rotation {provider.Id}"), Providers, provider, options);
+        var http = _connections.Open(new Adapter(provider, options, ProviderRules.AsFolder(provider.BaseUrl), key), Connections.ShortPatience);
+        http.MaxResponseContentBufferSize = LongestManagementAnswer;
+        return http;
     }
 
     /// <summary>Closes the connections. Clients that it made can't be used any more.</summary>

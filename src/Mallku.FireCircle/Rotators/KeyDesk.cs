@@ -26,7 +26,8 @@ internal sealed record ListedKey(string Id, string Hint, string? ServiceAccount)
 /// </summary>
 internal sealed class KeyDesk : IDisposable
 {
-    private const int AtOnce = 100, MostPages = 200, LongestAnswer = 4 << 20;
+    private const int AtOnce = 100, MostPages = 200, Tries = 5;
+    private static readonly TimeSpan BetweenTries = TimeSpan.FromSeconds(1);
     private readonly AdapterFactory _factory;
     private readonly Provider _provider;
     private readonly HttpClient _http;
@@ -37,7 +38,43 @@ internal sealed class KeyDesk : IDisposable
         _factory = factory;
         _provider = provider;
         _http = factory.OpenManagement(provider);
-        _http.MaxResponseContentBufferSize = LongestAnswer;
+    }
+
+    /// <summary>Refuses a policy that names no account with which a path can be made.</summary>
+    /// <exception cref="SecretsException">It does not.</exception>
+    internal static void RequireAccount(RotationPolicy policy, string problem, string remedy)
+    {
+        if (policy.Account is not { Length: > 0 } account || !account.All(static c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-'))
+        {
+            throw new SecretsException(problem, remedy);
+        }
+    }
+
+    /// <summary>What a new key is called at its provider.</summary>
+    internal static string NameOf(RotatedKey key) => $"mallku-{key.Secret}-{key.Token}";
+
+    /// <summary>Whether that is what something is called, or its secret was called otherwise then.</summary>
+    internal static bool IsOf(string? name, RotatedKey key) => name?.EndsWith($"-{key.Token}", StringComparison.Ordinal) ?? false;
+
+    /// <summary>Tries a new key, some times: one that was made a moment ago may not be known everywhere yet.</summary>
+    /// <exception cref="SecretsException">It does not work.</exception>
+    internal static async ValueTask RequireWorksAsync(AdapterFactory factory, Provider provider, SecretValue value, CancellationToken cancellationToken)
+    {
+        for (var left = Tries; ; left--)
+        {
+            var verdict = await factory.CheckAsync(provider.Id, new AdapterOptions { Key = value }, cancellationToken).ConfigureAwait(false);
+            if (verdict.Outcome == KeyOutcome.Works)
+            {
+                return;
+            }
+
+            if (left == 1)
+            {
+                throw new SecretsException($"the new key does not work at {provider.Name}: {verdict.Reason}", "try again when it can be reached");
+            }
+
+            await Task.Delay(BetweenTries, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     public void Dispose() => _http.Dispose();
@@ -51,7 +88,7 @@ internal sealed class KeyDesk : IDisposable
     internal async ValueTask<T> PostAsync<T>(string path, Action<Utf8JsonWriter> content, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(ToJson(content), Encoding.UTF8, "application/json") };
-        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+        using var response = await SendAsync(_http, request, cancellationToken).ConfigureAwait(false);
         RequireSuccess(response);
         return await ReadAsync(response, read, cancellationToken).ConfigureAwait(false);
     }
@@ -61,7 +98,7 @@ internal sealed class KeyDesk : IDisposable
     internal async ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Delete, path);
-        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+        using var response = await SendAsync(_http, request, cancellationToken).ConfigureAwait(false);
         if (response.StatusCode != HttpStatusCode.NotFound)
         {
             RequireSuccess(response);
@@ -78,7 +115,7 @@ internal sealed class KeyDesk : IDisposable
         for (var address = first; ;)
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, address);
-            using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+            using var response = await SendAsync(_http, request, cancellationToken).ConfigureAwait(false);
             if (response.StatusCode == HttpStatusCode.NotFound)
             {
                 throw new SecretsException($"{_provider.Name} knows no such account", "check the account that is named for it: --account ID");
@@ -130,12 +167,32 @@ internal sealed class KeyDesk : IDisposable
             $"revoke it by hand{(_provider.Key.Console is { } console ? $" ({console})" : "")}, then say so: mallku rotate {key.Secret} --abandon");
     }
 
+    /// <summary>What the provider's own interface tells of the key that it is asked with; null where it knows no such key.</summary>
+    /// <exception cref="SecretsException">The provider did not answer, or otherwise than so, or with something else.</exception>
+    internal async ValueTask<T?> AskWithAsync<T>(AdapterOptions key, string path, Func<JsonElement, T> read, CancellationToken cancellationToken)
+        where T : class
+    {
+        using var http = _factory.OpenForRotation(_provider, key);
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        using var response = await SendAsync(http, request, cancellationToken).ConfigureAwait(false);
+        if (response.IsSuccessStatusCode)
+        {
+            return await ReadAsync(response, read, cancellationToken).ConfigureAwait(false);
+        }
+
+        // who is forbidden to ask may be known
+        return response.StatusCode != HttpStatusCode.Forbidden && _provider.Check.Refused.Contains((int)response.StatusCode)
+            ? null
+            : throw new SecretsException(
+                string.Create(CultureInfo.InvariantCulture, $"{_provider.Name} answered {(int)response.StatusCode} when it was asked what a key is"), "try again later; if it stays so, do it by hand");
+    }
+
     /// <summary>A member that must be a text, and no empty one.</summary>
     /// <exception cref="JsonException">It is not.</exception>
     internal static string ReadText(JsonElement element, string member) =>
         element.GetProperty(member).GetString() is { Length: > 0 } text ? text : throw new JsonException();
 
-    private async ValueTask<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    private async ValueTask<HttpResponseMessage> SendAsync(HttpClient http, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         foreach (var (header, value) in _provider.Check.Headers)
         {
@@ -145,7 +202,7 @@ internal sealed class KeyDesk : IDisposable
         try
         {
             // with its body, so that one patience covers both
-            return await _http.SendAsync(request, HttpCompletionOption.ResponseContentRead, cancellationToken).ConfigureAwait(false);
+            return await http.SendAsync(request, HttpCompletionOption.ResponseContentRead, cancellationToken).ConfigureAwait(false);
         }
         catch (HttpRequestException e)
         {
@@ -157,7 +214,7 @@ internal sealed class KeyDesk : IDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw NoAnswer(string.Create(CultureInfo.InvariantCulture, $"none came within {_http.Timeout.TotalSeconds} seconds"));
+            throw NoAnswer(string.Create(CultureInfo.InvariantCulture, $"none came within {http.Timeout.TotalSeconds} seconds"));
         }
     }
 

@@ -12,6 +12,9 @@ internal sealed record KeyPages(string Items, string Size, string Cursor, Func<J
     internal static readonly KeyPages OpenAI = new("data", "limit", "after", FindLast);
     internal static readonly KeyPages Anthropic = new("data", "limit", "after_id", FindLast);
 
+    internal static readonly KeyPages Xai = new(
+        "apiKeys", "pageSize", "paginationToken", static page => page.TryGetProperty("paginationToken", out var token) ? token.GetString() : null);
+
     // whoever says that there is more and not where has told only a part
     private static string? FindLast(JsonElement page) =>
         page.TryGetProperty("has_more", out var more) && more.GetBoolean()

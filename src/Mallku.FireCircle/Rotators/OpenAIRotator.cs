@@ -13,8 +13,6 @@ namespace Mallku.FireCircle.Rotators;
 public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
 {
     private const string ProviderId = "openai";
-    private const int Tries = 5;
-    private static readonly TimeSpan BetweenTries = TimeSpan.FromSeconds(1);
 
     /// <inheritdoc/>
     public string Name => "openai";
@@ -29,10 +27,7 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
     public void Require(RotationPolicy policy)
     {
         ArgumentNullException.ThrowIfNull(policy);
-        if (policy.Account is not { Length: > 0 } account || !account.All(static c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-'))
-        {
-            throw new SecretsException("the rotator 'openai' needs the project in which keys are made", "name it: --account proj_…");
-        }
+        KeyDesk.RequireAccount(policy, "the rotator 'openai' needs the project in which keys are made", "name it: --account proj_…");
     }
 
     /// <inheritdoc/>
@@ -44,7 +39,7 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
             json =>
             {
                 json.WriteStartObject();
-                json.WriteString("name", $"mallku-{key.Secret}-{key.Token}");
+                json.WriteString("name", KeyDesk.NameOf(key));
                 json.WriteEndObject();
             },
             static made => new NewKey(SecretValue.FromString(KeyDesk.ReadText(made.GetProperty("api_key"), "value")), KeyDesk.ReadText(made, "id")),
@@ -55,25 +50,8 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
     public ValueTask SetAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
 
     /// <inheritdoc/>
-    public async ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
-    {
-        for (var left = Tries; ; left--)
-        {
-            var verdict = await factory.CheckAsync(ProviderId, new AdapterOptions { Key = value }, cancellationToken).ConfigureAwait(false);
-            if (verdict.Outcome == KeyOutcome.Works)
-            {
-                return;
-            }
-
-            if (left == 1)
-            {
-                throw new SecretsException($"the new key does not work at OpenAI: {verdict.Reason}", "try again when it can be reached");
-            }
-
-            // a key that was made a moment ago may not be known everywhere yet
-            await Task.Delay(BetweenTries, cancellationToken).ConfigureAwait(false);
-        }
-    }
+    public ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) =>
+        KeyDesk.RequireWorksAsync(factory, factory.Providers.Find(ProviderId), value, cancellationToken);
 
     /// <inheritdoc/>
     public async ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken)
@@ -84,7 +62,7 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
             KeyPages.OpenAI,
             static account => (Id: KeyDesk.ReadText(account, "id"), Name: account.GetProperty("name").GetString()),
             cancellationToken).ConfigureAwait(false);
-        foreach (var (id, _) in accounts.Where(account => account.Name?.EndsWith($"-{key.Token}", StringComparison.Ordinal) ?? false))
+        foreach (var (id, _) in accounts.Where(account => KeyDesk.IsOf(account.Name, key)))
         {
             await desk.DeleteAsync($"{Accounts(key)}/{Uri.EscapeDataString(id)}", cancellationToken).ConfigureAwait(false);
         }

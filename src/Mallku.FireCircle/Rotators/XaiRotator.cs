@@ -1,0 +1,122 @@
+using System.Text.Json;
+using Mallku.FireCircle.Adapters;
+using Mallku.Secrets.Rotation;
+
+namespace Mallku.FireCircle.Rotators;
+
+/// <summary>
+/// Makes keys by xAI's management interface, named by the secret and the rotation's token, with the rights that the current
+/// key has. Needs the management key among the secrets, and the team as the policy's account. Safe for concurrent use.
+/// </summary>
+/// <remarks>
+/// The interface can also give a key another value by itself; whoever loses that answer has a key that works for nobody, and
+/// the former value for a week at most.
+/// </remarks>
+/// <param name="factory">Where the provider and its connections come from; stays the caller's.</param>
+public sealed class XaiRotator(AdapterFactory factory) : IRotator
+{
+    private const string ProviderId = "xai";
+
+    /// <inheritdoc/>
+    public string Name => "xai";
+
+    /// <inheritdoc/>
+    public bool CanRevoke => true;
+
+    /// <inheritdoc/>
+    public bool NeedsPerson => false;
+
+    /// <inheritdoc/>
+    public void Require(RotationPolicy policy)
+    {
+        ArgumentNullException.ThrowIfNull(policy);
+        KeyDesk.RequireAccount(policy, "the rotator 'xai' needs the team in which keys are made", "name it: --account TEAM, whose id xAI's console shows");
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
+    {
+        using var desk = Open(key);
+
+        // a key that may do less than all is not to be replaced by one that may do all
+        var current = await desk.AskWithAsync(new AdapterOptions { Secret = key.Secret }, "api-key", Read, cancellationToken).ConfigureAwait(false)
+            ?? throw new SecretsException(
+                $"xAI refuses the current key of '{key.Secret}', and a new one would have its rights", "make one by hand, with the rights that it needs, and set it; then rotate");
+        return await desk.PostAsync(
+            Keys(key),
+            json =>
+            {
+                json.WriteStartObject();
+                json.WriteString("name", KeyDesk.NameOf(key));
+                json.WriteStartArray("acls");
+                foreach (var right in current.Rights)
+                {
+                    json.WriteStringValue(right);
+                }
+
+                json.WriteEndArray();
+                json.WriteEndObject();
+            },
+            static made => new NewKey(SecretValue.FromString(KeyDesk.ReadText(made, "apiKey")), KeyDesk.ReadText(made, "apiKeyId")),
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask SetAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
+
+    /// <inheritdoc/>
+    public ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) =>
+        KeyDesk.RequireWorksAsync(factory, factory.Providers.Find(ProviderId), value, cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken)
+    {
+        using var desk = Open(key);
+        var all = await desk.ListAsync(
+            Keys(key),
+            KeyPages.Xai,
+            static listed => (Id: KeyDesk.ReadText(listed, "apiKeyId"), Name: listed.TryGetProperty("name", out var name) ? name.GetString() : null),
+            cancellationToken).ConfigureAwait(false);
+        foreach (var (id, _) in all.Where(listed => KeyDesk.IsOf(listed.Name, key)))
+        {
+            await desk.DeleteAsync(PathOf(id), cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
+    {
+        using var desk = Open(key);
+        if (key.KeyId is null && value is null)
+        {
+            await DiscardAsync(key, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        // One that was made by hand says itself what it is; one that xAI does not know was deleted before. What the list
+        // shows of a value may be that of several.
+        var id = key.KeyId
+            ?? (await desk.AskWithAsync(new AdapterOptions { Key = value }, "api-key", Read, cancellationToken).ConfigureAwait(false))?.Id;
+        if (id is not null)
+        {
+            await desk.DeleteAsync(PathOf(id), cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static KeyFacts Read(JsonElement told) =>
+        new(KeyDesk.ReadText(told, "api_key_id"), [.. told.GetProperty("acls").EnumerateArray().Select(static right => right.GetString() ?? throw new JsonException())]);
+
+    private static string Keys(RotatedKey key) => $"auth/teams/{key.Policy.Account}/api-keys";
+
+    private static string PathOf(string id) => $"auth/api-keys/{Uri.EscapeDataString(id)}";
+
+    private KeyDesk Open(RotatedKey key)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        Require(key.Policy);
+        return new KeyDesk(factory, factory.Providers.Find(ProviderId));
+    }
+
+    /// <summary>What a key tells of itself.</summary>
+    private sealed record KeyFacts(string Id, IReadOnlyList<string> Rights);
+}
