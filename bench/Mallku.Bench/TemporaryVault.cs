@@ -20,5 +20,21 @@ internal sealed class TemporaryVault : IDisposable
 
     internal SecretsOptions Options { get; }
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose()
+    {
+        const int attempts = 20;
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                Directory.Delete(_folder, recursive: true);
+                return;
+            }
+            catch (IOException) when (attempt < attempts)
+            {
+                // a manager has counts to write into the ledger, within a quarter of a second
+                Thread.Sleep(50);
+            }
+        }
+    }
 }

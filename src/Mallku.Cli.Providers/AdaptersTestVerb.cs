@@ -60,7 +60,7 @@ internal sealed class AdaptersTestVerb : Verb
     {
         if (names.Length > 0)
         {
-            return [.. names.Select(name => providers.Faults.ContainsKey(name) ? name : providers.Find(name).Id).Distinct(StringComparer.Ordinal)];
+            return [.. names.Select(name => providers.Faults.ContainsKey(name) ? name.ToLowerInvariant() : providers.Find(name).Id).Distinct(StringComparer.Ordinal)];
         }
 
         var chosen = new List<string>();

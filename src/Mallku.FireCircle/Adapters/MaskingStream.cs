@@ -10,14 +10,16 @@ namespace Mallku.FireCircle.Adapters;
 /// Nothing waits for more than what the server has sent, except an end that is the beginning of the key, until it is known
 /// whether it goes on as the key does. No key has a line break, so that whole lines never wait. The length stays as it is.
 /// </remarks>
-internal sealed class MaskingStream(Stream inner, SecretValue key) : Stream
+/// <param name="inner">What the server sends; disposed of with this.</param>
+/// <param name="key">The key; stays the caller's, and must outlive this.</param>
+/// <param name="length">How long the answer is, where that is known.</param>
+internal sealed class MaskingStream(Stream inner, SecretValue key, long? length = null) : Stream
 {
     /// <summary>A shorter key may be a word that a server of one's own takes, which answers hold for other reasons.</summary>
     internal const int ShortestKey = 16;
 
-    private const int ChunkLength = 16 << 10;
-    private readonly byte[] _key = key.RevealUtf8();
-    private readonly byte[] _buffer = new byte[ChunkLength + key.Length];
+    private const int LongestChunk = 4 << 10, LongestOnStack = 256;
+    private readonly byte[] _buffer = new byte[Math.Clamp(length ?? LongestChunk, 1, LongestChunk) + key.Length];
     private int _next, _ready, _filled;
     private bool _hasEnded;
 
@@ -40,7 +42,7 @@ internal sealed class MaskingStream(Stream inner, SecretValue key) : Stream
     {
         var original = response.Content;
         var stream = await original.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
-        var masked = new StreamContent(new MaskingStream(stream, key));
+        var masked = new StreamContent(new MaskingStream(stream, key, original.Headers.ContentLength));
         foreach (var (name, values) in original.Headers.NonValidated)
         {
             masked.Headers.TryAddWithoutValidation(name, values);
@@ -74,6 +76,23 @@ internal sealed class MaskingStream(Stream inner, SecretValue key) : Stream
 
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
+    // what the base class would rent a large buffer for
+    public override async Task CopyToAsync(Stream destination, int bufferSize, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        do
+        {
+            if (_next == _ready && !_hasEnded)
+            {
+                Sift(await inner.ReadAsync(MakeRoom(), cancellationToken).ConfigureAwait(false));
+            }
+
+            await destination.WriteAsync(_buffer.AsMemory(_next, _ready - _next), cancellationToken).ConfigureAwait(false);
+            _next = _ready;
+        }
+        while (!_hasEnded);
+    }
+
     public override void Flush()
     {
     }
@@ -89,7 +108,6 @@ internal sealed class MaskingStream(Stream inner, SecretValue key) : Stream
         if (disposing)
         {
             inner.Dispose();
-            CryptographicOperations.ZeroMemory(_key);
             CryptographicOperations.ZeroMemory(_buffer);
             (_next, _ready, _filled, _hasEnded) = (0, 0, 0, true);
         }
@@ -109,13 +127,23 @@ internal sealed class MaskingStream(Stream inner, SecretValue key) : Stream
     {
         _hasEnded = count == 0;
         _filled += count;
-        for (var rest = _buffer.AsSpan(0, _filled); rest.IndexOf(_key) is >= 0 and var at; rest = rest[(at + _key.Length)..])
+
+        // no copy for each answer that lasts as long as it does
+        Span<byte> secret = key.Length <= LongestOnStack ? stackalloc byte[LongestOnStack] : SecretValue.Allocate(key.Length);
+        secret = secret[..key.CopyUtf8To(secret)];
+        Mask(secret);
+        CryptographicOperations.ZeroMemory(secret);
+    }
+
+    private void Mask(ReadOnlySpan<byte> secret)
+    {
+        for (var rest = _buffer.AsSpan(0, _filled); rest.IndexOf(secret) is >= 0 and var at; rest = rest[(at + secret.Length)..])
         {
-            rest.Slice(at, _key.Length).Fill((byte)'*');
+            rest.Slice(at, secret.Length).Fill((byte)'*');
         }
 
-        var held = _hasEnded ? 0 : Math.Min(_key.Length - 1, _filled);
-        while (held > 0 && !_key.AsSpan().StartsWith(_buffer.AsSpan(_filled - held, held)))
+        var held = _hasEnded ? 0 : Math.Min(secret.Length - 1, _filled);
+        while (held > 0 && !secret.StartsWith(_buffer.AsSpan(_filled - held, held)))
         {
             held--;
         }

@@ -34,10 +34,10 @@ public sealed class ProviderCatalogue
     public IReadOnlyList<Provider> All { get; }
 
     /// <summary>
-    /// The entries of a user's file that break a rule, by their ids: they are not among the providers, and neither is one that
+    /// The entries of a user's file that break a rule, by their ids, case ignored: they are not among the providers, and neither is one that
     /// comes with this library and that such an entry was to replace.
     /// </summary>
-    internal IReadOnlyDictionary<string, SecretsException> Faults { get; private init; } = new Dictionary<string, SecretsException>(StringComparer.Ordinal);
+    internal IReadOnlyDictionary<string, SecretsException> Faults { get; private init; } = new Dictionary<string, SecretsException>(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>
     /// What comes with this library, and the entries of a user's file. An entry with the id of a provider that comes with it
@@ -82,7 +82,7 @@ public sealed class ProviderCatalogue
 
     private static ProviderCatalogue Join(IReadOnlyList<Provider> own, string path)
     {
-        var faults = new Dictionary<string, SecretsException>(StringComparer.Ordinal);
+        var faults = new Dictionary<string, SecretsException>(StringComparer.OrdinalIgnoreCase);
         foreach (var provider in own)
         {
             if (ProviderRules.FindFault(provider) is { } fault)
