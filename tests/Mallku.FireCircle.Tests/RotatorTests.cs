@@ -254,6 +254,17 @@ public sealed class RotatorTests
         Assert.Contains("answered 403", error.Problem, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_key_of_xAI_whose_value_is_gone_is_found_by_its_token()
+    {
+        await using var desk = await Desk.SetAsync("xai");
+        var token = new string('a', 32);
+        desk.Stage.Server.AddKey("xai", $"mallku-xai_api_key-{token}", "xai-" + Stage.NewKey());
+        desk.Stage.Server.AddKey("xai", "another", "xai-" + Stage.NewKey());
+        await new XaiRotator(desk.Factory).RevokeAsync(new RotatedKey("xai_api_key", Version: 2, new string('0', 32), token, KeyId: null, Xai), value: null, Cancel);
+        Assert.Equal("another", Assert.Single(desk.Stage.Server.Keys).Name);
+    }
+
     private static async Task<TestServer.ManagedKey> FindCurrentAsync(Desk desk)
     {
         await desk.Stage.Secrets.RefreshAsync(Cancel);
