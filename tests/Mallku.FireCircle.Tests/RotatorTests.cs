@@ -158,7 +158,6 @@ public sealed class RotatorTests
         var fresh = desk.Stage.Server.AddKey("anthropic", "fresh", "sk-ant-api03-" + Stage.NewKey());
         desk.Typed = fresh.Value;
         await desk.Runner.RotateAsync("anthropic_api_key", cancellationToken: Cancel);
-        await desk.Runner.AbandonAsync("anthropic_api_key", Cancel);
         await SecretsManager.Open(desk.Stage.Options).RemoveAsync("anthropic_api_key", Cancel);
         var left = Assert.Single(await desk.Runner.RunDueAsync(Cancel));
         Assert.Equal((RotationAction.Failed, 3), (left.Action, left.Version));
