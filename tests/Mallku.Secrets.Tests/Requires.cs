@@ -56,6 +56,14 @@ internal static class Requires
         return found!;
     }
 
+    public static void That(bool isThere, string what)
+    {
+        if (!isThere)
+        {
+            Missing(what);
+        }
+    }
+
     private static void Missing(string what)
     {
         if (Environment.GetEnvironmentVariable("CI") == "true")
