@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace Mallku.ArangoDb.TestServer;
 
 /// <summary>How a server is started.</summary>
-public sealed class ArangoServerOptions
+public sealed record ArangoServerOptions
 {
     /// <summary>0 for any that is free.</summary>
     public int Port { get; init; }
@@ -41,8 +41,11 @@ public enum Mishap
     /// <summary>The connection breaks after it is done.</summary>
     LosesAnswer,
 
-    /// <summary>The answer ends in its middle.</summary>
+    /// <summary>The answer is only the half of one, and looks whole.</summary>
     CutsAnswer,
+
+    /// <summary>The connection breaks in the middle of the answer.</summary>
+    BreaksAnswer,
 
     /// <summary>Something else answers, with a page.</summary>
     AnswersPage,
@@ -202,10 +205,10 @@ public sealed class ArangoServer : IAsyncDisposable
             return;
         }
 
-        await WriteAsync(context, reply, whole: mishap != Mishap.CutsAnswer);
+        await WriteAsync(context, reply, whole: mishap != Mishap.CutsAnswer, breaks: mishap == Mishap.BreaksAnswer);
     }
 
-    private static async Task WriteAsync(HttpContext context, Reply reply, bool whole)
+    private static async Task WriteAsync(HttpContext context, Reply reply, bool whole, bool breaks = false)
     {
         var body = System.Text.Encoding.UTF8.GetBytes(reply.Body.ToJsonString());
         context.Response.StatusCode = reply.Status;
@@ -219,6 +222,14 @@ public sealed class ArangoServer : IAsyncDisposable
         if (reply.ErrorCodes is { Length: > 0 } codes)
         {
             context.Response.Headers["X-Arango-Error-Codes"] = codes;
+        }
+
+        if (breaks)
+        {
+            await context.Response.Body.WriteAsync(body.AsMemory(0, body.Length / 2), context.RequestAborted);
+            await context.Response.Body.FlushAsync(context.RequestAborted);
+            context.Abort();
+            return;
         }
 
         await context.Response.Body.WriteAsync(body.AsMemory(0, (int)context.Response.ContentLength), context.RequestAborted);

@@ -99,6 +99,28 @@ public abstract class RecordStoreContract
     }
 
     [Fact]
+    public async Task Any_id_of_the_alphabet_is_one_and_is_sorted_by_its_characters_whatever_the_language()
+    {
+        await using var store = await PreparedAsync();
+        string[] ids = ["-", "--", "-a", ".", ".-", "..", "0", "0-9", "a", "a-b", "a.b", "aa", "ab", "az", "b", "ch", "cz", "ff", "fz", "h", "ll", "lz", "t", new('z', 200)];
+        foreach (var id in ids.Reverse())
+        {
+            Assert.True(await store.WriteAsync([Put(RecordKind.Secret, id, null, id, id)], Token));
+        }
+
+        Assert.Equal<string[]>(ids, [.. await IdsAsync(store.ListAsync(RecordKind.Secret, "", null, Token))]);
+        Assert.Equal<string[]>(ids, [.. await IdsAsync(store.FindAsync(RecordKind.Secret, "-", new('z', 200), Token))]);
+        Assert.Equal(["aa", "ab", "az", "b"], await IdsAsync(store.ListAsync(RecordKind.Secret, "aa", "c", Token)));
+        foreach (var id in ids)
+        {
+            var found = await RequireAsync(store, RecordKind.Secret, id);
+            Assert.Equal(id, TextOf(found));
+            Assert.True(await store.WriteAsync([new RecordWrite(found.Key, found.Revision, null)], Token));
+            Assert.Null(await store.ReadAsync(found.Key, Token));
+        }
+    }
+
+    [Fact]
     public async Task More_records_than_a_page_are_listed()
     {
         await using var store = await PreparedAsync();

@@ -86,17 +86,21 @@ internal sealed class ArangoConnection : IDisposable
     }
 
     /// <summary>A refusal for which the caller has no use.</summary>
-    internal SecretsException Refusal(ArangoAnswer answer) => (answer.Status, answer.ErrorNumber) switch
+    internal SecretsException Refusal(ArangoAnswer answer)
     {
-        (HttpStatusCode.Unauthorized, _) => new($"{_address} refuses the user or the password", "check who may use the database, and the password"),
-        (_, ArangoError.CollectionNotFound) => new($"{_address} has no records of a store under '{_address.Prefix}'", "prepare it: mallku store init"),
-        (_, ArangoError.DatabaseNotFound) => new($"{_address} does not exist", "create the database, or correct the address"),
-        (_, ArangoError.ReadOnly or ArangoError.WriteConcern or ArangoError.NotLeader or ArangoError.LeadershipOpen) => Unable(answer, mayBeWritten: false),
-        (_, ArangoError.TransactionAborted or ArangoError.TransactionNotFound) => Unable(answer, mayBeWritten: false),
-        (HttpStatusCode.Forbidden, _) => new(
-            $"{_address} does not let '{SecretsException.Show(_address.User ?? "")}' do that (error {answer.ErrorNumber})", "grant the user the rights that the store needs"),
-        _ => new($"{_address} refused a request (HTTP {(int)answer.Status}, error {answer.ErrorNumber})", "look the error up in ArangoDB's list of error codes"),
-    };
+        var (problem, remedy) = (answer.Status, answer.ErrorNumber) switch
+        {
+            (HttpStatusCode.Unauthorized, _) => ("refuses the user or the password", "check who may use the database, and the password"),
+            (_, ArangoError.CollectionNotFound) => ($"has no records of a store under '{_address.Prefix}'", "prepare it: mallku store init"),
+            (_, ArangoError.DatabaseNotFound) => ("does not exist", "create the database, or correct the address"),
+            (_, ArangoError.ReadOnly or ArangoError.WriteConcern or ArangoError.NotLeader or ArangoError.LeadershipOpen) => (null, ""),
+            (_, ArangoError.TransactionAborted or ArangoError.TransactionNotFound) => (null, ""),
+            (HttpStatusCode.Forbidden, _) => (
+                $"does not let '{SecretsException.Show(_address.User ?? "")}' do that (error {answer.ErrorNumber})", "grant the user the rights that the store needs"),
+            _ => ($"refused a request (HTTP {(int)answer.Status}, error {answer.ErrorNumber})", "look the error up in ArangoDB's list of error codes"),
+        };
+        return problem is null ? Unable(answer, mayBeWritten: false) : new SecretsException($"{_address} {problem}", remedy);
+    }
 
     internal StoreUnreachableException Unable(ArangoAnswer answer, bool mayBeWritten) => new(
         $"{_address} can't serve now (HTTP {(int)answer.Status}{(answer.ErrorNumber == 0 ? "" : $", error {answer.ErrorNumber}")})", "see its state and its log") { MayBeWritten = mayBeWritten };

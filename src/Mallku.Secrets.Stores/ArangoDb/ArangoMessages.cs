@@ -110,7 +110,7 @@ internal sealed class Document
     [JsonPropertyName("_rev")]
     public required string Revision { get; init; }
 
-    public required JsonElement Data { get; init; }
+    public JsonElement Data { get; init; }
 }
 
 internal sealed class Query
