@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Security;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -204,14 +205,14 @@ internal sealed class ArangoConnection : IDisposable
         {
             throw new StoreUnreachableException($"{_address} was not waited for", "see what is there, and then try again", e) { MayBeWritten = true };
         }
-        catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError)
+        catch (HttpRequestException e) when (e.InnerException is AuthenticationException)
+        {
+            throw new SecretsException(
+                $"{_address} is not trusted, or has no TLS", "check its certificate, and name its authority: ca=PATH; tls=false only where nobody else can listen", e);
+        }
+        catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError)
         {
             throw new StoreUnreachableException($"{_address} can't be reached", "see whether it runs, and the address", e);
-        }
-        catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.SecureConnectionError)
-        {
-            throw new StoreUnreachableException(
-                $"{_address} is not trusted, or has no TLS", "check its certificate, and name its authority: ca=PATH; tls=false only where nobody else can listen", e);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
@@ -241,6 +242,8 @@ internal sealed class ArangoConnection : IDisposable
         return (failure, (int)status) switch
         {
             ({ Error: true, ErrorNum: > 0 }, >= 400 and < 500) => new ArangoAnswer(status, failure.ErrorNum, body, writes),
+            // also where something before it has refused
+            (_, 401) => new ArangoAnswer(status, ArangoError.Forbidden, body, writes),
             (_, >= 500) => throw Unable(new ArangoAnswer(status, failure?.ErrorNum ?? 0, body, writes), writes),
             _ => throw NoAnswer(status, writes),
         };
@@ -275,6 +278,7 @@ internal readonly record struct ArangoAnswer(HttpStatusCode Status, int ErrorNum
 /// <summary>ArangoDB's numbers of errors, as far as they mean something here.</summary>
 internal static class ArangoError
 {
+    internal const int Forbidden = 11;
     internal const int ReadOnly = 1004;
     internal const int Conflict = 1200;
     internal const int DocumentNotFound = 1202;

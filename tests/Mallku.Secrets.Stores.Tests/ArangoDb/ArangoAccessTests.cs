@@ -140,7 +140,7 @@ public sealed class ArangoAccessTests
         foreach (var settings in new[] { "?tls=true", $"?tls=true&ca={Save(other, "other.pem")}" })
         {
             await using var store = ArangoPlace.Open(server, settings);
-            var fault = await Assert.ThrowsAsync<StoreUnreachableException>(async () => await store.ReadAsync(new(RecordKind.Secret, "a"), Token));
+            var fault = await Assert.ThrowsAsync<SecretsException>(async () => await store.ReadAsync(new(RecordKind.Secret, "a"), Token));
             Assert.Contains("is not trusted, or has no TLS", fault.Problem, StringComparison.Ordinal);
         }
 
