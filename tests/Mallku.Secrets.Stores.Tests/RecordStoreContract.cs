@@ -164,6 +164,38 @@ public abstract class RecordStoreContract
     }
 
     [Fact]
+    public async Task Terms_that_begin_alike_are_found_in_their_order()
+    {
+        await using var store = await PreparedAsync();
+        string[] terms = ["a-", "a", "a.b", "a0", "aa", "b", "a-b", "a."];
+        foreach (var term in terms)
+        {
+            Assert.True(await store.WriteAsync([Put(RecordKind.Secret, $"of.{term}", null, "x", term)], Token));
+        }
+
+        Array.Sort(terms, StringComparer.Ordinal);
+        Assert.Equal([.. terms.Select(static term => $"of.{term}")], await IdsAsync(store.FindAsync(RecordKind.Secret, "a", "b", Token)));
+        Assert.Equal(["of.a", "of.a-"], await IdsAsync(store.FindAsync(RecordKind.Secret, "a", "a-", Token)));
+    }
+
+    [Fact]
+    public async Task The_largest_write_is_made_whole_with_all_its_terms()
+    {
+        await using var store = await PreparedAsync();
+        var revisions = new Dictionary<string, string?>(StringComparer.Ordinal);
+        for (var round = 0; round < 3; round++)
+        {
+            var writes = Enumerable.Range(0, RecordWrite.MostAtOnce).Select(i => Put(RecordKind.Secret, $"id-{i:D2}", null, "x", [.. Enumerable.Range(0, 8).Select(n => $"round-{round}.{n}.{i}")]));
+            Assert.True(await store.WriteAsync([.. writes.Select(write => write with { Expected = revisions.GetValueOrDefault(write.Key.Id) })], Token));
+            var found = await store.FindAsync(RecordKind.Secret, "round-", "round-z", Token).ToListAsync(Token);
+            Assert.Equal(8 * RecordWrite.MostAtOnce, found.Count);
+            revisions = found.DistinctBy(static record => record.Key).ToDictionary(static record => record.Key.Id, static record => (string?)record.Revision, StringComparer.Ordinal);
+        }
+
+        Assert.Empty(await store.FindAsync(RecordKind.Secret, "round-0", "round-1.z", Token).ToListAsync(Token));
+    }
+
+    [Fact]
     public async Task Data_of_any_text_comes_back()
     {
         await using var store = await PreparedAsync();
