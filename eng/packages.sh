@@ -14,7 +14,9 @@ fish:fish:its completion
 mkfs.ext4:e2fsprogs:a disk that does not answer
 jq:jq:the shapes of --json
 pg_createcluster:postgresql:the shared store on PostgreSQL
-openssl:openssl:certificates of servers'
+etcd:etcd-server:records in an etcd cluster
+etcdctl:etcd-client:users and compactions of that cluster
+openssl:openssl:certificates of servers and clients'
 
 missing_packages() {
   printf '%s\n' "$needed" | while IFS=: read -r have package purpose; do
