@@ -87,9 +87,9 @@ internal sealed class EtcdCluster : IDisposable
         cancellationToken.ThrowIfCancellationRequested();
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         end.CancelAfter(_url.Timeout);
-        GrpcException? last = null;
         for (var pauses = 0; ; pauses++)
         {
+            GrpcException? reason = null;
             var first = Volatile.Read(ref _current);
             for (var i = 0; i < _url.Endpoints.Count; i++)
             {
@@ -104,7 +104,8 @@ internal sealed class EtcdCluster : IDisposable
                 }
                 catch (GrpcException fault)
                 {
-                    last = fault;
+                    // that there is no leader says more than that a member is down
+                    reason = reason is not null && EtcdFault.HasNoLeader(reason) ? reason : fault;
                     if (EtcdFault.IsUnreachable(fault))
                     {
                         Interlocked.CompareExchange(ref _current, (current + 1) % _url.Endpoints.Count, current);
@@ -118,12 +119,19 @@ internal sealed class EtcdCluster : IDisposable
             }
 
             // the others choose a new leader in a second or two; whoever comes in between waits for it
-            if (!EtcdFault.HasNoLeader(last!) || pauses == ElectionPauses)
+            if (!EtcdFault.HasNoLeader(reason!) || pauses == ElectionPauses)
             {
-                throw EtcdFault.Of(last!, _url, isWrite);
+                throw EtcdFault.Of(reason!, _url, isWrite);
             }
 
-            await Task.Delay(ElectionPause, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await Task.Delay(ElectionPause, end.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw EtcdFault.Of(reason!, _url, isWrite);
+            }
         }
     }
 

@@ -27,6 +27,10 @@ public sealed class EtcdFaultTests(MortalEtcd.Cluster cluster)
         var second = servers.Members.First(member => member != first);
         second.Kill();
         await RefusesAsync(store);
+        await using var patient = servers.Open(_prefix, "?timeout=9");
+        var refused = await Assert.ThrowsAsync<StoreUnreachableException>(async () => await patient.WriteAsync([new(new(RecordKind.Secret, "a"), null, null)], Token));
+        Assert.False(refused.MayBeWritten);
+        Assert.Contains("no leader", refused.Problem, StringComparison.Ordinal);
 
         second.Start();
         await load.GoesOnAsync(20, Soon);

@@ -149,7 +149,7 @@ public sealed class OneEtcd : ICollectionFixture<SharedEtcd>
     internal const string Name = "etcd";
 }
 
-/// <summary>A cluster whose members are killed and started anew; whole at the end of each test.</summary>
+/// <summary>A cluster whose members are killed and started anew; whole at the beginning of each test.</summary>
 [CollectionDefinition(Name)]
 public sealed class MortalEtcd : ICollectionFixture<MortalEtcd.Cluster>
 {
@@ -159,7 +159,19 @@ public sealed class MortalEtcd : ICollectionFixture<MortalEtcd.Cluster>
     {
         private EtcdServers? _servers;
 
-        internal async Task<EtcdServers> StartAsync() => _servers ??= await EtcdServers.StartAsync(3);
+        internal async Task<EtcdServers> StartAsync()
+        {
+            _servers ??= await EtcdServers.StartAsync(3);
+
+            // a test that failed may have left it otherwise
+            foreach (var member in _servers.Members.Where(static member => !member.IsRunning))
+            {
+                member.Start();
+            }
+
+            Assert.True(await _servers.IsHealthyAsync(TimeSpan.FromSeconds(60)));
+            return _servers;
+        }
 
         public void Dispose() => _servers?.Dispose();
     }
