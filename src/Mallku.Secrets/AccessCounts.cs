@@ -58,7 +58,8 @@ internal sealed class AccessCounter(AccessCounts counts, string name, string sou
     {
         Volatile.Write(ref _isAwake, 0);
         var armed = Volatile.Read(ref _wakeAt);
-        var fresh = Count - Interlocked.Read(ref _reported);
+        // a use that the ledger has already may be counted there and not here yet
+        var fresh = Math.Max(0, Count - Interlocked.Read(ref _reported));
         var reported = Interlocked.Add(ref _reported, fresh);
         if (armed != Never && Interlocked.CompareExchange(ref _wakeAt, reported + 1, armed) == armed)
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using Mallku.Secrets.Ledger;
@@ -14,6 +15,7 @@ namespace Mallku.Secrets;
 internal sealed class AccessTrail
 {
     // after the one the counts are told; after the other, when they are not on the disk yet, further uses wait for it
+    private const int MostRefusals = 1000;
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(250), Overdue = TimeSpan.FromMilliseconds(250);
 
     // who has something to report is kept alive until it is reported
@@ -30,7 +32,7 @@ internal sealed class AccessTrail
     private bool _isOverdue;
     private (Report Report, LedgerException Error)? _late;
     private HashSet<AccessCounter> _awake = [];
-    private Dictionary<(LedgerKind Kind, string Secret, string? Note), long> _refused = [];
+    private Dictionary<RefusalKey, long> _refused = [];
 
     internal AccessTrail(FileVault vault, AccessCounts counts, LedgerKind kind, string? purpose)
     {
@@ -97,10 +99,20 @@ internal sealed class AccessTrail
     {
         lock (_gate)
         {
-            var key = (kind, name, note);
-            _refused[key] = _refused.GetValueOrDefault(key) + 1;
+            CountRefused(new RefusalKey(kind, name, note), 1);
             Schedule();
         }
+    }
+
+    // Called with the gate held. Who asks for ever other names must not fill the memory while the ledger can't be written.
+    private void CountRefused(RefusalKey key, long count)
+    {
+        if (_refused.Count >= MostRefusals && !_refused.ContainsKey(key))
+        {
+            key = new RefusalKey(key.Kind, Secret: null, $"other names, after {MostRefusals} at once");
+        }
+
+        _refused[key] = _refused.GetValueOrDefault(key) + count;
     }
 
     /// <summary>Writes now what is still to be reported.</summary>
@@ -137,14 +149,10 @@ internal sealed class AccessTrail
             }
 
             Rest();
-            if (fault is { IsRecorded: true })
-            {
-                // it is not told again, and the next use waits for the witness
-                Doubt(report);
-            }
-
             if (fault is not null)
             {
+                // it is not told again, and the next use ends with the same, or waits for the witness
+                Doubt(report);
                 throw fault;
             }
         }
@@ -274,7 +282,7 @@ internal sealed class AccessTrail
     private Report Take()
     {
         HashSet<AccessCounter> awake;
-        Dictionary<(LedgerKind Kind, string Secret, string? Note), long> refused;
+        Dictionary<RefusalKey, long> refused;
         lock (_gate)
         {
             (awake, refused) = (_awake, _refused);
@@ -293,7 +301,7 @@ internal sealed class AccessTrail
             _awake.UnionWith(report.Uses.Select(use => use.Counter));
             foreach (var (key, count) in report.Refused)
             {
-                _refused[key] = _refused.GetValueOrDefault(key) + count;
+                CountRefused(key, count);
             }
 
             Schedule();
@@ -339,6 +347,8 @@ internal sealed class AccessTrail
 
     private async Task ReportInBackgroundAsync()
     {
+        // the timer remembers the trace of who was the first to need it
+        Activity.Current = null;
         try
         {
             await ReportAsync(CancellationToken.None).ConfigureAwait(false);
@@ -366,7 +376,8 @@ internal sealed class AccessTrail
         }
     }
 
+    private readonly record struct RefusalKey(LedgerKind Kind, string? Secret, string? Note);
+
     /// <summary>What the ledger is told at once.</summary>
-    private sealed record Report(
-        List<(AccessCounter Counter, long Count)> Uses, Dictionary<(LedgerKind Kind, string Secret, string? Note), long> Refused);
+    private sealed record Report(List<(AccessCounter Counter, long Count)> Uses, Dictionary<RefusalKey, long> Refused);
 }

@@ -323,7 +323,8 @@ public sealed class SecretsManager
     /// <summary>How often each secret was handed out by this manager, and when last.</summary>
     public IReadOnlyList<SecretAccess> GetAccessCounts() => _counts.ToList();
 
-    private SecretNotFoundException NotFound(string name)
+    /// <summary>What to say where a lookup has found nothing: which sources were asked, and for what.</summary>
+    internal SecretNotFoundException NotFound(string name)
     {
         if (SecretName.MayBeValue(name))
         {

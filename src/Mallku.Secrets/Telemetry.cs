@@ -39,9 +39,9 @@ internal static class Telemetry
     /// <summary>Begins the opening of a vault.</summary>
     internal static Activity? StartOpening() => IsSupported ? Instruments.Source.StartActivity(Prefix + "vault.open") : null;
 
-    /// <summary>Begins the writing of a batch of entries.</summary>
+    /// <summary>Begins the writing of a batch of entries, which a trace shows where an operation waits for it.</summary>
     internal static AppendWatch StartAppending() => IsSupported
-        ? new AppendWatch(Instruments.Source.StartActivity(Prefix + "ledger.append"), TimeProvider.System.GetTimestamp())
+        ? new AppendWatch(Activity.Current is null ? null : Instruments.Source.StartActivity(Prefix + "ledger.append"), TimeProvider.System.GetTimestamp())
         : default;
 
     /// <summary>A lookup has its answer.</summary>

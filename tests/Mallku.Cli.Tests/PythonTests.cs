@@ -101,6 +101,22 @@ public sealed class PythonTests : IDisposable
         Assert.Equal("WHOLE=v\n", Run("mallku export --format env --only whole"));
     }
 
+    [Fact]
+    public void An_entry_of_a_kind_that_a_later_version_writes_is_shown_as_it_is_and_verified()
+    {
+        Run("mallku init; echo one | mallku set a; mallku get a");
+        Run($"/usr/bin/python3 -B {Path.Combine(AppContext.BaseDirectory, "later_version.py")} .secrets 'braid\u001bed'");
+        Run("mallku get a");
+
+        Assert.Equal("opened|created|read|braid?ed|read\n", Run("mallku audit log | cut -f3 | paste -s -d '|'"));
+        Assert.Equal("3 braid\u001bed a 3\n", Run("mallku audit log --json | jq -r '.[3] | \"\\(.index) \\(.kind) \\(.secret) \\(.count)\"'"));
+        Assert.Equal("2\n", Run("mallku audit log --kind read | wc -l"));
+        Assert.Equal("a 2\n", Run("mallku audit report | cut -f1,3 | tr '\t' ' '"));
+        Run("mallku audit unusual && mallku audit verify && mallku doctor");
+        Assert.Contains("Z braid?ed a, 3 times, by ana@mercury, later 1\n", Run("mallku audit prove 3 > proof; mallku audit check proof"), StringComparison.Ordinal);
+        Assert.Equal(2, _scratch.Run("mallku audit log --kind braided").ExitCode);
+    }
+
     private string Run(string line)
     {
         var outcome = _scratch.Run(line);

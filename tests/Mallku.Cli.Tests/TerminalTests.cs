@@ -198,6 +198,42 @@ public sealed class TerminalTests : IDisposable
         Assert.StartsWith("short ", lines[2], StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Shows_names_times_and_reasons_whole_where_a_row_is_wider_than_the_terminal()
+    {
+        _scratch.Run("echo v | mallku set b; echo v | mallku set the_key_of_anthropic_in_production_use; mallku rotate the_key_of_anthropic_in_production_use --with generate --grace 2h; mallku rollback the_key_of_anthropic_in_production_use");
+        var log = await ShowAsync("mallku audit log --kind rolled-back");
+        Assert.All(log, line => Assert.True(line.Length <= 80, line));
+        Assert.Matches(@"^INDEX +TIME +KIND +SECRET( +ACTOR)?$", log[0]);
+        Assert.Matches(@"^\d+ +just now +rolled-back +the_key_of_anthropic_in_production_use v3\b", log[2]);
+        Assert.Matches($@"^  ({Environment.UserName}@{Environment.MachineName} +)?to the value of version 1$", log[3]);
+
+        var list = await ShowAsync("mallku list");
+        Assert.Matches("^NAME +VERSION +SOURCE +CREATED +ROTATION$", list[0]);
+        Assert.Matches("^the_key_of_anthropic_in_production_use +3 +vault +just now +-$", list[2]);
+
+        var history = await ShowAsync("mallku history the_key_of_anthropic_in_production_use");
+        Assert.Matches("^VERSION +STATE +CREATED +SOURCE +GRACE ENDS +ID$", history[0]);
+        Assert.Matches(@"^2 +previous +just now +generate +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +[0-9a-f]{8,}…$", history[2]);
+        Assert.Equal(4, history.Length);
+    }
+
+    [Fact]
+    public async Task Cuts_nothing_in_a_pipe()
+    {
+        var program = new string('p', 200);
+        _scratch.Run($"echo v | mallku set a; cp /bin/true {program}; PATH=.:$PATH mallku run -- {program}");
+        Assert.Equal($"run {program}\n", _scratch.Run("mallku audit log --kind read | cut -f10").Output);
+        Assert.Contains("…", string.Concat(await ShowAsync("mallku audit log --kind read")), StringComparison.Ordinal);
+    }
+
+    private async Task<string[]> ShowAsync(string line)
+    {
+        using var pty = new Pty(_scratch, $"stty cols 80; TERM=dumb {line}");
+        Assert.Equal(0, await pty.End());
+        return pty.Screen.TrimEnd('\n').Split('\n');
+    }
+
     [Theory]
     [InlineData("TERM=xterm mallku doctor", true)]
     [InlineData("TERM=xterm NO_COLOR= mallku doctor", true)]

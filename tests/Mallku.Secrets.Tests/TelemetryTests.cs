@@ -52,6 +52,25 @@ public sealed class TelemetryTests
     }
 
     [Fact]
+    public async Task What_is_reported_in_the_background_is_in_no_trace_of_a_lookup()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        using var heard = new Heard();
+        var before = LedgerFile.Count(folder);
+        var manager = folder.Open();
+        await manager.GetRequiredAsync("a", Cancel);
+        await manager.GetRequiredAsync("a", Cancel);
+        while (LedgerFile.Count(folder) < before + 2)
+        {
+            await Task.Delay(10, Cancel);
+        }
+
+        await manager.FlushAsync(Cancel);
+        Assert.Single(heard.Activities, activity => activity.OperationName == "mallku.secrets.ledger.append");
+    }
+
+    [Fact]
     public async Task Instruments_have_the_names_and_units_that_are_documented()
     {
         using var folder = await TemporaryFolder.WithVaultAsync();

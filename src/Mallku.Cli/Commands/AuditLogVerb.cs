@@ -1,16 +1,12 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
 internal sealed class AuditLogVerb : Verb
 {
-    internal static readonly string[] Kinds = [.. Enum.GetValues<LedgerKind>().Select(EntryLine.ToText)];
-
     private const int RowsAtOnce = 1000;
-    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(250);
 
     private readonly Option<string?> _secret = new("--secret") { HelpName = "NAME", Description = "of this secret alone" };
     private readonly Option<string?> _actor = new("--actor") { HelpName = "WHO", Description = "by this user, user@host, host, program or voice alone" };
@@ -22,7 +18,7 @@ internal sealed class AuditLogVerb : Verb
     internal AuditLogVerb() => Understand(_secret, _actor, _since, _kind, _json, _follow);
 
     internal override string? Notes =>
-        $"The newest entry comes last. The kinds: {string.Join(", ", Kinds)}. It does not check whether somebody altered the entries: "
+        $"The newest entry comes last. The kinds: {string.Join(", ", EntryLine.Kinds)}. It does not check whether somebody altered the entries: "
         + "that is what 'mallku audit verify' is for. In a pipe: no header, columns separated by tabs, times in UTC.";
 
     internal override string[] Examples =>
@@ -33,14 +29,13 @@ internal sealed class AuditLogVerb : Verb
         var now = invocation.Options.TimeProvider.GetUtcNow();
         var filter = ReadFilter(invocation.Parsed, now);
         var ledger = await invocation.OpenLedgerAsync(cancellationToken);
-        filter = filter with { Pseudonym = filter.Secret is { } name ? ledger.Pseudonyms.Of(name) : null };
         var json = invocation.Parsed.GetValue(_json);
         if (invocation.Parsed.GetValue(_follow))
         {
-            await FollowAsync(ledger, filter, json, cancellationToken);
+            await new LedgerFollower(ledger).FollowAsync((of, added) => WriteAdded([.. added.Where(filter.For(of).Takes)], json), cancellationToken);
         }
 
-        var entries = ledger.ReadEntries().Where(filter.Takes);
+        var entries = ledger.ReadEntries().Where(filter.For(ledger).Takes);
         if (json)
         {
             Json.WriteArray(entries, EntryWords.WriteJson);
@@ -65,56 +60,28 @@ internal sealed class AuditLogVerb : Verb
         LedgerKind? kind = null;
         if (parsed.GetValue(_kind) is { } text)
         {
-            kind = EntryLine.TryParseKind(text, out var known) ? known : throw new UsageException("there is no such kind of entry", $"take one of: {string.Join(", ", Kinds)}");
+            kind = EntryLine.ParseKind(text) is var known and not LedgerKind.Unknown
+                ? known
+                : throw new UsageException("there is no such kind of entry", $"take one of: {string.Join(", ", EntryLine.Kinds)}");
         }
 
         var since = parsed.GetValue(_since);
         return new EntryFilter(parsed.GetValue(_secret), parsed.GetValue(_actor), since is null ? null : EntryFilter.ParseSince(since, now), kind);
     }
 
-    // ends when it is interrupted, or when nobody reads it any more
-    private static async Task FollowAsync(OpenedLedger ledger, EntryFilter filter, bool json, CancellationToken cancellationToken)
+    private static void WriteAdded(LedgerEntry[] entries, bool json)
     {
-        Checkpoint? known = null;
-        while (true)
+        if (json)
         {
-            var newest = ledger.Session.ReadCurrent();
-            if (newest.Size != known?.Size)
-            {
-                var added = ledger.ReadEntries(newest, known);
-                if (added.Any(entry => entry.Pseudonym is { } pseudonym && pseudonym == entry.Secret))
-                {
-                    // a new secret's entry is there before the vault that has its name
-                    Channel.Output.Wait(BetweenLooks);
-                    ledger.Vault.Forget();
-                    ledger = ledger with { Opened = await ledger.Vault.OpenAsync(cancellationToken) };
-                    added = ledger.ReadEntries(newest, known);
-                }
-
-                WriteAdded(added.Where(filter.Takes), json);
-            }
-
-            known = newest;
-            Channel.Output.Wait(BetweenLooks);
+            Json.WriteLines(entries, EntryWords.WriteJson);
         }
-    }
-
-    private static void WriteAdded(IEnumerable<LedgerEntry> entries, bool json)
-    {
-        foreach (var some in entries.Chunk(RowsAtOnce))
+        else if (Channel.Output.IsTerminal)
         {
-            if (json)
-            {
-                Json.WriteLines(some, EntryWords.WriteJson);
-            }
-            else if (Channel.Output.IsTerminal)
-            {
-                Channel.Output.Write(string.Concat(some.Select(entry => EntryWords.Describe(entry) + "\n")));
-            }
-            else
-            {
-                WriteForPrograms(some, default);
-            }
+            Channel.Output.Write(string.Concat(entries.Select(entry => EntryWords.Describe(entry) + "\n")));
+        }
+        else
+        {
+            WriteForPrograms(entries, default);
         }
     }
 
@@ -126,16 +93,14 @@ internal sealed class AuditLogVerb : Verb
             return;
         }
 
-        var table = new Table("INDEX", "TIME", "KIND", "SECRET", "VERSION", "COUNT", "ACTOR", "FOR");
+        var table = new Table("INDEX", "TIME", "KIND", "SECRET", "ACTOR", "FOR");
         foreach (var entry in entries)
         {
             table.Add(
                 entry.Index.ToString(),
                 Moment.Show(entry.Time, now, Channel.Output),
-                EntryLine.ToText(entry.Kind),
-                EntryWords.Show(entry.Secret),
-                entry.Version?.ToString() ?? "-",
-                entry.Count.ToString(),
+                EntryWords.Show(entry.KindText) + (entry.Count == 1 ? "" : $" ×{entry.Count}"),
+                EntryWords.Show(entry.Secret) + (entry.Version is null ? "" : $" v{entry.Version}"),
                 EntryWords.Actor(entry.Actor),
                 EntryWords.Show(entry.Note ?? entry.Purpose));
         }
@@ -151,7 +116,7 @@ internal sealed class AuditLogVerb : Verb
             table.Add(
                 entry.Index.ToString(),
                 Moment.Show(entry.Time, now, Channel.Output),
-                EntryLine.ToText(entry.Kind),
+                EntryWords.Show(entry.KindText),
                 EntryWords.Show(entry.Secret),
                 entry.Version?.ToString() ?? "-",
                 EntryWords.Show(entry.Source),

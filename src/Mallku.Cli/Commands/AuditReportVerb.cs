@@ -90,7 +90,7 @@ internal sealed class AuditReportVerb : Verb
     private static string Sparkline(IReadOnlyList<long> days)
     {
         var most = days.Max();
-        return string.Concat(days.Select(count => count == 0 ? '·' : Blocks[(int)((count * (Blocks.Length - 1)) / most)]));
+        return string.Concat(days.Select(count => count == 0 ? '·' : Blocks[(int)((double)count / most * (Blocks.Length - 1))]));
     }
 
     private static void WriteJson(Utf8JsonWriter writer, SecretUse use, DateTimeOffset now)

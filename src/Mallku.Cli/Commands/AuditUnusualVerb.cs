@@ -12,8 +12,8 @@ internal sealed class AuditUnusualVerb : Verb
     internal AuditUnusualVerb() => Understand(_since, _json);
 
     internal override string? Notes =>
-        "Named are: an actor who is new to a secret, a burst of five times what an hour ever had, an hour of the day that was never used, "
-        + "a version that was replaced more than an hour before, and a use after 90 days of silence. The first 14 days and 20 uses of a secret teach. "
+        "Named are: an actor who is new to a secret, a burst of five times what an hour ever had, a time of the day that was never used, "
+        + "a version that was replaced more than an hour before and has no grace, and a use after 90 days of silence. For the first 14 days, and until it was used on 7 of them or later ones, a secret only teaches. "
         + "All entries are read, and --since says which findings are shown. In a pipe: time, secret, rule, index and reason, separated by tabs.";
 
     internal override string[] Examples => ["mallku audit unusual --since 7d", "mallku audit unusual --json"];

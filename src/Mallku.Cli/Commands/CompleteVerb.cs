@@ -1,4 +1,5 @@
 using Mallku.Cli.Terminal;
+using Mallku.Secrets.Ledger;
 
 namespace Mallku.Cli.Commands;
 
@@ -90,7 +91,7 @@ internal sealed class CompleteVerb : Verb
         return before[^1] switch
         {
             "--format" => ExportVerb.Formats,
-            "--kind" => AuditLogVerb.Kinds,
+            "--kind" => EntryLine.Kinds,
             "--with" => RotationWords.Rotators,
             "--only" or "--except" or "--secret" => await ListNamesAsync(options, cancellationToken),
             _ when entry.Name is "completion" => CompletionVerb.Shells,

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -12,7 +13,10 @@ namespace Mallku.Cli.Commands;
 internal sealed record EntryFilter(string? Secret, string? Actor, DateTimeOffset? Since, LedgerKind? Kind)
 {
     /// <summary>The secret's pseudonym, under which an entry may have it whose name nobody knows.</summary>
-    internal string? Pseudonym { get; init; }
+    private string? Pseudonym { get; init; }
+
+    /// <summary>The same for the entries of a ledger, which has pseudonyms of its own.</summary>
+    internal EntryFilter For(OpenedLedger ledger) => Secret is null ? this : this with { Pseudonym = ledger.Pseudonyms.Of(Secret) };
 
     internal bool Takes(LedgerEntry entry) =>
         (Kind is null || entry.Kind == Kind)
@@ -26,7 +30,7 @@ internal sealed record EntryFilter(string? Secret, string? Actor, DateTimeOffset
     {
         if (DateTimeOffset.TryParseExact(
             text,
-            ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm'Z'", "yyyy-MM-dd'T'HH:mm:ss'Z'", "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", "yyyy-MM-dd'T'HH:mm:sszzz", "yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd HH:mm"],
+            ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm'Z'", "yyyy-MM-dd'T'HH:mm:ss'Z'", "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", "yyyy-MM-dd'T'HH:mm:sszzz", "yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd HH:mm", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd HH:mm:ss"],
             CultureInfo.InvariantCulture,
             DateTimeStyles.AssumeUniversal,
             out var moment))

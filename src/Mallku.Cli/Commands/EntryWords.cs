@@ -12,13 +12,14 @@ internal static class EntryWords
     internal static string Describe(LedgerEntry entry)
     {
         var text = new StringBuilder();
-        text.Append($"{Moment.Iso(entry.Time)} {EntryLine.ToText(entry.Kind)}");
+        text.Append($"{Moment.Iso(entry.Time)} {Show(entry.KindText)}");
         Append(text, " ", entry.Secret);
         Append(text, ", version ", entry.Version?.ToString());
         Append(text, ", from ", entry.Source);
         text.Append(entry.Count == 1 ? "" : $", {entry.Count} times");
         text.Append($", by {Actor(entry.Actor)}, {Show(entry.Actor.Process)} {entry.Actor.ProcessId}");
         Append(text, ", for ", entry.Purpose);
+        Append(text, ", the version before until ", entry.GraceEnds is { } ends ? Moment.Iso(ends) : null);
         Append(text, ": ", entry.Note);
         return text.ToString();
     }
@@ -28,14 +29,14 @@ internal static class EntryWords
         actor.Voice is null ? $"{Show(actor.User)}@{Show(actor.Host)}" : $"{Show(actor.Voice)} ({Show(actor.User)}@{Show(actor.Host)})";
 
     /// <summary>A text of an entry, which anybody may have chosen, or <c>-</c>.</summary>
-    internal static string Show(string? text) => text is null ? "-" : SecretsException.Show(text);
+    internal static string Show(string? text) => text is null ? "-" : SecretsException.ShowAll(text);
 
     internal static void WriteJson(Utf8JsonWriter writer, LedgerEntry entry)
     {
         writer.WriteStartObject();
         writer.WriteNumber("index", entry.Index);
         writer.WriteTimeOrNull("time", entry.Time);
-        writer.WriteString("kind", EntryLine.ToText(entry.Kind));
+        writer.WriteString("kind", entry.KindText);
         writer.WriteString("secret", entry.Secret);
         writer.WriteString("pseudonym", entry.Pseudonym);
         writer.WriteNumberOrNull("version", entry.Version);
@@ -50,6 +51,7 @@ internal static class EntryWords
         writer.WriteString("purpose", entry.Purpose);
         writer.WriteNumber("count", entry.Count);
         writer.WriteNumberOrNull("generation", entry.Generation);
+        writer.WriteTimeOrNull("graceEnds", entry.GraceEnds);
         writer.WriteString("note", entry.Note);
         writer.WriteEndObject();
     }

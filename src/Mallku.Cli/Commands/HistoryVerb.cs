@@ -31,13 +31,7 @@ internal sealed class HistoryVerb : Verb
         }
 
         var now = invocation.Options.TimeProvider.GetUtcNow();
-        var table = new Table("VERSION", "STATE", "CREATED", "SOURCE", "ID", "GRACE ENDS");
-        foreach (var version in history.Versions)
-        {
-            table.Add(version.Number.ToString(), Describe(version.State), Moment.Show(version.Created, now, Channel.Output), version.Source, version.Id, version.GraceEnds is { } ends ? Moment.Iso(ends) : "-");
-        }
-
-        table.Write(Channel.Output);
+        ToTable(history, now).Write(Channel.Output);
         if (history.Removed is { } removed)
         {
             Notice.Done($"removed {Moment.Show(removed, now, Channel.Error)}");
@@ -50,6 +44,23 @@ internal sealed class HistoryVerb : Verb
         SecretName.TryParse(given, out _) && await AbsentVault.IsAbsentAsync(vault, cancellationToken)
             ? new SecretNotFoundException(given, vault.Describe(), $"there is no vault there yet; make one: {vault.Settings.InitCommand}")
             : UsageErrors.NotFound(given, vault.Describe());
+
+    // at a terminal the id comes last, where it may be cut
+    private static Table ToTable(SecretHistory history, DateTimeOffset now)
+    {
+        var isTerminal = Channel.Output.IsTerminal;
+        var table = isTerminal
+            ? new Table("VERSION", "STATE", "CREATED", "SOURCE", "GRACE ENDS", "ID")
+            : new Table("VERSION", "STATE", "CREATED", "SOURCE", "ID", "GRACE ENDS");
+        foreach (var version in history.Versions)
+        {
+            var graceEnds = version.GraceEnds is { } ends ? Moment.Iso(ends) : "-";
+            var (former, last) = isTerminal ? (graceEnds, version.Id) : (version.Id, graceEnds);
+            table.Add(version.Number.ToString(), Describe(version.State), Moment.Show(version.Created, now, Channel.Output), version.Source, former, last);
+        }
+
+        return table;
+    }
 
     private static string Describe(SecretVersionState state) => state switch
     {

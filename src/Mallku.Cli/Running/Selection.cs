@@ -62,7 +62,7 @@ internal sealed class Selection
         if (!IsOfAll)
         {
             var named = new List<FoundSecret>();
-            foreach (var name in _only)
+            foreach (var name in _only.Distinct(StringComparer.Ordinal))
             {
                 named.Add(await FindAsync(manager, name, cancellationToken));
             }
@@ -83,19 +83,12 @@ internal sealed class Selection
     {
         try
         {
-            if (await manager.FindAsync(name, cancellationToken) is { } found)
-            {
-                return found;
-            }
+            return await manager.FindAsync(name, cancellationToken) ?? throw manager.NotFound(name);
         }
         catch (SecretNameException)
         {
             throw UsageErrors.NoName();
         }
-
-        // the manager's own error says which sources it has asked
-        await manager.GetRequiredAsync(name, cancellationToken);
-        throw new SecretNotFoundException(name, "any source");
     }
 
     // by the rules of a lookup; what nobody has is an error here too, since the secret that a misspelt name meant would be passed

@@ -3,12 +3,13 @@ using System.Text;
 namespace Mallku.Cli.Terminal;
 
 /// <summary>
-/// Rows under a header, aligned and cut to the width at a terminal. In a pipe: the same columns, separated by tabs,
-/// without the header, so that <c>cut -f1</c> gives the names.
+/// Rows under a header, aligned to the width of a terminal: the last column goes on below itself, and columns that don't
+/// fit beside the others in further lines. In a pipe: the same columns, separated by tabs, without the header, so that
+/// <c>cut -f1</c> gives the names.
 /// </summary>
 internal sealed class Table(params string[] header)
 {
-    private const int Gap = 2, Narrowest = 4;
+    private const int Gap = 2, Narrowest = 32, NarrowestLast = 10;
 
     private readonly List<string[]> _rows = [];
 
@@ -28,39 +29,109 @@ internal sealed class Table(params string[] header)
 
     private string Align(Channel channel)
     {
-        var widths = Fit(channel.Width);
-        var text = new StringBuilder();
-        text.Append(channel.Bold(Line(header, widths))).Append('\n');
-        foreach (var row in _rows)
+        // a column in which nothing stands is the first to give way
+        int[] said = [.. Enumerable.Range(0, header.Length).Where(i => _rows.Exists(row => row[i] != "-"))];
+        if (said.Length > 0 && said.Length < header.Length && Measure().Sum() > channel.Width - (Gap * (header.Length - 1)))
         {
-            text.Append(Line(row, widths)).Append('\n');
+            return Pick(said).Align(channel);
+        }
+
+        var (widths, breaks) = Fit(channel.Width);
+        var text = new StringBuilder();
+        foreach (var line in Lines(header, widths, breaks))
+        {
+            text.Append(channel.Bold(line)).Append('\n');
+        }
+
+        foreach (var line in _rows.SelectMany(row => Lines(row, widths, breaks)))
+        {
+            text.Append(line).Append('\n');
         }
 
         return text.ToString();
     }
 
-    // the widest column gives way first, so that short ones stay whole
-    private int[] Fit(int width)
-    {
-        var widths = header.Select((title, i) => _rows.Select(row => row[i].Length).Append(title.Length).Max()).ToArray();
-        var available = width - (Gap * (widths.Length - 1));
-        while (widths.Sum() > available && widths.Max() is var widest and > Narrowest)
-        {
-            widths[Array.IndexOf(widths, widest)]--;
-        }
+    private int[] Measure() => [.. header.Select((title, i) => _rows.Select(row => row[i].Length).Append(title.Length).Max())];
 
-        return widths;
+    private Table Pick(int[] columns)
+    {
+        var table = new Table([.. columns.Select(i => header[i])]);
+        table._rows.AddRange(_rows.Select(row => Array.ConvertAll(columns, i => row[i])));
+        return table;
     }
 
-    private static string Line(string[] cells, int[] widths)
+    /// <summary>How wide each column is, and with which ones a row goes on in a further line.</summary>
+    private (int[] Widths, HashSet<int> Breaks) Fit(int width)
+    {
+        var widths = Measure();
+        var (last, all) = (widths[^1], width - (Gap * (widths.Length - 1)));
+        widths[^1] = Math.Min(last, NarrowestLast);
+        for (var i = 0; i < widths.Length - 1; i++)
+        {
+            // what no line holds is cut, so that it makes no lines for everything else
+            widths[i] = widths[i] <= width ? widths[i] : Math.Max(Narrowest, all - (widths.Sum() - widths[i]));
+        }
+
+        var breaks = new HashSet<int>();
+        var used = 0;
+        for (var i = 0; i < widths.Length; i++)
+        {
+            if (used > Gap && used + widths[i] > width)
+            {
+                breaks.Add(i);
+                used = Gap;
+            }
+
+            used += widths[i] + Gap;
+        }
+
+        widths[^1] = Math.Clamp(width - (used - Gap - widths[^1]), widths[^1], last);
+        return (widths, breaks);
+    }
+
+    private static IEnumerable<string> Lines(string[] cells, int[] widths, HashSet<int> breaks)
     {
         var line = new StringBuilder();
         for (var i = 0; i < cells.Length; i++)
         {
-            line.Append(Cut(cells[i], widths[i]).PadRight(widths[i] + Gap));
+            if (breaks.Contains(i))
+            {
+                yield return line.ToString().TrimEnd();
+                line.Clear().Append(' ', Gap);
+            }
+
+            line.Append(i < cells.Length - 1 ? Cut(cells[i], widths[i]).PadRight(widths[i] + Gap) : "");
         }
 
-        return line.ToString().TrimEnd();
+        if (breaks.Contains(cells.Length - 1) && cells[^1] == "-")
+        {
+            yield break;
+        }
+
+        var indent = line.Length;
+        foreach (var part in Wrap(cells[^1], widths[^1]))
+        {
+            yield return line.Append(part).ToString().TrimEnd();
+            line.Clear().Append(' ', indent);
+        }
+    }
+
+    /// <summary>A text in lines of whole words; a word that is longer than a line is cut.</summary>
+    private static IEnumerable<string> Wrap(string text, int width)
+    {
+        var line = new StringBuilder();
+        foreach (var word in text.Split(' '))
+        {
+            if (line.Length > 0 && line.Length + 1 + word.Length > width)
+            {
+                yield return line.ToString();
+                line.Clear();
+            }
+
+            line.Append(line.Length > 0 ? " " : "").Append(Cut(word, width));
+        }
+
+        yield return line.ToString();
     }
 
     private static string Cut(string cell, int width) => cell.Length <= width ? cell : cell[..(width - 1)] + "…";

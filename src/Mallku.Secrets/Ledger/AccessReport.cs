@@ -51,12 +51,12 @@ public sealed class SecretUse
     internal void Add(LedgerEntry entry)
     {
         Source = entry.Source ?? Source;
-        Count += entry.Count;
+        Count = LedgerEntry.Sum(Count, entry.Count);
         First = First is null || entry.Time < First ? entry.Time : First;
         Last = Last is null || entry.Time > Last ? entry.Time : Last;
         _actors.Add(entry.Actor.Voice ?? $"{entry.Actor.User}@{entry.Actor.Host} {entry.Actor.Process}");
         var day = DateOnly.FromDateTime(entry.Time.UtcDateTime);
-        _days[day] = _days.GetValueOrDefault(day) + entry.Count;
+        _days[day] = LedgerEntry.Sum(_days.GetValueOrDefault(day), entry.Count);
     }
 }
 

@@ -14,7 +14,8 @@ internal static class EntryLine
     internal const int MaxLength = 1 << 16;
     private const string TimeFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
 
-    private static readonly string[] Kinds =
+    /// <summary>The kinds that are known, in the order of <see cref="LedgerKind"/>.</summary>
+    internal static readonly string[] Kinds =
     [
         "opened", "read", "missing", "denied", "exported", "created", "updated", "removed", "merged", "key-rotated", "aborted",
         "recovered", "restored", "suspended", "resumed", "restarted", "names-switched",
@@ -25,14 +26,10 @@ internal static class EntryLine
 
     internal static string FormatTime(DateTimeOffset time) => time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture);
 
-    internal static string ToText(LedgerKind kind) => Kinds[(int)kind];
+    internal static string ToText(LedgerKind kind) => kind == LedgerKind.Unknown ? "unknown" : Kinds[(int)kind];
 
-    internal static bool TryParseKind(string? text, out LedgerKind kind)
-    {
-        var index = Array.IndexOf(Kinds, text);
-        kind = (LedgerKind)index;
-        return index >= 0;
-    }
+    /// <summary>The kind of that word; <see cref="LedgerKind.Unknown"/> for every other.</summary>
+    internal static LedgerKind ParseKind(string text) => (LedgerKind)Array.IndexOf(Kinds, text);
 
     /// <summary>Where the index stands in a line, and before it nothing else: so a reader that only counts need not parse.</summary>
     internal static ReadOnlySpan<byte> IndexPrefix => "{\"index\":"u8;
@@ -51,7 +48,7 @@ internal static class EntryLine
             json.WriteNumber("index", entry.Index);
             json.WriteString("previous", previous.ToString());
             json.WriteString("time", FormatTime(entry.Time));
-            json.WriteString("kind", ToText(entry.Kind));
+            json.WriteString("kind", entry.KindText);
             WriteString(json, "secret", entry.Secret);
             WriteNumber(json, "version", entry.Version);
             WriteString(json, "source", entry.Source);
@@ -65,12 +62,13 @@ internal static class EntryLine
             WriteString(json, "purpose", entry.Purpose);
             json.WriteNumber("count", entry.Count);
             WriteNumber(json, "generation", entry.Generation);
+            WriteString(json, "graceEnds", entry.GraceEnds is { } ends ? FormatTime(ends) : null);
             WriteString(json, "note", entry.Note);
             json.WriteEndObject();
         }
     }
 
-    /// <summary>Reads a line without its newline; null where it is no entry. Members that are not known are passed over.</summary>
+    /// <summary>Reads a line without its newline; null where it is no entry. Members that are not known are passed over, and a kind that is not is kept as it is.</summary>
     internal static LedgerEntry? Parse(ReadOnlySpan<byte> line)
     {
         try
@@ -105,20 +103,27 @@ internal static class EntryLine
     {
         private long? _index, _count, _generation;
         private int? _version, _pid;
-        private DateTimeOffset? _time;
+        private DateTimeOffset? _time, _graceEnds;
         private string? _kind, _secret, _source, _user, _host, _process, _voice, _purpose, _note;
 
         internal LedgerEntry? Read(ref Utf8JsonReader json)
         {
             json.Read();
             ReadObject(ref json, within: null);
-            return !json.Read() && TryParseKind(_kind, out var kind) && _index is { } index && _time is { } time && _count is { } count
+            return !json.Read() && _kind is not null && _index is { } index && _time is { } time && _count is { } count and > 0
                 && _user is not null && _host is not null && _process is not null && _pid is { } pid
                 ? new LedgerEntry(
-                    index, time, kind, _secret, _version, _source, new LedgerActor(_user, _host, _process, pid, _voice), _purpose, count,
+                    index, time, ParseKind(_kind), _secret, _version, _source, new LedgerActor(_user, _host, _process, pid, _voice), _purpose, count,
                     _generation, _note)
+                {
+                    GraceEnds = _graceEnds,
+                    UnknownKind = ParseKind(_kind) == LedgerKind.Unknown ? _kind : null,
+                }
                 : null;
         }
+
+        private static DateTimeOffset ParseTime(ref Utf8JsonReader json) =>
+            DateTimeOffset.ParseExact(json.GetString() ?? "", TimeFormat, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
 
         private void ReadObject(ref Utf8JsonReader json, string? within)
         {
@@ -134,9 +139,7 @@ internal static class EntryLine
                 switch (within, name)
                 {
                     case (null, "index"): _index = json.GetInt64(); break;
-                    case (null, "time"):
-                        _time = DateTimeOffset.ParseExact(json.GetString()!, TimeFormat, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
-                        break;
+                    case (null, "time"): _time = ParseTime(ref json); break;
                     case (null, "kind"): _kind = json.GetString(); break;
                     case (null, "secret"): _secret = json.GetString(); break;
                     case (null, "version"): _version = json.GetInt32(); break;
@@ -145,6 +148,7 @@ internal static class EntryLine
                     case (null, "purpose"): _purpose = json.GetString(); break;
                     case (null, "count"): _count = json.GetInt64(); break;
                     case (null, "generation"): _generation = json.GetInt64(); break;
+                    case (null, "graceEnds"): _graceEnds = ParseTime(ref json); break;
                     case (null, "note"): _note = json.GetString(); break;
                     case ("actor", "user"): _user = json.GetString(); break;
                     case ("actor", "host"): _host = json.GetString(); break;

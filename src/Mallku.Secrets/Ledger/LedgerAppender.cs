@@ -466,7 +466,10 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
             // another program may have given a secret a name of any length
             var secret = happened.Secret is null ? null : SecretsException.Show(happened.Secret);
             var entry = new LedgerEntry(
-                _frontier.Size, now, happened.Kind, secret, happened.Version, happened.Source, actor, happened.Purpose, happened.Count, generation, happened.Note);
+                _frontier.Size, now, happened.Kind, secret, happened.Version, happened.Source, actor, happened.Purpose, happened.Count, generation, happened.Note)
+            {
+                GraceEnds = happened.GraceEnds,
+            };
             EntryLine.Write(_lines, entry, _lastLeaf);
             _lastLeaf = MerkleTree.HashLeaf(_lines.WrittenSpan[start..]);
             _frontier.Append(_lastLeaf);
@@ -475,17 +478,22 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
 
         private void AddWhatHappenedBetween(VaultStep step, LedgerActor actor)
         {
-            if (step.WasSuspended)
+            // the ledger went on from it already where that change did not reach the vault
+            var isResumed = step.WasSuspended && step.From > _from;
+            var left = isResumed ? step.SuspendedAt : step.From;
+            if (left < _from)
             {
-                Add(new LedgerEvent(LedgerKind.Resumed, Note: $"the vault went from generation {_to} to {step.From} without the ledger"), actor);
+                Add(new LedgerEvent(LedgerKind.Restored, Note: $"the vault was put back from generation {_to} to {left}"), actor, left);
             }
-            else if (step.From < _from)
+            else if (left < _to)
             {
-                Add(new LedgerEvent(LedgerKind.Restored, Note: $"the vault was put back from generation {_to} to {step.From}"), actor);
+                Add(new LedgerEvent(LedgerKind.Aborted, Note: $"the vault was at generation {left}, and did not reach {_to}"), actor, left);
             }
-            else if (step.From < _to)
+
+            if (isResumed)
             {
-                Add(new LedgerEvent(LedgerKind.Aborted, Note: $"the vault is at generation {step.From}, and did not reach {_to}"), actor);
+                var note = left is null ? $"the vault came to generation {step.From} without the ledger" : $"the vault went from generation {left} to {step.From} without the ledger";
+                Add(new LedgerEvent(LedgerKind.Resumed, Note: note), actor, step.From);
             }
         }
     }

@@ -7,6 +7,9 @@ namespace Mallku.Secrets.Ledger;
 /// <param name="AcceptsOlder">Whether a person has said that an older vault is to be used.</param>
 internal sealed record VaultStep(long From, int Writes, bool WasSuspended, bool AcceptsOlder)
 {
+    /// <summary>Where it was changed while the ledger was switched off: the generation before that; null where nobody knows.</summary>
+    internal long? SuspendedAt { get; init; }
+
     /// <summary>The generation that it leads to: none that was ever planned is planned again.</summary>
     internal long GetTarget(long planned) => Math.Max(planned, From) + Writes;
 }

@@ -3,6 +3,9 @@ namespace Mallku.Secrets.Ledger;
 /// <summary>What an entry of the ledger says happened.</summary>
 public enum LedgerKind
 {
+    /// <summary>Something that this version does not know, as a later one may write it; <see cref="LedgerEntry.KindText"/> has its word.</summary>
+    Unknown = -1,
+
     /// <summary>A ledger begins.</summary>
     Opened,
 
@@ -117,8 +120,24 @@ public sealed record LedgerEntry(
 {
     /// <summary>What the entry has in the place of the secret's name, where that is a pseudonym and the vault knows the ledger's key; else null.</summary>
     public string? Pseudonym { get; internal init; }
+
+    /// <summary>The kind as the ledger has it, such as <c>key-rotated</c>; also one that this version does not know.</summary>
+    public string KindText => Kind == LedgerKind.Unknown && UnknownKind is not null ? UnknownKind : EntryLine.ToText(Kind);
+
+    /// <summary>The word of a kind that is not known; null for one that is.</summary>
+    internal string? UnknownKind { get; init; }
+
+    /// <summary>For a version that replaced another: until when that may still be used; null where it may not.</summary>
+    public DateTimeOffset? GraceEnds { get; internal init; }
+
+    /// <summary>Two counts together. Another program may have written any number.</summary>
+    internal static long Sum(long one, long other) => one > long.MaxValue - other ? long.MaxValue : one + other;
 }
 
 /// <summary>Something to be recorded; its place, time and actor are added when it is written.</summary>
 internal sealed record LedgerEvent(
-    LedgerKind Kind, string? Secret = null, int? Version = null, string? Source = null, string? Purpose = null, long Count = 1, string? Note = null);
+    LedgerKind Kind, string? Secret = null, int? Version = null, string? Source = null, string? Purpose = null, long Count = 1, string? Note = null)
+{
+    /// <summary>For a version that replaced another: until when that may still be used; null where it may not.</summary>
+    internal DateTimeOffset? GraceEnds { get; init; }
+}

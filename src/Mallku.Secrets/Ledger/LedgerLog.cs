@@ -27,9 +27,16 @@ internal static class LedgerLog
             }
 
             var goesOn = after is not null && after.SegmentStart == start;
-            using var lines = Open(folder, start, goesOn ? after!.SegmentLength : 0, i + 1 < starts.Count ? long.MaxValue : newest.SegmentLength);
+            var isClosed = i + 1 < starts.Count;
+            using var lines = SegmentReader.TryOpen(folder.SegmentFile(start), goesOn ? after!.SegmentLength : 0, isClosed ? long.MaxValue : newest.SegmentLength);
+            if (lines is null && !isClosed)
+            {
+                throw Gone(folder, start);
+            }
+
             var index = goesOn ? after!.Size : start;
-            while (index < end && lines.ReadBlock())
+            // a closed one may have been archived since
+            while (index < end && lines is not null && lines.ReadBlock())
             {
                 for (var line = 0; line < lines.Count && index < end; line++, index++)
                 {
@@ -59,7 +66,8 @@ internal static class LedgerLog
                 continue;
             }
 
-            using var lines = Open(folder, starts[i], 0, i + 1 < starts.Count ? long.MaxValue : newest.SegmentLength);
+            using var lines = SegmentReader.TryOpen(folder.SegmentFile(starts[i]), to: i + 1 < starts.Count ? long.MaxValue : newest.SegmentLength)
+                ?? throw Gone(folder, starts[i]);
             for (var index = starts[i]; index < end && lines.ReadBlock();)
             {
                 for (var line = 0; line < lines.Count && index < end; line++, index++)
@@ -149,9 +157,7 @@ internal static class LedgerLog
     internal static Checkpoint? Glance(LedgerFolder folder) =>
         PrivateFile.Read(folder.CheckpointFile, out _) is { } note ? Checkpoint.ParseUnverified(Encoding.UTF8.GetString(note)) : null;
 
-    private static SegmentReader Open(LedgerFolder folder, long start, long from, long to) =>
-        SegmentReader.TryOpen(folder.SegmentFile(start), from, to)
-        ?? throw new LedgerException($"'{folder.SegmentFile(start)}' is gone", LedgerException.WayOn);
+    private static LedgerException Gone(LedgerFolder folder, long start) => new($"'{folder.SegmentFile(start)}' is gone", LedgerException.WayOn);
 
     private static LedgerException NoEntry(LedgerFolder folder, long start, long index) =>
         new($"entry {index} in '{folder.SegmentFile(start)}' can't be read", LedgerException.WayOn);

@@ -156,7 +156,7 @@ internal sealed class VaultRotations(FileVault vault)
             }
 
             record.Rotation = null;
-            events.Add(Event(LedgerKind.Rotated, record, rotation.Number, rotation.Rotator));
+            events.Add(Event(LedgerKind.Rotated, record, rotation.Number, rotation.Rotator) with { GraceEnds = replaced.GraceEnds });
             if (replaced.State == SecretVersionState.Retired)
             {
                 events.Add(Event(LedgerKind.Retired, record, replaced.Number, replaced.Key?.RevokeBy));
@@ -261,7 +261,7 @@ internal sealed class VaultRotations(FileVault vault)
                 (replaced.State, replaced.RevokeAfter) = (SecretVersionState.Retired, null);
             }
 
-            events.Add(Event(LedgerKind.RolledBack, record, added.Number, vault.Settings.Purpose, $"to the value of version {target.Number}"));
+            events.Add(Event(LedgerKind.RolledBack, record, added.Number, vault.Settings.Purpose, $"to the value of version {target.Number}") with { GraceEnds = replaced.GraceEnds });
             return new RolledBack(name, added.Number, target.Number, replaced.Number, replaced.GraceEnds, opened.Absorbed);
         },
         cancellationToken);

@@ -370,11 +370,11 @@ internal sealed class FileVault(VaultSettings settings)
         }
 
         var record = opened.Document.GetOrAdd(stored);
-        var created = record.Current is null;
+        var replaced = record.Current;
         VaultMatch.Add(opened.LooseNames, stored);
         var version = record.Add(opened.Document.Own(JsonToken.Encode(value)), VersionRecord.NewId(), settings.Clock.GetUtcNow(), options.Source, options.Grace);
-        events.Add(VaultEvents.OfVersion(record, version, VaultEvents.Store, settings.Purpose));
-        return new SecretChange(stored, version.Number, "vault", created, opened.Absorbed);
+        events.Add(VaultEvents.OfVersion(record, version, VaultEvents.Store, settings.Purpose) with { GraceEnds = replaced?.GraceEnds });
+        return new SecretChange(stored, version.Number, "vault", Created: replaced is null, opened.Absorbed);
     }
 
     private static void RequireValue(SecretName name, SecretValue value, SetOptions options)

@@ -10,6 +10,9 @@ namespace Mallku.Secrets.Vault;
 /// <param name="IsSuspended">Whether the vault was changed since without the ledger.</param>
 internal sealed record LedgerLink(string Origin, ReadOnlyMemory<byte> Seed, string Checkpoint, bool IsSuspended)
 {
+    /// <summary>The vault's generation before it was changed without the ledger; null where it was not, or nobody wrote it down.</summary>
+    internal long? SuspendedAt { get; init; }
+
     /// <summary>Members that this version of the program does not know, to be written back as they are.</summary>
     internal List<RawMember> Others { get; init; } = [];
 }

@@ -78,6 +78,11 @@ internal static class VaultFormat
         {
             json.Name("suspended"u8);
             json.Raw("true"u8);
+            if (ledger.SuspendedAt is { } generation)
+            {
+                json.Name("suspendedAt"u8);
+                json.Number(generation);
+            }
         }
 
         if (usesPseudonyms)

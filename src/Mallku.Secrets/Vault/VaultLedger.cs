@@ -120,7 +120,12 @@ internal sealed class VaultLedger(VaultSettings settings)
                 var newest = TryReadNewest(off);
                 // a generation that the ledger has planned is not used for another change
                 document.Generation = Math.Max(from, newest?.Checkpoint.ToGeneration ?? 0) + writes;
-                document.Ledger = off with { IsSuspended = true, Checkpoint = newest?.Note ?? off.Checkpoint };
+                document.Ledger = off with
+                {
+                    IsSuspended = true,
+                    SuspendedAt = off.IsSuspended ? off.SuspendedAt : from,
+                    Checkpoint = newest?.Note ?? off.Checkpoint,
+                };
             }
 
             return;
@@ -136,7 +141,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         byte[]? orphan = null;
         var link = document.Ledger ?? Begin(document, out orphan);
         var session = GetSession(link);
-        var step = new VaultStep(from, writes, link.IsSuspended, acceptsOlder);
+        var step = new VaultStep(from, writes, link.IsSuspended, acceptsOlder) { SuspendedAt = link.SuspendedAt };
         // whoever makes a vault anew gives up what he finds, and may not know that there was one
         var isRestart = isBeginning && from > 0 && (isOrphaned || events.Any(static happened => happened.Kind == LedgerKind.Restarted));
         IReadOnlyList<LedgerEvent> all = isBeginning ? [new LedgerEvent(LedgerKind.Opened), .. isOrphaned ? GivenUp() : [], .. events] : events;
@@ -147,7 +152,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         };
         var commit = await session.Queue.AppendAsync(batch).ConfigureAwait(false);
         document.Generation = commit.Generation;
-        document.Ledger = link with { Checkpoint = commit.Note, IsSuspended = false };
+        document.Ledger = link with { Checkpoint = commit.Note, IsSuspended = false, SuspendedAt = null };
     }
 
     /// <summary>

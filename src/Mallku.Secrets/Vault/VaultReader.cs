@@ -198,6 +198,7 @@ internal sealed class VaultReader : SecretReader
         string? origin = null, checkpoint = null;
         ReadOnlyMemory<byte> seed = default;
         var suspended = false;
+        long? suspendedAt = null;
         var others = new List<RawMember>();
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
@@ -220,6 +221,9 @@ internal sealed class VaultReader : SecretReader
                     Require(json.TokenType is JsonTokenType.True or JsonTokenType.False, "ledger");
                     suspended = json.TokenType == JsonTokenType.True;
                     break;
+                case "suspendedAt":
+                    suspendedAt = ReadNumber(ref json, "ledger", long.MaxValue - 1);
+                    break;
                 case "names":
                     // one that this program does not know may be stricter
                     Require(ReadString(ref json, "ledger") == VaultFormat.Pseudonyms, "ledger");
@@ -232,7 +236,7 @@ internal sealed class VaultReader : SecretReader
         }
 
         Require(origin is not null && checkpoint is not null && !seed.IsEmpty, "ledger");
-        _document.Ledger = new LedgerLink(origin!, seed, checkpoint!, suspended) { Others = others };
+        _document.Ledger = new LedgerLink(origin!, seed, checkpoint!, suspended) { SuspendedAt = suspended ? suspendedAt : null, Others = others };
     }
 
     private void ReadSecrets(ref Utf8JsonReader json)

@@ -178,7 +178,56 @@ public sealed class BegunLedgerTests
 
         Assert.Equal(planned + 1, (await folder.Open().Vault.OpenAsync(Cancel)).Document.Generation);
         await folder.SetAsync("a", "a3");
-        Assert.Equal(["suspended - - - 1", "resumed - - - 1", "updated a 3 vault 1"], LedgerFile.Since(folder, before));
+        Assert.Equal(["suspended - - - 1", "aborted - - - 1", "resumed - - - 1", "updated a 3 vault 1"], LedgerFile.Since(folder, before));
+    }
+
+    [Fact]
+    public async Task What_was_changed_without_the_ledger_is_told_from_the_generation_at_which_the_vault_left_it()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var left = await LedgerFile.CutChangeOffAsync(folder.Open().Vault);
+        var before = LedgerFile.Count(folder);
+        var off = folder.Options with { UseLedger = false };
+        await SetAsync(off, "a2");
+        await SetAsync(off, "a3");
+        var found = (await folder.Open().Vault.OpenAsync(Cancel)).Document.Generation;
+        // the first change with the ledger again is cut off as well
+        Assert.Equal(found, await LedgerFile.CutChangeOffAsync(folder.Open().Vault));
+        await folder.SetAsync("a", "a4");
+
+        Assert.Equal(
+            $"""
+            suspended - -
+            aborted the vault was at generation {left}, and did not reach {left + 1} {left}
+            resumed the vault went from generation {left} to {found} without the ledger {found}
+            updated - {found + 1}
+            aborted the vault was at generation {found}, and did not reach {found + 1} {found}
+            updated - {found + 2}
+            """,
+            string.Join('\n', LedgerFile.Summarize(folder, "kind", "note", "generation").Skip(before)));
+        Assert.Empty(await folder.Open().Ledger.FindUnusualUsesAsync(cancellationToken: Cancel));
+    }
+
+    [Fact]
+    public async Task A_vault_that_was_changed_without_the_ledger_and_says_not_since_when_is_told_as_such()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await SetAsync(folder.Options with { UseLedger = false }, "a2");
+        await folder.Open().Vault.WriteAsync(
+            opened =>
+            {
+                opened.Document.Ledger = opened.Document.Ledger! with { SuspendedAt = null };
+                opened.Document.Generation++;
+                using var plaintext = VaultFormat.Write(opened.Document, capacity: 4096);
+                folder.Open().Vault.Writer.Replace(plaintext, opened.Key!);
+                return new ValueTask<bool>(true);
+            },
+            Cancel);
+        await folder.SetAsync("a", "a3");
+
+        Assert.Contains("the vault came to generation 5 without the ledger", LedgerFile.Summarize(folder, "note"), StringComparer.Ordinal);
     }
 
     // a vault of before there were ledgers

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace Mallku.Secrets.Tests.Ledger;
 
@@ -72,6 +73,81 @@ public sealed class CountTests
         Assert.Contains("--as-is", (await Assert.ThrowsAsync<LedgerException>(async () => await manager.FlushAsync(Cancel))).Remedy, StringComparison.Ordinal);
         await manager.FlushAsync(Cancel);
         Assert.Equal(6, Sum(folder, before, "read a 4 vault "));
+    }
+
+    [Fact]
+    public async Task A_value_that_is_in_memory_is_withheld_too_after_an_older_vault_was_put_back()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await folder.SetAsync("b", "b1");
+        string[] files = [folder.VaultFile, folder.VaultFile + ".previous"];
+        var older = files.Select(File.ReadAllBytes).ToList();
+        await folder.SetAsync("b", "b2");
+        await folder.SetAsync("b", "b3");
+        var manager = folder.Open();
+        await manager.GetRequiredAsync("a", Cancel);
+        for (var i = 0; i < files.Length; i++)
+        {
+            await File.WriteAllBytesAsync(files[i], older[i], Cancel);
+        }
+
+        await manager.RefreshAsync(Cancel);
+        await manager.GetRequiredAsync("a", Cancel);
+        await Assert.ThrowsAsync<LedgerException>(async () => await manager.FlushAsync(Cancel));
+        await Assert.ThrowsAsync<LedgerException>(async () => await manager.GetRequiredAsync("a", Cancel));
+    }
+
+    [Fact]
+    public async Task Names_that_nobody_has_fill_neither_memory_nor_ledger()
+    {
+        const int asked = 1500, most = 1000;
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var before = LedgerFile.Count(folder);
+        var hidden = LedgerFile.Folder(folder) + ".hidden";
+        Directory.Move(LedgerFile.Folder(folder), hidden);
+        var manager = folder.Open();
+        for (var i = 0; i < asked; i++)
+        {
+            Assert.Null(await manager.GetAsync($"name_{i}", Cancel));
+        }
+
+        Directory.Move(hidden, LedgerFile.Folder(folder));
+        await manager.FlushAsync(Cancel);
+
+        var told = LedgerFile.Since(folder, before);
+        Assert.Equal(most + 1, told.Count);
+        Assert.Equal($"missing - - - {asked - most}", told[^1]);
+        Assert.Equal(asked, told.Sum(entry => long.Parse(entry.Split(' ')[^1], CultureInfo.InvariantCulture)));
+    }
+
+    [Fact]
+    public async Task A_use_that_the_ledger_has_is_not_reported_again_while_others_are_taken()
+    {
+        const int uses = 2_000_000;
+        var counter = new AccessCounter(new AccessCounts(TimeProvider.System, isNamed: false), "a", "vault", 1);
+        var isDone = false;
+        var taking = Task.Run(
+            () =>
+            {
+                var taken = 0L;
+                while (!Volatile.Read(ref isDone))
+                {
+                    // as a report does: what is not above 0 is not told
+                    taken += Math.Max(0, counter.TakeUnreported());
+                }
+
+                return taken + Math.Max(0, counter.TakeUnreported());
+            },
+            Cancel);
+        for (var i = 0; i < uses; i++)
+        {
+            counter.AddRecorded(now: 0);
+        }
+
+        Volatile.Write(ref isDone, true);
+        Assert.Equal((0, uses), (await taking, counter.Count));
     }
 
     // one use before the disk stops to answer, and a hundred more after
