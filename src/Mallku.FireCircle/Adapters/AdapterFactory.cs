@@ -6,7 +6,6 @@ using Microsoft.Extensions.AI;
 using OllamaSharp;
 using OpenAI;
 using OpenAI.Chat;
-using Mallku.Secrets.Storage;
 
 namespace Mallku.FireCircle.Adapters;
 

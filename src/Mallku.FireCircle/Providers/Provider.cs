@@ -1,7 +1,5 @@
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
-using Mallku.Secrets.Storage;
-
 namespace Mallku.FireCircle.Providers;
 
 /// <summary>How a provider's server is spoken to.</summary>

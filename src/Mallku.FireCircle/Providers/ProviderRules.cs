@@ -1,5 +1,4 @@
 using System.Buffers;
-using Mallku.Secrets.Storage;
 
 namespace Mallku.FireCircle.Providers;
 
