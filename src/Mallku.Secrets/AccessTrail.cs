@@ -66,7 +66,7 @@ internal sealed class AccessTrail
     private async ValueTask RequireAsync(string source, Func<ValueTask<LedgerException?>> record)
     {
         var isElsewhere = source != VaultSource.SourceName;
-        if (isElsewhere && !_vault.IsMade)
+        if (isElsewhere && !_vault.IsMade && !_vault.Settings.IsMadeWhenNeeded)
         {
             return;
         }

@@ -15,6 +15,19 @@ public sealed record SetOptions
     /// hide that it does not work.
     /// </summary>
     public TimeSpan Grace { get; init; }
+
+    /// <summary>Where it is written. Null: to where the secret lives now, and a new one to the shared store where there is one, else to the vault.</summary>
+    public SecretPlace? Into { get; init; }
+}
+
+/// <summary>Where a secret can be written.</summary>
+public enum SecretPlace
+{
+    /// <summary>The encrypted vault in a folder.</summary>
+    Vault,
+
+    /// <summary>The shared store.</summary>
+    Store,
 }
 
 /// <summary>What a change did. It is durable. Immutable.</summary>

@@ -22,6 +22,7 @@ public sealed class SecretsManager
 {
     private readonly SourceChain _sources;
     private readonly FileVault? _vault;
+    private readonly SealedStore? _store;
     private readonly TimeProvider _clock;
     private readonly LedgerKind _handingOut;
     private readonly bool _isNamed;
@@ -32,14 +33,15 @@ public sealed class SecretsManager
     /// <summary>A manager over sources of the caller's choice, in their order; it can't set or remove.</summary>
     /// <exception cref="ArgumentException">The list or one of its sources is null.</exception>
     public SecretsManager(IEnumerable<ISecretSource> sources)
-        : this(new SourceChain(sources), vault: null, TimeProvider.System, LedgerKind.Read, purpose: null, isNamed: false)
+        : this(new SourceChain(sources), vault: null, store: null, TimeProvider.System, LedgerKind.Read, purpose: null, isNamed: false)
     {
     }
 
-    private SecretsManager(SourceChain sources, FileVault? vault, TimeProvider clock, LedgerKind handingOut, string? purpose, bool isNamed)
+    private SecretsManager(SourceChain sources, FileVault? vault, SealedStore? store, TimeProvider clock, LedgerKind handingOut, string? purpose, bool isNamed)
     {
         _sources = sources;
         _vault = vault;
+        _store = store;
         _clock = clock;
         _handingOut = handingOut;
         _isNamed = isNamed;
@@ -55,13 +57,48 @@ public sealed class SecretsManager
     public static SecretsManager Open(SecretsOptions? options = null) => Open(options ?? new SecretsOptions(), LedgerKind.Read);
 
     /// <summary>The same, with what the ledger calls it when a value is handed out.</summary>
-    internal static SecretsManager Open(SecretsOptions options, LedgerKind handingOut) => Open(VaultLocator.Locate(options), handingOut, options.NamesInTelemetry);
+    internal static SecretsManager Open(SecretsOptions options, LedgerKind handingOut)
+    {
+        var settings = VaultLocator.Locate(options);
+        return options.Store is null ? Open(settings, handingOut, options.NamesInTelemetry) : OpenWithStore(settings, options, handingOut);
+    }
 
     /// <summary>The same, where the vault's place is decided.</summary>
     internal static SecretsManager Open(VaultSettings settings, LedgerKind handingOut, bool namesInTelemetry = false)
     {
         var vault = new FileVault(settings);
-        return new SecretsManager(new SourceChain([new EnvironmentSource(), new VaultSource(vault)]), vault, settings.Clock, handingOut, settings.Purpose, namesInTelemetry);
+        return new SecretsManager(new SourceChain([new EnvironmentSource(), new VaultSource(vault)]), vault, store: null, settings.Clock, handingOut, settings.Purpose, namesInTelemetry);
+    }
+
+    // a process has one ledger: that of the vault, where there is one
+    private static SecretsManager OpenWithStore(VaultSettings settings, SecretsOptions options, LedgerKind handingOut)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.StoreStaleness, TimeSpan.Zero, nameof(options));
+        var key = StoreLocator.ReadKey(options);
+        var folder = StoreLocator.MakeFolder(key.StoreId);
+        var hasVault = settings.IsDirectoryNamed || new FileVault(settings).IsMade;
+        var vault = new FileVault(hasVault ? settings : StoreLocator.HomeOf(settings, key, folder));
+        var use = new StoreUse(
+            settings.Clock,
+            settings.Purpose,
+            async (events, cancellationToken) =>
+            {
+                if (await vault.RecordAsync(events, cancellationToken).ConfigureAwait(false) is { } fault)
+                {
+                    throw fault;
+                }
+            },
+            async cancellationToken =>
+            {
+                await vault.EnsureMadeAsync(cancellationToken).ConfigureAwait(false);
+                return (await vault.OpenAsync(cancellationToken).ConfigureAwait(false)).Document.UsesPseudonyms;
+            },
+            new SeenGenerations(Path.Combine(folder, "seen")),
+            options.StoreStaleness,
+            Follows: !options.BlocksForLedger);
+        var store = new SealedStore(options.Store!, key, use);
+        ISecretSource[] sources = hasVault ? [new EnvironmentSource(), new VaultSource(vault), new StoreSource(store)] : [new EnvironmentSource(), new StoreSource(store)];
+        return new SecretsManager(new SourceChain(sources), vault, store, settings.Clock, handingOut, settings.Purpose, options.NamesInTelemetry);
     }
 
     /// <summary>
@@ -73,7 +110,7 @@ public sealed class SecretsManager
     {
         ArgumentNullException.ThrowIfNull(purpose);
         return purpose.Length <= SecretsOptions.MostWords
-            ? new SecretsManager(_sources, _vault, _clock, _handingOut, purpose, _isNamed)
+            ? new SecretsManager(_sources, _vault, _store, _clock, _handingOut, purpose, _isNamed)
             : throw new ArgumentException($"A purpose has at most {SecretsOptions.MostWords} characters.", nameof(purpose));
     }
 
@@ -171,16 +208,19 @@ public sealed class SecretsManager
         }
 
         List<FoundSecret> live = [current];
-        if (_sources.Find(current.Source) is VaultSource source)
+        var earlier = _sources.Find(current.Source) switch
         {
-            foreach (var previous in await source.FindPreviousAsync(current.Name, cancellationToken).ConfigureAwait(false))
+            VaultSource vault => await vault.FindPreviousAsync(current.Name, cancellationToken).ConfigureAwait(false),
+            StoreSource store => await store.FindPreviousAsync(current.Name, cancellationToken).ConfigureAwait(false),
+            _ => [],
+        };
+        foreach (var previous in earlier)
+        {
+            // what was the current one a moment ago is not handed out twice
+            if (previous.Version < current.Version)
             {
-                // what was the current one a moment ago is not handed out twice
-                if (previous.Version < current.Version)
-                {
-                    await HandOutAsync(previous, Environment.TickCount64, cancellationToken).ConfigureAwait(false);
-                    live.Add(previous);
-                }
+                await HandOutAsync(previous, Environment.TickCount64, cancellationToken).ConfigureAwait(false);
+                live.Add(previous);
             }
         }
 
@@ -220,9 +260,12 @@ public sealed class SecretsManager
         using var activity = Telemetry.Start(Telemetry.Set);
         try
         {
-            var changes = await vault.SetAsync([new(parsed, value)], options, cancellationToken).ConfigureAwait(false);
-            Telemetry.Changed(activity, changes[0], changes[0].Created ? "created" : "updated", _isNamed);
-            return changes[0];
+            FileVault.RequireValue(parsed, value, options);
+            var change = await FindHomeAsync(parsed, options.Into, cancellationToken).ConfigureAwait(false) is { } store
+                ? await store.SetAsync(parsed, value, options, cancellationToken).ConfigureAwait(false)
+                : (await vault.SetAsync([new(parsed, value)], options, cancellationToken).ConfigureAwait(false))[0];
+            Telemetry.Changed(activity, change, change.Created ? "created" : "updated", _isNamed);
+            return change;
         }
         catch (Exception e)
         {
@@ -243,7 +286,10 @@ public sealed class SecretsManager
         using var activity = Telemetry.Start(Telemetry.Remove);
         try
         {
-            var change = await vault.RemoveAsync(SecretName.Existing(name), cancellationToken).ConfigureAwait(false);
+            var existing = SecretName.Existing(name);
+            var change = await FindHomeAsync(existing, into: null, cancellationToken).ConfigureAwait(false) is { } store
+                ? await store.RemoveAsync(existing, cancellationToken).ConfigureAwait(false)
+                : await vault.RemoveAsync(existing, cancellationToken).ConfigureAwait(false);
             Telemetry.Changed(activity, change, "removed", _isNamed);
             return change;
         }
@@ -265,10 +311,12 @@ public sealed class SecretsManager
     /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
     /// <exception cref="VaultOpenException">The vault can't be opened.</exception>
     /// <exception cref="InvalidOperationException">The manager was made over sources alone.</exception>
-    public ValueTask<SecretHistory?> GetHistoryAsync(string name, CancellationToken cancellationToken = default)
+    public async ValueTask<SecretHistory?> GetHistoryAsync(string name, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(name);
-        return Vault.GetHistoryAsync(SecretName.Existing(name), cancellationToken);
+        var existing = SecretName.Existing(name);
+        return (HasVault ? await Vault.GetHistoryAsync(existing, cancellationToken).ConfigureAwait(false) : null)
+            ?? (_store is null ? null : await _store.GetHistoryAsync(existing, cancellationToken).ConfigureAwait(false));
     }
 
     /// <summary>
@@ -333,9 +381,33 @@ public sealed class SecretsManager
         }
 
         var asked = _sources.DescribeLookup(SecretName.Existing(name));
-        return _vault is { IsMade: false }
+        return _store is null && _vault is { IsMade: false }
             ? new SecretNotFoundException(name, asked, $"make a vault, then set it: {_vault.Settings.InitCommand} && mallku set {name}")
             : new SecretNotFoundException(name, asked);
+    }
+
+    private bool HasVault => !Vault.Settings.IsMadeWhenNeeded;
+
+    // where a secret lives now, and a new one in the store; null for the vault
+    private async ValueTask<SealedStore?> FindHomeAsync(SecretName name, SecretPlace? into, CancellationToken cancellationToken)
+    {
+        if (_store is null)
+        {
+            return into == SecretPlace.Store
+                ? throw new SecretsException("no shared store is named, so that nothing can be written there; nothing was changed", "name one by SecretsOptions.Store")
+                : null;
+        }
+
+        if (!HasVault)
+        {
+            return into == SecretPlace.Vault
+                ? throw new SecretsException("there is no vault to write to; nothing was changed", $"make one: {Vault.Settings.InitCommand}")
+                : _store;
+        }
+
+        var isInVault = into == SecretPlace.Vault
+            || (into is null && VaultMatch.FindStored(await Vault.OpenAsync(cancellationToken).ConfigureAwait(false), name) is not null);
+        return isInVault ? null : _store;
     }
 
     private bool TryFindKnown(string name, CancellationToken cancellationToken, out FoundSecret? found)

@@ -1,3 +1,5 @@
+using Mallku.Secrets.Storage;
+
 namespace Mallku.Secrets;
 
 /// <summary>Where a <see cref="SecretsManager"/> finds its vault. What is null comes from the environment.</summary>
@@ -43,6 +45,21 @@ public sealed record SecretsOptions
     /// names. One that is there stays as its vault says, whatever stands here: <c>mallku audit names</c> switches it.
     /// </summary>
     public bool UsePseudonyms { get; init; }
+
+    /// <summary>
+    /// A shared store, which is asked after the vault; null for none. It stays the caller's: disposing of it ends what follows
+    /// its changes.
+    /// </summary>
+    public IRecordStore? Store { get; init; }
+
+    /// <summary>The store's root key. Null: <c>MALLKU_STORE_KEY</c>, else a file. It stays the caller's, and is copied.</summary>
+    public SecretValue? StoreKey { get; init; }
+
+    /// <summary>The file with the store's root key. Null: <c>MALLKU_STORE_KEY_FILE</c>.</summary>
+    public string? StoreKeyFile { get; init; }
+
+    /// <summary>How old a value from the store may be while it does not answer: 5 minutes; zero for never. The ledger says that it was old.</summary>
+    public TimeSpan StoreStaleness { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>How long an entry may take to become durable before the value is withheld: 5 seconds.</summary>
     public TimeSpan LedgerTimeout { get; init; } = TimeSpan.FromSeconds(5);

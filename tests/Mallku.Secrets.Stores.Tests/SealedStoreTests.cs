@@ -62,9 +62,14 @@ public sealed class SealedStoreTests
         await using var stage = await StoreStage.CreateAsync();
         var store = stage.Open();
         await StoreStage.SetAsync(store, "my-key", "one");
-        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await StoreStage.SetAsync(store, "MY_KEY", "two"));
-        Assert.Contains("'my-key'", refused.Problem, StringComparison.Ordinal);
-        Assert.Equal("one", await StoreStage.GetAsync(store, "my-key"));
+        Assert.Equal(2, await StoreStage.SetAsync(store, "MY_KEY", "two"));
+        Assert.Equal("two", await StoreStage.GetAsync(store, "my-key"));
+        Assert.Null(await StoreStage.GetAsync(store, "MY_KEY"));
+
+        await store.RemoveAsync(SecretName.Parse("my-key"), Token);
+        Assert.Equal(3, await StoreStage.SetAsync(store, "MY_KEY", "three"));
+        Assert.Equal("three", await StoreStage.GetAsync(store, "MY_KEY"));
+        Assert.Equal("MY_KEY", await store.FindStoredAsync(SecretName.Parse("my-key"), Token));
     }
 
     [Fact]

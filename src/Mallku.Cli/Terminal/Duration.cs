@@ -1,7 +1,6 @@
 using System.Globalization;
 using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Terminal;
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
+
 namespace Mallku.FireCircle.Providers;
 
 /// <summary>How a provider's server is spoken to.</summary>

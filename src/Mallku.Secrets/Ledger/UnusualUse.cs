@@ -27,6 +27,10 @@ internal sealed class UnusualUses
             case LedgerKind.Created or LedgerKind.Updated or LedgerKind.Rotated or LedgerKind.RolledBack when entry is { Secret: not null, Version: not null }:
                 Find(entry.Secret).Replace(entry);
                 break;
+            case LedgerKind.Aborted when entry is { Secret: not null, Version: { } version }:
+                // one that a shared store did not take
+                Find(entry.Secret).TakeBackVersion(version);
+                break;
             case LedgerKind.Aborted:
                 TakeBack(entry.Generation ?? newest - 1);
                 break;

@@ -37,7 +37,7 @@ internal interface ISecretStore
     /// One change of one secret: durable when it returns, together with what the ledger says of it. Nothing is changed where
     /// <paramref name="change"/> throws.
     /// </summary>
-    /// <param name="name">The name under which the store has the secret, or is to have it.</param>
+    /// <param name="name">The secret's name; one that matches loosely is taken for its own, and one that nothing matches is new.</param>
     /// <param name="change">A function of what is there and of nothing else: it is asked again where another was faster.</param>
     /// <param name="cancellationToken">Ends the wait for others; a change that has begun is finished.</param>
     /// <exception cref="SecretsException">It can't be recorded or written. Nothing was changed, unless the message says so.</exception>

@@ -130,6 +130,40 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return found;
     }
 
+    /// <summary>Adds a new version to a secret; one that matches loosely is updated under its own name.</summary>
+    internal ValueTask<SecretChange> SetAsync(SecretName name, SecretValue value, SetOptions options, CancellationToken cancellationToken) => ChangeAsync(
+        name.ToString(),
+        edit =>
+        {
+            var (record, replaced) = (edit.Record, edit.Record.Current);
+            var version = record.Add(edit.Own(JsonToken.Encode(value)), VersionRecord.NewId(), Clock.GetUtcNow(), options.Source, options.Grace);
+            edit.Events.Add(new LedgerEvent(version.Number == 1 ? LedgerKind.Created : LedgerKind.Updated, record.Name, version.Number, Name, Purpose) { GraceEnds = replaced?.GraceEnds });
+            return new SecretChange(record.Name, version.Number, Name, Created: replaced is null, []);
+        },
+        cancellationToken);
+
+    /// <summary>Drops every value of a secret; its numbers are never used again.</summary>
+    /// <exception cref="SecretNotFoundException">The store does not have it.</exception>
+    internal ValueTask<SecretChange> RemoveAsync(SecretName name, CancellationToken cancellationToken) => ChangeAsync(
+        name.ToString(),
+        edit =>
+        {
+            var current = edit.Record.Current ?? throw new SecretNotFoundException(name.ToString(), Describe());
+            edit.Record.Remove(Clock.GetUtcNow());
+            edit.Events.Add(new LedgerEvent(LedgerKind.Removed, edit.Record.Name, current.Number, Name, Purpose));
+            return new SecretChange(edit.Record.Name, current.Number, Name, Created: false, []);
+        },
+        cancellationToken);
+
+    /// <summary>The versions of a secret, the newest first, also of one that was removed; null where the store never had it.</summary>
+    internal async ValueTask<SecretHistory?> GetHistoryAsync(SecretName name, CancellationToken cancellationToken)
+    {
+        var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+        return await ReadHeadAsync(sealing, sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { Record: var record }
+            ? new SecretHistory(record.Name, record.Removed, [.. VersionMoves.At(Clock.GetUtcNow(), record.Facts).Reverse()])
+            : null;
+    }
+
     public async ValueTask<T> ChangeAsync<T>(string name, Func<SecretEdit, T> change, CancellationToken cancellationToken)
     {
         var hidesNames = await _use.HidesNames(cancellationToken).ConfigureAwait(false);
@@ -140,18 +174,12 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             var id = sealing.IdOf(SecretName.Existing(name));
             using var before = await ReadWholeAsync(sealing, id, cancellationToken).ConfigureAwait(false)
                 ?? new OpenedSecret(new OpenedHead(new SecretRecord(name), id, Generation: 0, Revision: null, Write: ""), []);
-            var record = before.Head.Record;
-            if (record.Name != name)
-            {
-                throw new SecretsException(
-                    $"{Describe()} has '{SecretsException.Show(record.Name)}', from which '{SecretsException.Show(name)}' can't be told; nothing was changed",
-                    "names that differ only in case, or in '-' and '_', are one secret there: choose another");
-            }
-
+            // one that was removed may come back under another of its names
+            var record = before.Head.Record.Name == name || before.Head.Record.Current is not null ? before.Head.Record : before.Head.Record.Rename(name);
             var events = new List<LedgerEvent>();
             var result = change(new SecretEdit(record, before.Own, hidesNames, events));
             record.Prune(_root.Keep);
-            var next = before.Head with { Generation = before.Head.Generation + 1, Write = VersionRecord.NewId() };
+            var next = before.Head with { Record = record, Generation = before.Head.Generation + 1, Write = VersionRecord.NewId() };
             var writes = Compose(sealing, before, next, out var rest);
             await _use.Record(events, cancellationToken).ConfigureAwait(false);
             if (await WriteAsync(writes, next, events).ConfigureAwait(false))

@@ -59,6 +59,17 @@ internal sealed class SecretRecord(string name)
 
     internal VersionRecord? Get(int number) => Versions.Find(version => version.Number == number);
 
+    /// <summary>The same under another name.</summary>
+    internal SecretRecord Rename(string other)
+    {
+        var renamed = new SecretRecord(other) { Next = Next, Removed = Removed, Policy = Policy, Rotation = Rotation, Misread = Misread };
+        renamed.PolicyOthers.AddRange(PolicyOthers);
+        renamed.Versions.AddRange(Versions);
+        renamed.Others.AddRange(Others);
+        renamed.Unread.AddRange(Unread);
+        return renamed;
+    }
+
     /// <summary>Makes a new version the current one.</summary>
     internal VersionRecord Add(ReadOnlyMemory<byte> value, string id, DateTimeOffset created, string source, TimeSpan grace = default)
     {

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
+using Mallku.Secrets.Crypto;
 
 namespace Mallku.Secrets.Storage;
 
@@ -81,6 +82,16 @@ internal sealed class StoreKey : IDisposable
         HKDF.DeriveKey(HashAlgorithmName.SHA256, _root, derived, _id, label);
         GC.KeepAlive(this);
         return derived;
+    }
+
+    /// <summary>The key of the vault in which a machine without one of its own keeps its ledger: a Fernet key.</summary>
+    internal SecretValue DeriveVaultKey()
+    {
+        var derived = Derive("mallku/v1/instance-vault"u8);
+        var text = SecretValue.Allocate((int)PaddedBase64Url.GetEncodedLength(DerivedLength));
+        PaddedBase64Url.Encode(derived, text);
+        CryptographicOperations.ZeroMemory(derived);
+        return SecretValue.Adopt(text);
     }
 
     public void Dispose()

@@ -68,9 +68,9 @@ internal sealed class StoreMemory
             return known.Found;
         }
 
-        if (_watch.Outage is { } outage && known is not null && IsStaleAllowed)
+        if (_watch.Outage is { } outage)
         {
-            return known.ToStale();
+            return known is not null && IsStaleAllowed ? known.ToStale() : throw ToError(outage, known is not null);
         }
 
         // before it is asked: a change meanwhile makes the answer old, never new

@@ -10,6 +10,7 @@ namespace Mallku.Secrets.Storage;
 [SuppressMessage("Design", "CA1001", Justification = "The one that ends the following is wiped with it.")]
 internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Action<RecordKey?> changed)
 {
+    private const long MillisecondsInVain = 1000;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(10);
 
     private readonly CancellationTokenSource _end = new();
@@ -18,12 +19,17 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
     private long _lastAlive;
     private volatile bool _isFollowing;
     private volatile StoreUnreachableException? _outage;
+    private long _outageNoted;
 
     /// <summary>Whether every change is told as it is made.</summary>
     internal bool IsFollowing => _isFollowing;
 
-    /// <summary>Why the store does not answer; null where it does, or where nobody has asked it yet.</summary>
-    internal StoreUnreachableException? Outage => _outage;
+    /// <summary>
+    /// Why the store does not answer, where asking it would be in vain: it is asked again and again by who follows it, or was
+    /// asked a moment ago. Null where it answers, or where it is time to ask.
+    /// </summary>
+    internal StoreUnreachableException? Outage =>
+        _following is { IsCompleted: false } || Environment.TickCount64 - Volatile.Read(ref _outageNoted) < MillisecondsInVain ? _outage : null;
 
     /// <summary>For how long nothing was heard of the store.</summary>
     internal TimeSpan Silence => _isFollowing ? TimeSpan.Zero : clock.GetElapsedTime(Volatile.Read(ref _lastAlive));
@@ -48,7 +54,11 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
     }
 
     /// <summary>Notes that it does not answer.</summary>
-    internal void NoteOutage(StoreUnreachableException outage) => _outage = outage;
+    internal void NoteOutage(StoreUnreachableException outage)
+    {
+        Volatile.Write(ref _outageNoted, Environment.TickCount64);
+        _outage = outage;
+    }
 
     /// <summary>Ends the following.</summary>
     internal async ValueTask EndAsync()
@@ -87,10 +97,11 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
             }
             catch (SecretsException e)
             {
-                _outage = e as StoreUnreachableException ?? new StoreUnreachableException(e.Problem, e.Remedy, e);
+                NoteOutage(e as StoreUnreachableException ?? new StoreUnreachableException(e.Problem, e.Remedy, e));
             }
-            catch (OperationCanceledException) when (_end.IsCancellationRequested)
+            catch (Exception e) when (e is ObjectDisposedException || (e is OperationCanceledException && _end.IsCancellationRequested))
             {
+                // nobody uses it any more
                 return;
             }
             finally

@@ -263,11 +263,33 @@ internal sealed class FileVault(VaultSettings settings)
             cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Makes the vault where it is to be made when it is needed.</summary>
+    internal async ValueTask EnsureMadeAsync(CancellationToken cancellationToken)
+    {
+        if (!settings.IsMadeWhenNeeded || IsMade)
+        {
+            return;
+        }
+
+        try
+        {
+            await VaultCreation.CreateAsync(this, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SecretsException) when (IsMade)
+        {
+            // by another process meanwhile
+        }
+
+        Forget();
+    }
+
     /// <summary>Records what was done with the vault, durably.</summary>
     /// <returns>What is wrong with the vault or the ledger, though the ledger has the events; null where nothing is.</returns>
     /// <exception cref="SecretsException">It can't be recorded.</exception>
     internal async ValueTask<LedgerException?> RecordAsync(IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
     {
+        await EnsureMadeAsync(cancellationToken).ConfigureAwait(false);
+
         // how it is recorded is for the vault to say, as it is now and not when it was last read
         GetChangeStamp(Environment.TickCount64);
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
@@ -377,7 +399,7 @@ internal sealed class FileVault(VaultSettings settings)
         return new SecretChange(stored, version.Number, "vault", Created: replaced is null, opened.Absorbed);
     }
 
-    private static void RequireValue(SecretName name, SecretValue value, SetOptions options)
+    internal static void RequireValue(SecretName name, SecretValue value, SetOptions options)
     {
         if (value.Length == 0 && !options.AllowEmpty)
         {

@@ -15,6 +15,9 @@ internal sealed record VaultSettings
     /// <summary>Whether somebody named the folder, so that it must be there.</summary>
     internal required bool IsDirectoryNamed { get; init; }
 
+    /// <summary>Whether it is made where something is to be recorded and it is not there: the home of the ledger of a machine that has no vault of its own.</summary>
+    internal bool IsMadeWhenNeeded { get; init; }
+
     /// <summary>The key's file where it is not in the folder.</summary>
     internal string? KeyFile { get; init; }
 

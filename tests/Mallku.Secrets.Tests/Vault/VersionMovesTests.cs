@@ -1,6 +1,5 @@
 using CsCheck;
 using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Tests.Vault;
 

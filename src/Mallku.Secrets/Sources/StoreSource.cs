@@ -1,0 +1,43 @@
+using Mallku.Secrets.Storage;
+
+namespace Mallku.Secrets.Sources;
+
+/// <summary>A shared store.</summary>
+internal sealed class StoreSource(SealedStore store) : ISecretSource
+{
+    public string Name => store.Name;
+
+    public string DescribeLookup(SecretName name) => store.Records.Description;
+
+    public long GetChangeStamp(long now) => store.Memory.GetChangeStamp(now);
+
+    public ValueTask<FoundSecret?> FindAsync(SecretName name, CancellationToken cancellationToken) => store.Memory.FindAsync(name, cancellationToken);
+
+    /// <summary>The versions before the current one that are still within their grace, the newest first.</summary>
+    internal ValueTask<IReadOnlyList<FoundSecret>> FindPreviousAsync(string name, CancellationToken cancellationToken) =>
+        store.FetchPreviousAsync(SecretName.Existing(name), cancellationToken);
+
+    public async ValueTask<IReadOnlyList<string>> FindLooseMatchesAsync(SecretName name, CancellationToken cancellationToken) =>
+        await store.FindStoredAsync(name, cancellationToken).ConfigureAwait(false) is { } stored ? [stored] : [];
+
+    public async ValueTask<IReadOnlyList<SecretFacts>> ListAsync(CancellationToken cancellationToken)
+    {
+        var list = new List<SecretFacts>();
+        await foreach (var secret in store.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (secret.Record.Current is { } current)
+            {
+                list.Add(new SecretFacts(secret.Record.Name, Name, current.Number, current.Created, []));
+            }
+        }
+
+        list.Sort(static (one, other) => string.CompareOrdinal(one.Name, other.Name));
+        return list;
+    }
+
+    public ValueTask RefreshAsync(CancellationToken cancellationToken)
+    {
+        store.Memory.ForgetAll();
+        return ValueTask.CompletedTask;
+    }
+}

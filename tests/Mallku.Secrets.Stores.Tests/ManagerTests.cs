@@ -1,0 +1,112 @@
+using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Tests;
+
+namespace Mallku.Secrets.Stores.Tests;
+
+/// <summary>A manager that looks in the environment, in a vault where there is one, and in a shared store.</summary>
+public sealed class ManagerTests : IAsyncDisposable
+{
+    private readonly MemoryRecordStore _records = new();
+    private readonly StoreKey _key = StoreKey.Generate();
+    private readonly DirectoryInfo _state = Directory.CreateTempSubdirectory("mallku-state-");
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public ValueTask DisposeAsync()
+    {
+        _state.Delete(recursive: true);
+        _key.Dispose();
+        return _records.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_machine_without_a_vault_uses_the_store_and_records_it()
+    {
+        var (one, other) = (await OpenAsync("one"), await OpenAsync("other"));
+        using var value = SecretValue.FromString("sk-shared");
+        var change = await one.SetAsync("openai_api_key", value, cancellationToken: Token);
+        Assert.Equal(("store", 1, true), (change.Store, change.Version, change.Created));
+        var found = await other.FindAsync("OPENAI-API-KEY", Token);
+        Assert.Equal(("openai_api_key", "store", 1, "sk-shared"), (found!.Name, found.Source, found.Version!.Value, found.Value.RevealString()));
+        Assert.Equal("openai_api_key", Assert.Single(await other.ListAsync(Token)).Name);
+        Assert.Single((await other.GetHistoryAsync("openai_api_key", Token))!.Versions);
+
+        await other.FlushAsync(Token);
+        var entries = await other.Ledger.ReadEntriesAsync(cancellationToken: Token).ToListAsync(Token);
+        var read = Assert.Single(entries, static entry => entry.Kind == LedgerKind.Read);
+        Assert.Equal(("openai_api_key", "store", 1), (read.Secret, read.Source, read.Version!.Value));
+        Assert.Null((await other.Ledger.VerifyAsync(cancellationToken: Token)).Fault);
+        Assert.Contains(await one.Ledger.ReadEntriesAsync(cancellationToken: Token).ToListAsync(Token), static entry => entry is { Kind: LedgerKind.Created, Secret: "openai_api_key", Source: "store" });
+
+        await one.RemoveAsync("openai_api_key", Token);
+        await other.RefreshAsync(Token);
+        Assert.Null(await other.GetAsync("openai_api_key", Token));
+    }
+
+    [Fact]
+    public async Task Where_a_secret_lives_it_is_written_and_a_new_one_in_the_store()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("of_vault", "old");
+        var manager = await OpenAsync("machine", folder.Options);
+        using var value = SecretValue.FromString("new");
+        Assert.Equal("vault", (await manager.SetAsync("OF-VAULT", value, cancellationToken: Token)).Store);
+        Assert.Equal("store", (await manager.SetAsync("fresh", value, cancellationToken: Token)).Store);
+        Assert.Equal("vault", (await manager.SetAsync("local", value, new SetOptions { Into = SecretPlace.Vault }, Token)).Store);
+        Assert.Equal("store", (await manager.SetAsync("local", value, new SetOptions { Into = SecretPlace.Store }, Token)).Store);
+
+        // the vault is asked first
+        Assert.Equal("vault", (await manager.FindAsync("local", Token))!.Source);
+        var listed = await manager.ListAsync(Token);
+        Assert.Equal("fresh store, local vault, of_vault vault", string.Join(", ", listed.Select(static facts => $"{facts.Name} {facts.Source}")));
+        Assert.Equal(["store"], listed[1].Shadowed);
+        Assert.Equal("vault", (await manager.RemoveAsync("local", Token)).Store);
+        Assert.Equal("store", (await manager.FindAsync("local", Token))!.Source);
+        await manager.FlushAsync(Token);
+    }
+
+    [Fact]
+    public async Task A_process_that_runs_sees_what_another_machine_changes()
+    {
+        var (writer, reader) = (await OpenAsync("writer"), await OpenAsync("reader"));
+        for (var i = 0; i < 10; i++)
+        {
+            using var value = SecretValue.FromString($"value {i}");
+            await writer.SetAsync("key", value, cancellationToken: Token);
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+            while ((await reader.GetAsync("key", Token))?.RevealString() != $"value {i}")
+            {
+                await Task.Delay(1, patience.Token);
+            }
+        }
+
+        await reader.FlushAsync(Token);
+    }
+
+    [Fact]
+    public async Task A_key_that_is_missing_or_anothers_is_told_and_never_shown()
+    {
+        await new StoreRoot(_records, _key).CreateAsync(TimeProvider.System, Token);
+        var none = Assert.Throws<SecretsException>(() => SecretsManager.Open(new SecretsOptions { Store = _records, StoreKeyFile = Path.Combine(_state.FullName, "none") }));
+        Assert.Contains("store's key", none.Problem, StringComparison.Ordinal);
+        using var other = StoreKey.Generate();
+        using var text = other.ToText();
+        Environment.SetEnvironmentVariable("MALLKU_STATE_DIR", _state.FullName);
+        var manager = SecretsManager.Open(new SecretsOptions { Store = _records, StoreKey = text });
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await manager.GetAsync("a", Token));
+        Assert.DoesNotContain(text.RevealString(), refused.ToString(), StringComparison.Ordinal);
+    }
+
+    // each with a state of its own, as another machine has it
+    private async Task<SecretsManager> OpenAsync(string machine, SecretsOptions? options = null)
+    {
+        if (await _records.ReadAsync(StoreRoot.Record, Token) is null)
+        {
+            await new StoreRoot(_records, _key).CreateAsync(TimeProvider.System, Token);
+        }
+
+        using var text = _key.ToText();
+        Environment.SetEnvironmentVariable("MALLKU_STATE_DIR", Path.Combine(_state.FullName, machine));
+        return SecretsManager.Open((options ?? new SecretsOptions { LedgerDirectory = null }) with { Store = _records, StoreKey = text });
+    }
+}

@@ -1,0 +1,160 @@
+using System.Runtime.CompilerServices;
+
+namespace Mallku.Secrets.Stores.Tests;
+
+/// <summary>A medium that does not answer, and comes back.</summary>
+public sealed class OutageTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_known_value_is_answered_for_so_long_and_an_unknown_one_is_not(bool follows)
+    {
+        await using var records = new FailingRecords();
+        await using var stage = await StoreStage.CreateAsync(records);
+        var store = stage.Open(follows);
+        await StoreStage.SetAsync(store, "known", "value");
+        await StoreStage.SetAsync(store, "other", "value");
+        Assert.Equal("value", await StoreStage.GetAsync(store, "known"));
+
+        records.Break();
+        store.Memory.ForgetAll();
+        var stale = await store.Memory.FindAsync(SecretName.Parse("known"), Token);
+        Assert.Equal("value", stale!.Value.RevealString());
+        Assert.Equal(StoreMemory.StaleSourceName, stale.Source);
+        await Assert.ThrowsAsync<StoreUnreachableException>(() => StoreStage.GetAsync(store, "other"));
+        await Assert.ThrowsAsync<StoreUnreachableException>(async () => await StoreStage.SetAsync(store, "known", "new"));
+
+        records.Mend();
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while ((await store.Memory.FindAsync(SecretName.Parse("known"), Token))!.Source != SealedStore.SourceName)
+        {
+            store.Memory.ForgetAll();
+            await Task.Delay(10, patience.Token);
+        }
+
+        Assert.Equal(2, await StoreStage.SetAsync(store, "known", "new"));
+        Assert.Equal("value", await StoreStage.GetAsync(store, "other"));
+    }
+
+    [Fact]
+    public async Task No_old_value_is_answered_where_none_is_wanted()
+    {
+        await using var records = new FailingRecords();
+        await using var stage = await StoreStage.CreateAsync(records);
+        var store = stage.Open(maxStaleness: TimeSpan.Zero);
+        await StoreStage.SetAsync(store, "known", "value");
+        Assert.Equal("value", await StoreStage.GetAsync(store, "known"));
+        records.Break();
+        store.Memory.ForgetAll();
+        await Assert.ThrowsAsync<StoreUnreachableException>(() => StoreStage.GetAsync(store, "known"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_became_of_a_write_whose_answer_was_lost_is_found_out(bool isMade)
+    {
+        await using var records = new FailingRecords();
+        await using var stage = await StoreStage.CreateAsync(records);
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "key", "one");
+        records.LoseNextAnswer(isMade);
+        Assert.Equal(2, await StoreStage.SetAsync(store, "key", "two"));
+        var read = await store.ReadAsync("key", Token);
+        Assert.Equal([1, 2], read!.Record.Versions.Select(static version => version.Number));
+        GC.KeepAlive(read.Owner);
+    }
+
+    /// <summary>Records in memory that can be out of reach.</summary>
+    private sealed class FailingRecords : IRecordStore
+    {
+        private readonly MemoryRecordStore _records = new();
+        private volatile CancellationTokenSource _broken = new();
+        private volatile bool _isBroken;
+        private bool? _isNextMade;
+
+        public string Description => _records.Description;
+
+        public int MaxDataLength => _records.MaxDataLength;
+
+        public void Break()
+        {
+            _isBroken = true;
+            _broken.Cancel();
+        }
+
+        public void Mend()
+        {
+            _broken = new CancellationTokenSource();
+            _isBroken = false;
+        }
+
+        public void LoseNextAnswer(bool isMade) => _isNextMade = isMade;
+
+        public ValueTask PrepareAsync(CancellationToken cancellationToken) => _records.PrepareAsync(cancellationToken);
+
+        public ValueTask<StoredRecord?> ReadAsync(RecordKey key, CancellationToken cancellationToken) =>
+            _isBroken ? throw Unreachable() : _records.ReadAsync(key, cancellationToken);
+
+        public IAsyncEnumerable<StoredRecord> ListAsync(RecordKind kind, string from, string? before, CancellationToken cancellationToken) =>
+            _isBroken ? throw Unreachable() : _records.ListAsync(kind, from, before, cancellationToken);
+
+        public IAsyncEnumerable<StoredRecord> FindAsync(RecordKind kind, string first, string last, CancellationToken cancellationToken) =>
+            _isBroken ? throw Unreachable() : _records.FindAsync(kind, first, last, cancellationToken);
+
+        public async ValueTask<bool> WriteAsync(IReadOnlyList<RecordWrite> writes, CancellationToken cancellationToken)
+        {
+            if (_isBroken)
+            {
+                throw Unreachable();
+            }
+
+            if (_isNextMade is { } isMade)
+            {
+                _isNextMade = null;
+                if (isMade)
+                {
+                    await _records.WriteAsync(writes, cancellationToken);
+                }
+
+                throw new StoreUnreachableException("the answer was lost", "try again") { MayBeWritten = true };
+            }
+
+            return await _records.WriteAsync(writes, cancellationToken);
+        }
+
+        public async IAsyncEnumerable<RecordKey?> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            if (_isBroken)
+            {
+                throw Unreachable();
+            }
+
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _broken.Token);
+            await using var heard = _records.WatchAsync(either.Token).GetAsyncEnumerator(either.Token);
+            while (await MoveAsync(heard, cancellationToken))
+            {
+                yield return heard.Current;
+            }
+        }
+
+        private static async Task<bool> MoveAsync(IAsyncEnumerator<RecordKey?> heard, CancellationToken cancellationToken)
+        {
+            try
+            {
+                return await heard.MoveNextAsync();
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw Unreachable();
+            }
+        }
+
+        public ValueTask DisposeAsync() => _records.DisposeAsync();
+
+        private static StoreUnreachableException Unreachable() => new("the medium does not answer", "wait for it");
+    }
+}
