@@ -7,7 +7,7 @@ namespace Mallku.Cli.Commands;
 
 internal sealed class AuditReportVerb : Verb
 {
-    private const int Days = 30;
+    private const int Days = 30, MostActors = 6;
     private const string Blocks = "▁▂▃▄▅▆▇█";
     private readonly Option<bool> _json = new("--json") { Description = "as a JSON array" };
 
@@ -55,7 +55,7 @@ internal sealed class AuditReportVerb : Verb
             var times = use.Count == 1 ? "once" : $"{use.Count} times";
             Channel.Output.WriteLine(
                 $"  used {times}, first {Moment.Ago(use.First!.Value, now)}, last {Moment.Ago(use.Last!.Value, now)}, from {EntryWords.Show(use.Source)}");
-            Channel.Output.WriteLine($"  by {Actors(use)}");
+            Channel.Output.WriteLine($"  by {FewActors(use)}");
             Channel.Output.WriteLine($"  {Sparkline(use.GetDays(now, Days))}");
         }
 
@@ -83,6 +83,11 @@ internal sealed class AuditReportVerb : Verb
 
         table.Write(Channel.Output);
     }
+
+    // of those that come and go, as containers do, a few tell enough
+    private static string FewActors(SecretUse use) => use.Actors.Count <= MostActors
+        ? Actors(use)
+        : $"{string.Join(", ", use.Actors.Take(MostActors - 1).Select(EntryWords.Show))} and {use.Actors.Count - MostActors + 1} others";
 
     private static string Actors(SecretUse use) => string.Join(", ", use.Actors.Select(EntryWords.Show));
 

@@ -31,7 +31,7 @@ internal sealed class LedgerFollower(OpenedLedger ledger)
                 await WriteAddedAsync(write, cancellationToken);
                 sound = TimeProvider.System.GetTimestamp();
             }
-            catch (LedgerException e)
+            catch (Exception e) when (e is LedgerException or DirectoryNotFoundException)
             {
                 var isPatient = TimeProvider.System.GetElapsedTime(sound) < Patience;
                 if (!await TakeNextAsync(isPatient, cancellationToken) && !isPatient)

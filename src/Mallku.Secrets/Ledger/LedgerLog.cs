@@ -101,7 +101,7 @@ internal static class LedgerLog
             last = EntryLine.Parse(lines[lines.Count - 1]);
         }
 
-        return last;
+        return last?.Index == newest.Size - 1 ? last : null;
     }
 
     /// <summary>Whether the newest entry is of that kind; false where there is none. A glance that checks no signature.</summary>

@@ -43,6 +43,18 @@ public sealed class LedgerLogTests
     }
 
     [Fact]
+    public async Task The_newest_entry_of_a_segment_that_was_archived_is_no_other_one()
+    {
+        using var ledger = await SampleLedger.MakeAsync();
+        ledger.CloseSegment();
+        Assert.Equal(7, LedgerLog.ReadLast(ledger.Folder, ledger.Newest)?.Index);
+
+        File.Delete(ledger.Folder.SegmentFile(4));
+        Assert.Null(LedgerLog.ReadLast(ledger.Folder, ledger.Newest));
+        Assert.Equal([0L, 1, 2, 3], LedgerLog.ReadEntries(ledger.Folder, ledger.Newest).Select(entry => entry.Index));
+    }
+
+    [Fact]
     public async Task Counts_the_uses_of_each_secret()
     {
         using var ledger = await SampleLedger.MakeAsync();
