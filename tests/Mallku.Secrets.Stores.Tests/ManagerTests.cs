@@ -44,6 +44,25 @@ public sealed class ManagerTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_store_is_begun_once_and_its_key_opens_it()
+    {
+        await using var records = new MemoryRecordStore();
+        using var key = await SharedStore.CreateAsync(records, Token);
+        Environment.SetEnvironmentVariable("MALLKU_STATE_DIR", _state.FullName);
+        var file = Path.Combine(_state.FullName, "key");
+        await File.WriteAllTextAsync(file, key.RevealString() + "\n", Token);
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        var manager = SecretsManager.Open(new SecretsOptions { Store = records, StoreKeyFile = file });
+        using var value = SecretValue.FromString("value");
+        await manager.SetAsync("key", value, cancellationToken: Token);
+        Assert.Equal("value", (await manager.GetRequiredAsync("key", Token)).RevealString());
+        await manager.FlushAsync(Token);
+        await Assert.ThrowsAsync<SecretsException>(async () => await SharedStore.CreateAsync(records, Token));
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
+        Assert.ThrowsAny<SecretsException>(() => SecretsManager.Open(new SecretsOptions { Store = records, StoreKeyFile = file }));
+    }
+
+    [Fact]
     public async Task Where_a_secret_lives_it_is_written_and_a_new_one_in_the_store()
     {
         using var folder = await TemporaryFolder.WithVaultAsync();

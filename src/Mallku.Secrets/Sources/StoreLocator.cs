@@ -29,7 +29,7 @@ internal static class StoreLocator
         }
 
         var path = options.StoreKeyFile ?? Read(KeyFileVariable) ?? throw new SecretsException(
-            "a shared store is named, and nobody says by which key it is opened", $"name the file that 'mallku store init' made by {KeyFileVariable}, or set {KeyVariable}");
+            "a shared store is named, and nobody says by which key it is opened", $"name the file with the key that SharedStore.CreateAsync made by {KeyFileVariable}, or set {KeyVariable}");
         return PrivateFile.Read(path, out _) is { } bytes
             ? StoreKey.Parse(bytes, $"'{path}'")
             : throw new SecretsException($"there is no file '{path}' with the store's key", $"put it there, or name it by {KeyFileVariable}");

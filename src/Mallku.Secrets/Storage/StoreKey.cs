@@ -60,7 +60,7 @@ internal sealed class StoreKey : IDisposable
             ? new StoreKey(id.ToArray(), root)
             : throw new SecretsException(
                 $"{origin} holds no key of a shared store ({TextLength} characters that begin with '{Encoding.ASCII.GetString(Mark)}')",
-                "put the key there that 'mallku store init' made");
+                "put the key there that SharedStore.CreateAsync made");
     }
 
     /// <summary>The key as a file or a variable holds it; to be disposed of by the caller.</summary>

@@ -63,7 +63,7 @@ internal sealed class StoreRoot
         var head = new StoreHead { Keys = [NewKey(clock)], Keep = SecretFormat.UsuallyKept };
         if (!await WriteAsync(head, revision: null, cancellationToken).ConfigureAwait(false))
         {
-            throw new SecretsException($"there is a store in '{_records.Description}' already; nothing was changed", "use it with the key that was made for it: mallku store join");
+            throw new SecretsException($"there is a store in '{_records.Description}' already; nothing was changed", "use it with the key that was made for it");
         }
     }
 
@@ -85,7 +85,7 @@ internal sealed class StoreRoot
     internal async ValueTask<(StoreHead Head, string Revision)> ReadAsync(CancellationToken cancellationToken)
     {
         var found = await _records.ReadAsync(Record, cancellationToken).ConfigureAwait(false)
-            ?? throw new SecretsException($"there is no store in '{_records.Description}'", "make one: mallku store init, or check the URL");
+            ?? throw new SecretsException($"there is no store in '{_records.Description}'", "make one by SharedStore.CreateAsync, or check the URL");
         try
         {
             return (_model.Open(found.Data, Place), found.Revision);

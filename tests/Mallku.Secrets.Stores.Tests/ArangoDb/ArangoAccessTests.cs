@@ -100,7 +100,7 @@ public sealed class ArangoAccessTests
         foreach (var call in ArangoFaultTests.Calls(store).Skip(1))
         {
             var missing = await Assert.ThrowsAsync<SecretsException>(call);
-            Assert.Contains("mallku store init", missing.Remedy, StringComparison.Ordinal);
+            Assert.Contains("SharedStore.CreateAsync", missing.Remedy, StringComparison.Ordinal);
         }
 
         await using var elsewhere = Stores.ArangoDb.ArangoRecordStore.Open($"arangodb://mallku:{Uri.EscapeDataString("pass: wörd/§1")}@{server.Address.Authority}/other");

@@ -22,7 +22,7 @@ public sealed class PostgreSqlRefusalTests(SharedPostgreSql shared)
         })
         {
             var fault = await Faults.ExpectAsync<SecretsException>(call);
-            Assert.Contains("mallku store init", fault.Remedy, StringComparison.Ordinal);
+            Assert.Contains("SharedStore.CreateAsync", fault.Remedy, StringComparison.Ordinal);
             Assert.Contains(store.Description, fault.Problem, StringComparison.Ordinal);
         }
     }
