@@ -12,7 +12,10 @@ namespace Mallku.Cli.Commands;
 internal sealed class OpenedRotations : IDisposable
 {
     private readonly AdapterFactory _factory;
+    // no signal may end the command between the start of a program and its being known
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private readonly CancellationTokenSource _ending = new();
+    private readonly ManualResetEventSlim _rest = new(initialState: true);
     private readonly PosixSignalRegistration[] _signals;
 
     private OpenedRotations(AdapterFactory factory, SecretsManager secrets)
@@ -20,9 +23,9 @@ internal sealed class OpenedRotations : IDisposable
         _factory = factory;
         Runner = secrets.CreateRotationRunner(new OpenAIRotator(factory), new XaiRotator(factory), new AssistedRotator(factory, Ask));
 
-        // what this cancels has ended when it returns; then the signal does what it always does
+        // the signal does what it always does when this returns
         _signals = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT }
-            .Select(signal => PosixSignalRegistration.Create(signal, _ => _ending.Cancel()))];
+            .Select(signal => PosixSignalRegistration.Create(signal, _ => End()))];
     }
 
     internal RotationRunner Runner { get; }
@@ -37,6 +40,7 @@ internal sealed class OpenedRotations : IDisposable
     /// <summary>Does what may run a program, until a signal ends the command.</summary>
     internal async ValueTask<T> UntilEndedAsync<T>(Func<CancellationToken, ValueTask<T>> work)
     {
+        _rest.Reset();
         try
         {
             return await work(_ending.Token);
@@ -44,8 +48,13 @@ internal sealed class OpenedRotations : IDisposable
         catch (OperationCanceledException) when (_ending.IsCancellationRequested)
         {
             // nothing is left to say: the signal is about to end this process
-            await Task.Delay(TimeSpan.FromSeconds(5));
+            _rest.Set();
+            await Task.Delay(Patience);
             throw;
+        }
+        finally
+        {
+            _rest.Set();
         }
     }
 
@@ -57,7 +66,14 @@ internal sealed class OpenedRotations : IDisposable
         }
 
         _ending.Dispose();
+        _rest.Dispose();
         _factory.Dispose();
+    }
+
+    private void End()
+    {
+        _ending.Cancel();
+        _rest.Wait(Patience);
     }
 
     private static ValueTask<SecretValue> Ask(RotatedKey key, Uri? page, CancellationToken cancellationToken)

@@ -253,6 +253,19 @@ public sealed class RotatorTests
         Assert.Contains("answered 403", error.Problem, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("xai")]
+    [InlineData("openai")]
+    public async Task A_key_that_the_provider_does_not_find_where_it_has_no_such_account_is_not_called_revoked(string provider)
+    {
+        await using var desk = await Desk.SetAsync(provider);
+        var policy = (provider == "xai" ? Xai : OpenAI) with { Account = "another" };
+        var key = new RotatedKey(provider + "_api_key", Version: 1, new string('0', 32), Token: null, KeyId: "no-such-key", policy);
+        IRotator rotator = provider == "xai" ? new XaiRotator(desk.Factory) : new OpenAIRotator(desk.Factory);
+        await Assert.ThrowsAsync<SecretsException>(async () => await rotator.RevokeAsync(key, value: null, Cancel));
+        await rotator.RevokeAsync(key with { Policy = provider == "xai" ? Xai : OpenAI }, value: null, Cancel);
+    }
+
     [Fact]
     public async Task A_key_of_xAI_whose_value_is_gone_is_found_by_its_token()
     {

@@ -93,15 +93,23 @@ internal sealed class KeyDesk : IDisposable
         return await ReadAsync(response, read, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Deletes something; what is gone already is no error.</summary>
-    /// <exception cref="SecretsException">The provider did not answer, or not with success.</exception>
-    internal async ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
+    /// <summary>Deletes something; what is gone already is no error, if a list that the provider gives does not have it.</summary>
+    /// <param name="path">What is deleted.</param>
+    /// <param name="id">Its id.</param>
+    /// <param name="list">The ids of what is there. "Not found" alone may be said of a wrong address, or of an account that is another's.</param>
+    /// <param name="cancellationToken">Ends the requests.</param>
+    /// <exception cref="SecretsException">The provider did not answer, or not with success, or has it still.</exception>
+    internal async ValueTask DeleteAsync(string path, string id, Func<ValueTask<List<string>>> list, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Delete, path);
         using var response = await SendAsync(_http, request, cancellationToken).ConfigureAwait(false);
         if (response.StatusCode != HttpStatusCode.NotFound)
         {
             RequireSuccess(response);
+        }
+        else if ((await list().ConfigureAwait(false)).Contains(id, StringComparer.Ordinal))
+        {
+            throw new SecretsException($"{_provider.Name} does not find a key that it lists, and did not delete it", "delete it by hand");
         }
     }
 

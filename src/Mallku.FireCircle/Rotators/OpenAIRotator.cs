@@ -64,7 +64,7 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
             cancellationToken).ConfigureAwait(false);
         foreach (var (id, _) in accounts.Where(account => KeyDesk.IsOf(account.Name, key)))
         {
-            await desk.DeleteAsync($"{Accounts(key)}/{Uri.EscapeDataString(id)}", cancellationToken).ConfigureAwait(false);
+            await DeleteAccountAsync(desk, key, id, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -74,7 +74,7 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
         using var desk = Open(key);
         if (key.KeyId is { } id)
         {
-            await desk.DeleteAsync($"{Accounts(key)}/{Uri.EscapeDataString(id)}", cancellationToken).ConfigureAwait(false);
+            await DeleteAccountAsync(desk, key, id, cancellationToken).ConfigureAwait(false);
             return;
         }
 
@@ -89,11 +89,25 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
         var all = await desk.ListAsync(keys, KeyPages.OpenAI, ReadKey, cancellationToken).ConfigureAwait(false);
         if (await desk.FindAsync(all, key, value, cancellationToken).ConfigureAwait(false) is { } listed)
         {
+            if (listed.ServiceAccount is { } account)
+            {
+                await DeleteAccountAsync(desk, key, account, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+
             await desk.DeleteAsync(
-                listed.ServiceAccount is { } account ? $"{Accounts(key)}/{Uri.EscapeDataString(account)}" : $"{keys}/{Uri.EscapeDataString(listed.Id)}",
+                $"{keys}/{Uri.EscapeDataString(listed.Id)}",
+                listed.Id,
+                () => desk.ListAsync(keys, KeyPages.OpenAI, static one => KeyDesk.ReadText(one, "id"), cancellationToken),
                 cancellationToken).ConfigureAwait(false);
         }
     }
+
+    private static ValueTask DeleteAccountAsync(KeyDesk desk, RotatedKey key, string id, CancellationToken cancellationToken) => desk.DeleteAsync(
+        $"{Accounts(key)}/{Uri.EscapeDataString(id)}",
+        id,
+        () => desk.ListAsync(Accounts(key), KeyPages.OpenAI, static account => KeyDesk.ReadText(account, "id"), cancellationToken),
+        cancellationToken);
 
     private static ListedKey ReadKey(JsonElement key) => new(
         KeyDesk.ReadText(key, "id"),

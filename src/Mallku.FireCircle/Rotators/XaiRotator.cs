@@ -38,8 +38,9 @@ public sealed class XaiRotator(AdapterFactory factory) : IRotator
     {
         using var desk = Open(key);
 
-        // a key that may do less than all is not to be replaced by one that may do all
-        var current = await desk.AskWithAsync(new AdapterOptions { Secret = key.Secret }, "api-key", Read, cancellationToken).ConfigureAwait(false)
+        // A key that may do less than all is not to be replaced by one that may do all: it is this one that is asked with, and
+        // none that the environment or a grace would give.
+        var current = await desk.AskWithAsync(new AdapterOptions { Key = key.Current, Secret = key.Secret }, "api-key", Read, cancellationToken).ConfigureAwait(false)
             ?? throw new SecretsException(
                 $"xAI refuses the current key of '{key.Secret}', and a new one would have its rights", "make one by hand, with the rights that it needs, and set it; then rotate");
         return await desk.PostAsync(
@@ -79,7 +80,7 @@ public sealed class XaiRotator(AdapterFactory factory) : IRotator
             cancellationToken).ConfigureAwait(false);
         foreach (var (id, _) in all.Where(listed => KeyDesk.IsOf(listed.Name, key)))
         {
-            await desk.DeleteAsync(PathOf(id), cancellationToken).ConfigureAwait(false);
+            await DeleteAsync(desk, key, id, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -99,7 +100,7 @@ public sealed class XaiRotator(AdapterFactory factory) : IRotator
             ?? (await desk.AskWithAsync(new AdapterOptions { Key = value }, "api-key", Read, cancellationToken).ConfigureAwait(false))?.Id;
         if (id is not null)
         {
-            await desk.DeleteAsync(PathOf(id), cancellationToken).ConfigureAwait(false);
+            await DeleteAsync(desk, key, id, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -107,6 +108,9 @@ public sealed class XaiRotator(AdapterFactory factory) : IRotator
         new(KeyDesk.ReadText(told, "api_key_id"), [.. told.GetProperty("acls").EnumerateArray().Select(static right => right.GetString() ?? throw new JsonException())]);
 
     private static string Keys(RotatedKey key) => $"auth/teams/{key.Policy.Account}/api-keys";
+
+    private static ValueTask DeleteAsync(KeyDesk desk, RotatedKey key, string id, CancellationToken cancellationToken) => desk.DeleteAsync(
+        PathOf(id), id, () => desk.ListAsync(Keys(key), KeyPages.Xai, static listed => KeyDesk.ReadText(listed, "apiKeyId"), cancellationToken), cancellationToken);
 
     private static string PathOf(string id) => $"auth/api-keys/{Uri.EscapeDataString(id)}";
 

@@ -77,6 +77,11 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
             var current = found ?? Checkpoint.Begin(key.Origin, 0);
             RequireOpenable(folder.SegmentFile(current.SegmentStart));
             RequireSegment(found, current);
+            if (Posix.TryStat(folder.SegmentFile(current.SegmentStart), out _))
+            {
+                Posix.RequireWritable(folder.SegmentFile(current.SegmentStart));
+            }
+
             if (FindFault(found, known) is { } fault)
             {
                 throw fault;

@@ -60,6 +60,9 @@ public sealed record RotatedKey(string Secret, int Version, string VersionId, st
 {
     /// <summary>The id of the version that a rotation of the secret is making, where that is another one.</summary>
     internal string? UnderWay { get; init; }
+
+    /// <summary>For making a key: the value of the version that is to be replaced; the runner's.</summary>
+    internal SecretValue? Current { get; init; }
 }
 
 /// <summary>A key that was made.</summary>

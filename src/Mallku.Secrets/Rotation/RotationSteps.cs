@@ -84,7 +84,8 @@ internal sealed class RotationSteps(VaultRotations rotations, Rotators rotators)
                 await rotator.DiscardAsync(key, cancellationToken).ConfigureAwait(false);
             }
 
-            var made = await rotator.CreateAsync(key, cancellationToken).ConfigureAwait(false);
+            using var current = Reveal(record, record.Current!);
+            var made = await rotator.CreateAsync(key with { Current = current }, cancellationToken).ConfigureAwait(false);
             using (made.Value)
             {
                 RequireNew(record, made.Value);

@@ -163,25 +163,61 @@ internal sealed class VaultLedger(VaultSettings settings)
     /// <exception cref="SecretsException">
     /// The vault has no ledger, or is older than it, or the ledger or the new one can't be written.
     /// </exception>
-    internal static ValueTask<string?> RestartAsync(FileVault vault, CancellationToken cancellationToken)
+    internal static async ValueTask<string?> RestartAsync(FileVault vault, CancellationToken cancellationToken)
     {
         if (vault.Settings.LedgerPin is not null)
         {
             throw LedgerPin.Excludes();
         }
 
+        if (!vault.Settings.UsesLedger)
+        {
+            // the vault would know of no ledger any more, and none would say since when
+            throw new SecretsException("no ledger can be begun while it is switched off; nothing was changed", "do the same without --no-ledger and MALLKU_NO_LEDGER");
+        }
+
         var ledger = vault.Ledger;
-        return vault.ChangeAsync(
-            (opened, events) =>
+        string? kept = null;
+        try
+        {
+            return await vault.ChangeAsync(GiveUp, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SecretsException e) when (e is not LedgerException { Late: not null } && kept is not null)
+        {
+            ledger.PutBack(kept);
+            throw;
+        }
+
+        string? GiveUp(OpenedVault opened, List<LedgerEvent> events)
+        {
+            var link = ledger.RequireGivenUp(opened.Document.Ledger, opened.Generation);
+            kept = ledger.Folder.Exists ? ledger.SetAside() : null;
+            var note = $"the vault, at generation {opened.Generation}, knew {link.Checkpoint.Split('\n').ElementAtOrDefault(1)} entries of {link.Origin}, which is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}";
+            opened.Document.Ledger = null;
+            events.Insert(0, new LedgerEvent(LedgerKind.Restarted, Purpose: vault.Settings.Purpose, Note: note));
+            return kept;
+        }
+    }
+
+    // the vault still knows it; of the new one nobody was told, unless it has a checkpoint already
+    private void PutBack(string kept)
+    {
+        try
+        {
+            if (!File.Exists(Folder.CheckpointFile))
             {
-                var link = ledger.RequireGivenUp(opened.Document.Ledger, opened.Generation);
-                var kept = ledger.Folder.Exists ? ledger.SetAside() : null;
-                var note = $"the vault, at generation {opened.Generation}, knew {link.Checkpoint.Split('\n').ElementAtOrDefault(1)} entries of {link.Origin}, which is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}";
-                opened.Document.Ledger = null;
-                events.Insert(0, new LedgerEvent(LedgerKind.Restarted, Purpose: vault.Settings.Purpose, Note: note));
-                return kept;
-            },
-            cancellationToken);
+                if (Folder.Exists)
+                {
+                    Directory.Delete(Folder.Path, recursive: true);
+                }
+
+                FileReplacement.Rename(kept, Folder.Path);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SecretsException)
+        {
+            // the first error is the one to tell
+        }
     }
 
     /// <summary>The ledger of an opened vault, to look into; null where it has none yet.</summary>

@@ -246,6 +246,18 @@ public sealed class RecordingTests
     }
 
     [Fact]
+    public async Task No_ledger_is_given_up_while_it_is_switched_off()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("key", "value");
+        var off = SecretsManager.Open(folder.Options with { UseLedger = false });
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await VaultLedger.RestartAsync(off.Vault, Cancel));
+        Assert.Contains("switched off", refused.Problem, StringComparison.Ordinal);
+        Assert.Equal("value", await folder.GetAsync("key"));
+        Assert.Null((await folder.Open().Ledger.VerifyAsync(cancellationToken: Cancel)).Fault);
+    }
+
+    [Fact]
     public async Task A_ledger_that_is_gone_cut_off_put_back_or_signed_by_another_is_refused_and_can_be_given_up()
     {
         using var folder = await TemporaryFolder.WithVaultAsync();
