@@ -73,7 +73,9 @@ internal sealed class RotateVerb : Verb
                 ? $"given up; the current version of {SecretsException.Show(name!)} stays in use"
                 : $"given up what was left to do of {SecretsException.Show(name!)}");
             RotationWords.Say(settled);
-            return ExitCode.Done;
+
+            // the new value may be in use, and is about to be revoked
+            return settled.Any(static done => done.Action == RotationAction.NotPutBack) ? ExitCode.Failed : ExitCode.Done;
         }
 
         if (parsed.GetValue(_resume))

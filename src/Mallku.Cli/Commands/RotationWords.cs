@@ -44,7 +44,11 @@ internal static class RotationWords
     {
         foreach (var done in settled)
         {
-            if (done.Error is { } error)
+            if (done is { Action: RotationAction.NotPutBack, Error: { } notPut })
+            {
+                Notice.Warn($"{notPut.Problem}; {notPut.Remedy}");
+            }
+            else if (done.Error is { } error)
             {
                 Notice.Warn($"version {done.Version} of {done.Name} is not revoked: {error.Problem}; it is tried again by: mallku rotate --due");
             }

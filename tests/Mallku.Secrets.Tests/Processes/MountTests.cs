@@ -27,6 +27,10 @@ public sealed class MountTests
             Assert.Equal(before, Photograph(folder));
         }
 
+        // a ledger that is given up is back in its place where the new one can't be begun
+        await Assert.ThrowsAsync<LedgerException>(async () => await VaultLedger.RestartAsync(folder.Open().Vault, Cancel));
+        Assert.Equal(before, Photograph(folder));
+
         File.Delete(filler);
         Assert.Equal("the kept value", await folder.GetAsync("kept"));
         await folder.SetAsync("kept", "another value");
