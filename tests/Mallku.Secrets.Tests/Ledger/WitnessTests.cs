@@ -216,7 +216,10 @@ public sealed class WitnessTests : IDisposable
         File.SetUnixFileMode(Witness, (UnixFileMode)0b110_110_110);
         Assert.Equal("a1", await GetAsync(ByFile, "a"));
 
-        foreach (var other in new[] { "", "export PATH=/usr/bin\n", Newest.Replace('A', 'B'), Newest[..^10] })
+        // the first letter of the root
+        var root = Newest.IndexOf('\n', Newest.IndexOf('\n', StringComparison.Ordinal) + 1) + 1;
+        var altered = $"{Newest[..root]}{(Newest[root] == 'A' ? 'B' : 'A')}{Newest[(root + 1)..]}";
+        foreach (var other in new[] { "", "export PATH=/usr/bin\n", altered, Newest[..^10] })
         {
             await File.WriteAllTextAsync(Witness, other, Cancel);
             await Assert.ThrowsAsync<LedgerException>(() => GetAsync(ByFile, "a"));
