@@ -60,7 +60,14 @@ public sealed class SecretsManager
     internal static SecretsManager Open(SecretsOptions options, LedgerKind handingOut)
     {
         var settings = VaultLocator.Locate(options);
-        return options.Store is null ? Open(settings, handingOut, options.NamesInTelemetry) : OpenWithStore(settings, options, handingOut);
+        if (options.Store is null)
+        {
+            return Open(settings, handingOut, options.NamesInTelemetry);
+        }
+
+        return SharedStore.IsSupported
+            ? OpenWithStore(settings, options, handingOut)
+            : throw new NotSupportedException("This program was compiled without shared stores (Mallku.Secrets.SharedStore).");
     }
 
     /// <summary>The same, where the vault's place is decided.</summary>

@@ -1,8 +1,16 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Mallku.Secrets.Storage;
 
 /// <summary>How a shared store begins.</summary>
 public static class SharedStore
 {
+    private const string Switch = "Mallku.Secrets.SharedStore";
+
+    /// <summary>Whether a manager can use one; a program that is compiled without it carries nothing of it.</summary>
+    [FeatureSwitchDefinition(Switch)]
+    internal static bool IsSupported { get; } = !AppContext.TryGetSwitch(Switch, out var isOn) || isOn;
+
     /// <summary>
     /// Makes a store in a medium, and its root key, which every machine that is to use the store is handed, and which nobody
     /// can get back from the medium. Of any number who do so at the same time, one succeeds.
