@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using Mallku.Cli.Terminal;
+using Mallku.Cli.Transfer;
 using Mallku.Secrets.Ledger;
 
 namespace Mallku.Cli.Commands;
@@ -49,11 +50,11 @@ internal sealed class AuditCheckVerb : Verb
             ? VerifierKey.Read(key)
             : invocation.OpenVault().Settings.LedgerPin?.Verifier ?? (await invocation.OpenLedgerAsync(cancellationToken)).Verifier;
         var proof = LedgerProof.Parse(Read(file)) ?? throw new SecretsException(
-            $"'{file}' is no proof of an entry, or is damaged", "make it anew where the ledger is: mallku audit prove N");
+            $"{GivenFile.Show(file)} is no proof of an entry, or is damaged", "make it anew where the ledger is: mallku audit prove N");
         if (proof.Verify(verifier) is not var (entry, checkpoint))
         {
             throw new SecretsException(
-                $"'{file}' does not prove that its entry is in the ledger of the key {verifier.Name}",
+                $"{GivenFile.Show(file)} does not prove that its entry is in the ledger of the key {verifier.Name}",
                 "take it for false, or make it anew where the ledger is: mallku audit prove N");
         }
 
@@ -62,17 +63,6 @@ internal sealed class AuditCheckVerb : Verb
         return ExitCode.Done;
     }
 
-    private static string Read(string file)
-    {
-        try
-        {
-            using var stream = File.OpenRead(file);
-            var bytes = new byte[LedgerProof.MaxLength];
-            return Encoding.UTF8.GetString(bytes, 0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new SecretsException($"there is no file '{file}'", "make a proof where the ledger is: mallku audit prove N > FILE");
-        }
-    }
+    private static string Read(string file) => Encoding.UTF8.GetString(
+        GivenFile.Read(file, LedgerProof.MaxLength, "make a proof where the ledger is: mallku audit prove N > FILE"));
 }

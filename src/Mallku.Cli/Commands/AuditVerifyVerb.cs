@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Mallku.Cli.Terminal;
+using Mallku.Cli.Transfer;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Vault;
 
@@ -25,7 +26,7 @@ internal sealed class AuditVerifyVerb : Verb
     {
         var (vault, key) = (invocation.OpenVault(), invocation.Parsed.GetValue(_key));
         var against = invocation.Parsed.GetValue(_against);
-        IReadOnlyList<KeptNote> kept = against is null ? [] : [new KeptNote(ReadNote(against), $"'{against}'")];
+        IReadOnlyList<KeptNote> kept = against is null ? [] : [new KeptNote(ReadNote(against), GivenFile.Show(against))];
 
         // a pinned key stands for the vault's where there is no vault, and is held against it where there is one
         var verifier = key is not null ? VerifierKey.Read(key) : vault.IsMade ? null : vault.Settings.LedgerPin?.Verifier;
@@ -77,7 +78,6 @@ internal sealed class AuditVerifyVerb : Verb
         }
     }
 
-    private static string ReadNote(string file) => LedgerFolder.ReadNote(file) is { } note
-        ? Encoding.UTF8.GetString(note)
-        : throw new SecretsException($"there is no file '{file}'", "keep a checkpoint now and then, in another place: mallku audit checkpoint > FILE");
+    private static string ReadNote(string file) => Encoding.UTF8.GetString(
+        GivenFile.Read(file, SignedNote.MaxLength, "keep a checkpoint now and then, in another place: mallku audit checkpoint > FILE"));
 }

@@ -93,7 +93,7 @@ internal sealed class ImportVerb : Verb
             Notice.Warn("what the vault had was kept; --overwrite replaces it");
         }
 
-        if (file is not ImportFile.StandardInput)
+        if (file is not GivenFile.StandardInput)
         {
             Notice.Warn($"the values are still readable in {SecretsException.Show(file)}: remove it when you need it no more");
         }

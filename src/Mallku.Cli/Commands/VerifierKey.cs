@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Text;
+using Mallku.Cli.Transfer;
 using Mallku.Secrets.Ledger;
 
 namespace Mallku.Cli.Commands;
@@ -10,6 +12,7 @@ internal static class VerifierKey
 
     /// <exception cref="UsageException">It is neither a key nor a file with one.</exception>
     internal static NoteVerifier Read(string keyOrFile) =>
-        LedgerPin.Read(keyOrFile)
+        NoteVerifier.Parse(keyOrFile)
+        ?? (File.Exists(keyOrFile) ? NoteVerifier.Parse(Encoding.UTF8.GetString(GivenFile.Read(keyOrFile, SignedNote.MaxLength))) : null)
         ?? throw new UsageException("--key is neither a public key of a ledger nor a file that has one", "print it where the vault is: mallku audit key");
 }

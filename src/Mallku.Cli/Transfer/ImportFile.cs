@@ -1,16 +1,11 @@
 using System.Security.Cryptography;
 using System.Text;
-using Mallku.Cli.Native;
-using Mallku.Cli.Terminal;
 
 namespace Mallku.Cli.Transfer;
 
 /// <summary>A file that secrets come from. What it is shows in its first character.</summary>
 internal static class ImportFile
 {
-    /// <summary>The name that stands for standard input.</summary>
-    internal const string StandardInput = "-";
-
     private const int LongestFile = 64 * 1024 * 1024;
 
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -33,11 +28,11 @@ internal static class ImportFile
         }
         catch (DecoderFallbackException)
         {
-            throw new SecretsException($"'{SecretsException.Show(path)}' is not valid UTF-8", "save it as UTF-8 and import it again");
+            throw new SecretsException($"{GivenFile.Show(path)} is not valid UTF-8", "save it as UTF-8 and import it again");
         }
         catch (SecretsException e) when (e is not UsageException)
         {
-            throw new SecretsException($"'{SecretsException.Show(path)}': {e.Problem}", e.Remedy);
+            throw new SecretsException($"{GivenFile.Show(path)}: {e.Problem}", e.Remedy);
         }
         finally
         {
@@ -47,30 +42,9 @@ internal static class ImportFile
 
     private static byte[] ReadBytes(string path)
     {
-        try
-        {
-            byte[] bytes;
-            if (path is StandardInput)
-            {
-                bytes = WipedInput.ReadToEnd(static buffer => Descriptor.Read(Descriptor.Input, buffer.Span), LongestFile);
-            }
-            else
-            {
-                using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-                bytes = WipedInput.ReadToEnd(buffer => file.Read(buffer.Span), LongestFile);
-            }
-
-            return bytes.Length <= LongestFile
-                ? bytes
-                : throw new SecretsException("the file is longer than 64 MiB", "import a .env or a JSON file of secrets");
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new SecretsException($"there is no file '{SecretsException.Show(path)}'", "check the path");
-        }
-        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
-        {
-            throw new SecretsException($"'{SecretsException.Show(path)}' can't be read", "check that it is a file and that you may read it");
-        }
+        var bytes = path is GivenFile.StandardInput ? GivenFile.ReadStandardInput(LongestFile) : GivenFile.Read(path, LongestFile);
+        return bytes.Length <= LongestFile
+            ? bytes
+            : throw new SecretsException("the file is longer than 64 MiB", "import a .env or a JSON file of secrets");
     }
 }

@@ -15,11 +15,8 @@ internal sealed class LedgerPin(string key, string path)
     internal NoteVerifier Verifier => _verifier ??= NoteVerifier.Parse(key) ?? Read(path) ?? throw new LedgerException(
         $"{Variable} is neither a public key of a ledger nor a file that has one", "print it where the vault is known to be the right one: mallku audit key");
 
-    /// <summary>The key in a text or in the file that it names; null where it is none.</summary>
-    /// <exception cref="IOException">The file can't be read.</exception>
-    internal static NoteVerifier? Read(string keyOrFile) =>
-        NoteVerifier.Parse(keyOrFile)
-        ?? (File.Exists(keyOrFile) && LedgerFolder.ReadNote(keyOrFile) is { } text ? NoteVerifier.Parse(Encoding.UTF8.GetString(text)) : null);
+    private static NoteVerifier? Read(string file) =>
+        File.Exists(file) && LedgerFolder.ReadNote(file) is { } text ? NoteVerifier.Parse(Encoding.UTF8.GetString(text)) : null;
 
     /// <summary>Refuses a ledger of another key, or none.</summary>
     /// <param name="vault">The vault in words.</param>
