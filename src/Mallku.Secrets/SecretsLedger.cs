@@ -81,7 +81,7 @@ public sealed class SecretsLedger
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw LedgerLog.CannotRead(folder, e);
+            throw LedgerErrors.CannotRead(folder, e);
         }
     }
 
@@ -137,7 +137,7 @@ public sealed class SecretsLedger
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw LedgerLog.CannotRead(_vault.Ledger.Folder, e);
+            throw LedgerErrors.CannotRead(_vault.Ledger.Folder, e);
         }
     }
 
@@ -150,7 +150,7 @@ public sealed class SecretsLedger
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw LedgerLog.CannotRead(_vault.Ledger.Folder, e);
+            throw LedgerErrors.CannotRead(_vault.Ledger.Folder, e);
         }
     }
 

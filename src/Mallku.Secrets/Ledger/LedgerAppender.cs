@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Mallku.Secrets.Files;
@@ -38,7 +37,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
         catch (Exception e)
         {
             // the thread's own end: whatever it is belongs to those who wait, and none of them has an answer yet
-            var error = e as LedgerException ?? CannotWrite(folder, e);
+            var error = e as LedgerException ?? LedgerErrors.CannotWrite(folder, e);
             answers = [.. batches.Select(batch => (Action)(() => batch.Fail(error)))];
         }
 
@@ -49,7 +48,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
     {
         if (!Posix.TryStat(folder.Path, out var facts))
         {
-            throw Gone();
+            throw LedgerErrors.Gone(folder, key.Origin);
         }
 
         PrivateFile.Require(facts, folder.Path);
@@ -73,7 +72,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
         {
             RequireFolder();
             RequireWritable();
-            var found = PrivateFile.Read(folder.CheckpointFile, out _) is { } note ? LedgerFolder.RequireCheckpoint(note, folder.CheckpointFile, key.Verifier) : null;
+            var found = PrivateFile.Read(folder.CheckpointFile, out _) is { } note ? folder.RequireCheckpoint(note, key.Verifier) : null;
             var current = found ?? Checkpoint.Begin(key.Origin, 0);
             RequireOpenable(folder.SegmentFile(current.SegmentStart));
             RequireSegment(found, current);
@@ -91,7 +90,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
         }
         catch (Exception e) when (IsCannotWrite(e))
         {
-            throw CannotWrite(folder, e);
+            throw LedgerErrors.CannotWrite(folder, e);
         }
     }
 
@@ -139,7 +138,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
             var descriptor = folder.LockWithin(patience);
             try
             {
-                var found = ReadCurrent() ?? throw Gone();
+                var found = ReadCurrent() ?? throw LedgerErrors.Gone(folder, key.Origin);
                 witness?.Require(new LedgerState(folder, found, _readNote), key.Verifier, []);
                 var current = PutTailAside(found);
                 if (current.SegmentLength == 0)
@@ -161,7 +160,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
         }
         catch (Exception e) when (IsCannotWrite(e))
         {
-            throw CannotWrite(folder, e);
+            throw LedgerErrors.CannotWrite(folder, e);
         }
     }
 
@@ -220,7 +219,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
     // behind what is signed; what lies there already is put aside first, and noted
     private (Checkpoint Next, string Note, List<long> Generations) Append(int descriptor, Checkpoint current, List<LedgerBatch> batches)
     {
-        var lines = new LineWriter(current, clock.GetUtcNow());
+        var lines = new LedgerLineWriter(current, clock.GetUtcNow());
         var length = Posix.Stat(descriptor, folder.SegmentFile(current.SegmentStart)).Size;
         if (length > current.SegmentLength)
         {
@@ -253,7 +252,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
             }
             else
             {
-                (from, to) = batch.Step is null ? (from, to) : (batch.Step.From, batch.Step.GetTarget(to));
+                (from, to) = batch.Step is null ? (from, to) : (batch.Step.Found, batch.Step.GetTarget(to));
                 accepted.Add(batch);
             }
         }
@@ -271,7 +270,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
 
         _read = note is null
             ? null
-            : LedgerFolder.RequireCheckpoint(note, folder.CheckpointFile, key.Verifier);
+            : folder.RequireCheckpoint(note, key.Verifier);
         _readNote = note ?? [];
         return _read;
     }
@@ -300,7 +299,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
 
         if (current is null && there && facts.Size > 0)
         {
-            throw Gone();
+            throw LedgerErrors.Gone(folder, key.Origin);
         }
     }
 
@@ -308,7 +307,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
     {
         if (found is null)
         {
-            return known is null ? null : Gone();
+            return known is null ? null : LedgerErrors.Gone(folder, key.Origin);
         }
 
         if (known is null)
@@ -326,20 +325,11 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
     {
         if (step.From > to && !step.WasSuspended)
         {
-            return OlderLedger(step.From, to);
+            return LedgerErrors.OlderLedger(step.From, to);
         }
 
-        return step.From < from && !step.AcceptsOlder ? OlderVault(step.From, to) : null;
+        return step.From < from && !step.AcceptsOlder ? LedgerErrors.OlderVault(step.From, to) : null;
     }
-
-    /// <summary>A vault that the ledger has not seen yet.</summary>
-    internal static LedgerException OlderLedger(long generation, long to) => new(
-        $"the vault is at generation {generation}, and its ledger knows it up to {to}: an older ledger was put back", LedgerException.WayOn);
-
-    /// <summary>A vault from before the newest changes that the ledger has.</summary>
-    internal static LedgerException OlderVault(long generation, long to) => new(
-        $"the vault is at generation {generation}, and its ledger has seen it at {to}: an older vault was put back",
-        "put the newer one back, or, where the older one is wanted, say so: mallku key recover --as-is");
 
     // Nobody has acknowledged these bytes: they were written by somebody who was cut off, or by somebody who has no key.
     private string PutAside(int descriptor, Checkpoint next, long length)
@@ -420,86 +410,5 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
         var bytes = Encoding.UTF8.GetBytes(note);
         FileReplacement.Overwrite(folder.CheckpointFile, bytes);
         (_read, _readNote) = (checkpoint, bytes);
-    }
-
-    internal LedgerException Gone() => new($"the ledger in '{folder.Path}' is gone, and the vault knows of one", LedgerException.WayOn);
-
-    internal static LedgerException CannotWrite(LedgerFolder folder, Exception cause) => new(
-        $"the ledger in '{folder.Path}' can't be written ({(cause as SecretsException)?.Problem ?? cause.Message}), so nothing was handed out or changed",
-        "mend that, or keep the ledger elsewhere by MALLKU_LEDGER_DIR, or go on without a trace: " + LedgerException.NoLedger,
-        cause);
-
-    /// <summary>Puts lines together, and goes along with the tree.</summary>
-    private sealed class LineWriter(Checkpoint current, DateTimeOffset now)
-    {
-        private readonly ArrayBufferWriter<byte> _lines = new(512);
-        private readonly TreeFrontier _frontier = current.Frontier.Copy();
-        private TreeHash _lastLeaf = current.LastLeaf;
-        private long _from = current.FromGeneration, _to = current.ToGeneration;
-
-        internal ReadOnlySpan<byte> Written => _lines.WrittenSpan;
-
-        internal Checkpoint ToCheckpoint() => current with
-        {
-            Frontier = _frontier,
-            LastLeaf = _lastLeaf,
-            SegmentLength = current.SegmentLength + _lines.WrittenCount,
-            FromGeneration = _from,
-            ToGeneration = _to,
-        };
-
-        /// <summary>Adds a batch, and says to which generation its change leads.</summary>
-        internal long Add(LedgerBatch batch)
-        {
-            if (batch.Step is { } step)
-            {
-                AddWhatHappenedBetween(step, batch.Actor);
-                (_from, _to) = (step.From, step.GetTarget(_to));
-            }
-
-            foreach (var happened in batch.Events)
-            {
-                Add(happened, batch.Actor, batch.Step is null ? null : _to);
-            }
-
-            return batch.Step is null ? 0 : _to;
-        }
-
-        internal void Add(LedgerEvent happened, LedgerActor actor, long? generation = null)
-        {
-            var start = _lines.WrittenCount;
-            // another program may have given a secret a name of any length
-            var secret = happened.Secret is null ? null : SecretsException.Show(happened.Secret);
-            var entry = new LedgerEntry(
-                _frontier.Size, now, happened.Kind, secret, happened.Version, happened.Source, actor, happened.Purpose, happened.Count, generation, happened.Note)
-            {
-                GraceEnds = happened.GraceEnds,
-            };
-            EntryLine.Write(_lines, entry, _lastLeaf);
-            _lastLeaf = MerkleTree.HashLeaf(_lines.WrittenSpan[start..]);
-            _frontier.Append(_lastLeaf);
-            _lines.Write("\n"u8);
-        }
-
-        private void AddWhatHappenedBetween(VaultStep step, LedgerActor actor)
-        {
-            // the ledger went on from it already where that change did not reach the vault
-            var isResumed = step.WasSuspended && step.From > _from;
-            var left = isResumed ? step.SuspendedAt : step.From;
-            if (left < _from)
-            {
-                Add(new LedgerEvent(LedgerKind.Restored, Note: $"the vault was put back from generation {_to} to {left}"), actor, left);
-            }
-            else if (left < _to)
-            {
-                Add(new LedgerEvent(LedgerKind.Aborted, Note: $"the vault was at generation {left}, and did not reach {_to}"), actor, left);
-            }
-
-            if (isResumed)
-            {
-                var note = left is null ? $"the vault came to generation {step.From} without the ledger" : $"the vault went from generation {left} to {step.From} without the ledger";
-                Add(new LedgerEvent(LedgerKind.Resumed, Note: note), actor, step.From);
-            }
-        }
     }
 }

@@ -10,6 +10,12 @@ internal sealed record VaultStep(long From, int Writes, bool WasSuspended, bool 
     /// <summary>Where it was changed while the ledger was switched off: the generation before that; null where nobody knows.</summary>
     internal long? SuspendedAt { get; init; }
 
+    /// <summary>The generation of the file that a person put there, where the change goes on from a greater one.</summary>
+    internal long? PutBack { get; init; }
+
+    /// <summary>The generation at which the vault is until the change is written.</summary>
+    internal long Found => PutBack ?? From;
+
     /// <summary>The generation that it leads to: none that was ever planned is planned again.</summary>
     internal long GetTarget(long planned) => Math.Max(planned, From) + Writes;
 }

@@ -80,6 +80,20 @@ internal sealed class LedgerFolder(string path)
         }
     }
 
+    /// <summary>The newest checkpoint's file; null where there is none.</summary>
+    /// <exception cref="LedgerException">It can't be read, or others could.</exception>
+    internal byte[]? ReadNewest()
+    {
+        try
+        {
+            return PrivateFile.Read(CheckpointFile, out _);
+        }
+        catch (VaultOpenException e)
+        {
+            throw LedgerErrors.CannotRead(this, e);
+        }
+    }
+
     /// <summary>The checkpoint with which the segment before an index was closed; null where there is none that this key signed.</summary>
     /// <exception cref="IOException">It can't be read.</exception>
     internal Checkpoint? ReadBoundary(long start, NoteVerifier verifier) =>
@@ -88,12 +102,25 @@ internal sealed class LedgerFolder(string path)
             ? boundary
             : null;
 
-    /// <summary>The checkpoint in the bytes of a file.</summary>
+    /// <summary>The checkpoint in the bytes of the checkpoint's file.</summary>
     /// <exception cref="LedgerException">It was not signed by this ledger's key, or is damaged.</exception>
-    internal static Checkpoint RequireCheckpoint(ReadOnlySpan<byte> note, string file, NoteVerifier verifier) =>
-        OpenCheckpoint(note, verifier)
-        ?? throw new LedgerException(
-            $"the checkpoint '{file}' was not signed by the key of this vault's ledger, or is damaged", LedgerException.WayOn);
+    internal Checkpoint RequireCheckpoint(ReadOnlySpan<byte> note, NoteVerifier verifier) =>
+        OpenCheckpoint(note, verifier) ?? throw LedgerErrors.NotSigned(this, verifier.Name);
+
+    /// <summary>A folder beside this one into which the ledger of that origin was moved, the newest one; null where there is none.</summary>
+    internal string? FindAside(string origin)
+    {
+        try
+        {
+            return Directory.EnumerateDirectories(System.IO.Path.GetDirectoryName(Path)!, System.IO.Path.GetFileName(Path) + ".*")
+                .Order(StringComparer.Ordinal)
+                .LastOrDefault(aside => LedgerLog.Glance(new LedgerFolder(aside))?.Origin == origin);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SecretsException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>The checkpoint in a note that this key signed; null for every other note.</summary>
     internal static Checkpoint? OpenCheckpoint(ReadOnlySpan<byte> note, NoteVerifier verifier) =>

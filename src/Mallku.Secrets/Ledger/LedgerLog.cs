@@ -1,5 +1,4 @@
 using System.Text;
-using Mallku.Secrets.Files;
 
 namespace Mallku.Secrets.Ledger;
 
@@ -45,6 +44,11 @@ internal static class LedgerLog
                         yield return EntryLine.Parse(lines[line]) ?? throw NoEntry(folder, start, index);
                     }
                 }
+            }
+
+            if (lines is not null && index < end)
+            {
+                throw Short(folder, start, index);
             }
         }
     }
@@ -145,19 +149,18 @@ internal static class LedgerLog
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw CannotRead(folder, e);
+            throw LedgerErrors.CannotRead(folder, e);
         }
     }
 
-    /// <summary>What to say where a file of a ledger can't be read.</summary>
-    internal static LedgerException CannotRead(LedgerFolder folder, Exception cause) => new(
-        $"the ledger in '{folder.Path}' can't be read ({cause.Message.TrimEnd('.')})", "look at the modes of that folder and of what is in it, and at its disk", cause);
-
     /// <summary>The newest checkpoint, whoever signed it; null where there is none.</summary>
     internal static Checkpoint? Glance(LedgerFolder folder) =>
-        PrivateFile.Read(folder.CheckpointFile, out _) is { } note ? Checkpoint.ParseUnverified(Encoding.UTF8.GetString(note)) : null;
+        folder.ReadNewest() is { } note ? Checkpoint.ParseUnverified(Encoding.UTF8.GetString(note)) : null;
 
     private static LedgerException Gone(LedgerFolder folder, long start) => new($"'{folder.SegmentFile(start)}' is gone", LedgerException.WayOn);
+
+    private static LedgerException Short(LedgerFolder folder, long start, long index) =>
+        new($"'{folder.SegmentFile(start)}' ends before entry {index}, which is in no other file", LedgerException.WayOn);
 
     private static LedgerException NoEntry(LedgerFolder folder, long start, long index) =>
         new($"entry {index} in '{folder.SegmentFile(start)}' can't be read", LedgerException.WayOn);

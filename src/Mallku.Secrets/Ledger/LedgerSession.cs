@@ -1,5 +1,4 @@
 using System.Text;
-using Mallku.Secrets.Files;
 
 namespace Mallku.Secrets.Ledger;
 
@@ -107,8 +106,8 @@ internal sealed class LedgerSession
     /// <exception cref="LedgerException">There is none, or it was not signed by this key.</exception>
     internal (Checkpoint Checkpoint, string Note) ReadNewest()
     {
-        var note = PrivateFile.Read(_folder.CheckpointFile, out _) ?? throw _appender.Gone();
-        return (LedgerFolder.RequireCheckpoint(note, _folder.CheckpointFile, Key.Verifier), Encoding.UTF8.GetString(note));
+        var note = _folder.ReadNewest() ?? throw LedgerErrors.Gone(_folder, Key.Origin);
+        return (_folder.RequireCheckpoint(note, Key.Verifier), Encoding.UTF8.GetString(note));
     }
 
     /// <summary>What an entry would end with now, found without writing one.</summary>

@@ -28,11 +28,17 @@ public sealed record LedgerFault(long? Entry, long? Through, string Problem, str
 {
     private const string PutBack = "put it back from a backup, or go on with a new ledger that says so: mallku audit restart";
 
-    internal static LedgerFault NoCheckpoint(LedgerFolder folder) => new(
-        null, null, $"there is no checkpoint in '{folder.Path}': the ledger is gone, or lies elsewhere", $"name its place by MALLKU_LEDGER_DIR, or {PutBack}");
+    internal static LedgerFault NoCheckpoint(LedgerFolder folder, NoteVerifier verifier) => new(
+        null,
+        null,
+        $"there is no checkpoint in '{folder.Path}': the ledger is gone, or lies elsewhere",
+        LedgerErrors.PutBack(folder, verifier.Name) ?? $"name its place by MALLKU_LEDGER_DIR, or {PutBack}");
 
-    internal static LedgerFault NotSigned(string file, NoteVerifier verifier) => new(
-        null, null, $"'{file}' was not signed by the key {verifier.Name}, or is damaged", PutBack);
+    internal static LedgerFault NotSigned(LedgerFolder folder, NoteVerifier verifier) => new(
+        null,
+        null,
+        $"'{folder.CheckpointFile}' was not signed by the key {verifier.Name}, or is damaged",
+        LedgerErrors.PutBack(folder, verifier.Name) ?? PutBack);
 
     internal static LedgerFault NoBoundary(string file, long entry) => new(
         entry, entry, $"the checkpoint '{file}', with which the entries before {entry} were closed, is gone or another one", PutBack);
@@ -52,6 +58,12 @@ public sealed record LedgerFault(long? Entry, long? Through, string Problem, str
         from,
         to - 1,
         $"'{file}' ends {(isWithin ? $"within entry {from}" : $"before entry {from}")}, and its checkpoint knows of {to} entries: {Count(to - from)} cut off",
+        PutBack);
+
+    internal static LedgerFault CutOffOrGone(string file, long from, long to) => new(
+        from,
+        to - 1,
+        $"'{file}' ends before entry {from}, and the file behind it begins with entry {to}: {Count(to - from)} cut off, or the file that has them is gone",
         PutBack);
 
     internal static LedgerFault Gone(string file, long from, long to) => new(from, to - 1, $"'{file}' is gone, and with it {Count(to - from)}", PutBack);

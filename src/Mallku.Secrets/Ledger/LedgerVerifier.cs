@@ -42,12 +42,12 @@ internal sealed class LedgerVerifier(LedgerFolder folder, NoteVerifier verifier)
         var note = LedgerFolder.ReadNote(folder.CheckpointFile);
         if (note is null)
         {
-            return Fail(null, 0, LedgerFault.NoCheckpoint(folder));
+            return Fail(null, 0, LedgerFault.NoCheckpoint(folder, verifier));
         }
 
         if (LedgerFolder.OpenCheckpoint(note, verifier) is not { } newest)
         {
-            return Fail(null, 0, LedgerFault.NotSigned(folder.CheckpointFile, verifier));
+            return Fail(null, 0, LedgerFault.NotSigned(folder, verifier));
         }
 
         var (first, fault) = CheckSegments(newest, kept, progress, cancellationToken);
@@ -109,6 +109,12 @@ internal sealed class LedgerVerifier(LedgerFolder folder, NoteVerifier verifier)
         }
 
         var fault = check.Check(lines, file, end);
+        if (next is not null && check.EndsBefore is { } gone && gone > start)
+        {
+            // the file behind it is gone, and the checkpoint between the two may be
+            return folder.ReadBoundary(gone, verifier) is not null ? LedgerFault.Gone(folder.SegmentFile(gone), gone, size) : LedgerFault.CutOffOrGone(file, gone, size);
+        }
+
         if (fault is null && next is not null && lines.Size > check.Offset)
         {
             _tails.Add(new LedgerTail(file, lines.Size - check.Offset));

@@ -20,12 +20,16 @@ internal sealed class SegmentCheck(
     /// <summary>Where in the file that was checked last the signed entries end.</summary>
     internal long Offset { get; private set; }
 
+    /// <summary>The entry before which the file that was checked last ends, where that is too early.</summary>
+    internal long? EndsBefore { get; private set; }
+
     /// <summary>Checks the entries of a file up to the end that a checkpoint signs.</summary>
     internal LedgerFault? Check(SegmentReader lines, string file, Checkpoint end)
     {
         var start = _frontier.Size;
         TreeFrontier? beforeLast = null;
         Offset = 0;
+        EndsBefore = null;
         if (FindOther() is { } other)
         {
             return other;
@@ -58,6 +62,7 @@ internal sealed class SegmentCheck(
 
         if (_frontier.Size < end.Size)
         {
+            EndsBefore = _frontier.Size;
             return LedgerFault.CutOff(file, _frontier.Size, end.Size, isWithin: false);
         }
 

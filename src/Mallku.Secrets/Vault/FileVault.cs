@@ -322,7 +322,7 @@ internal sealed class FileVault(VaultSettings settings)
         if (Reaches(document, newest))
         {
             return document.Ledger is { IsSuspended: false } && document.Generation > newest.ToGeneration
-                ? LedgerAppender.OlderLedger(document.Generation, newest.ToGeneration)
+                ? LedgerErrors.OlderLedger(document.Generation, newest.ToGeneration)
                 : null;
         }
 
@@ -330,7 +330,7 @@ internal sealed class FileVault(VaultSettings settings)
         // checkpoint from before this look, it can't be called old for writers who go on meanwhile.
         Forget();
         var again = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
-        return Reaches(again, newest) ? null : LedgerAppender.OlderVault(again.Generation, newest.ToGeneration);
+        return Reaches(again, newest) ? null : LedgerErrors.OlderVault(again.Generation, newest.ToGeneration);
 
         static bool Reaches(VaultDocument document, Checkpoint newest) => document.Generation >= newest.FromGeneration || document.Ledger is null;
     }

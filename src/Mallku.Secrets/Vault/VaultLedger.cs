@@ -107,8 +107,10 @@ internal sealed class VaultLedger(VaultSettings settings)
     /// <param name="events">What changes.</param>
     /// <param name="writes">How many generations the change takes.</param>
     /// <param name="acceptsOlder">Whether a person has said that an older vault is to be used.</param>
+    /// <param name="putBack">The generation of the file that he has put there, where <paramref name="from"/> is another state's.</param>
     /// <exception cref="LedgerException">They can't be recorded; the vault must not be written.</exception>
-    internal async ValueTask CommitAsync(VaultDocument document, long from, IReadOnlyList<LedgerEvent> events, int writes, bool acceptsOlder)
+    internal async ValueTask CommitAsync(
+        VaultDocument document, long from, IReadOnlyList<LedgerEvent> events, int writes, bool acceptsOlder, long? putBack)
     {
         RequirePinned(document);
         if (!settings.UsesLedger)
@@ -141,7 +143,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         byte[]? orphan = null;
         var link = document.Ledger ?? Begin(document, out orphan);
         var session = GetSession(link);
-        var step = new VaultStep(from, writes, link.IsSuspended, acceptsOlder) { SuspendedAt = link.SuspendedAt };
+        var step = new VaultStep(from, writes, link.IsSuspended, acceptsOlder) { SuspendedAt = link.SuspendedAt, PutBack = putBack };
         // whoever makes a vault anew gives up what he finds, and may not know that there was one
         var isRestart = isBeginning && from > 0 && (isOrphaned || events.Any(static happened => happened.Kind == LedgerKind.Restarted));
         IReadOnlyList<LedgerEvent> all = isBeginning ? [new LedgerEvent(LedgerKind.Opened), .. isOrphaned ? GivenUp() : [], .. events] : events;
@@ -191,7 +193,9 @@ internal sealed class VaultLedger(VaultSettings settings)
         string? GiveUp(OpenedVault opened, List<LedgerEvent> events)
         {
             var link = ledger.RequireGivenUp(opened.Document.Ledger, opened.Generation);
-            kept = ledger.Folder.Exists ? ledger.SetAside() : null;
+            var aside = ledger.Folder.Exists ? ledger.SetAside() : null;
+            // what is there may be what somebody began who was cut off here
+            kept = ledger.Folder.FindAside(link.Origin) ?? aside;
             var note = $"the vault, at generation {opened.Generation}, knew {link.Checkpoint.Split('\n').ElementAtOrDefault(1)} entries of {link.Origin}, which is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}";
             opened.Document.Ledger = null;
             events.Insert(0, new LedgerEvent(LedgerKind.Restarted, Purpose: vault.Settings.Purpose, Note: note));
@@ -249,7 +253,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         }
 
         return TryReadNewest(link)?.Checkpoint is { } newest && generation < newest.FromGeneration
-            ? throw LedgerAppender.OlderVault(generation, newest.ToGeneration)
+            ? throw LedgerErrors.OlderVault(generation, newest.ToGeneration)
             : link;
     }
 
@@ -307,7 +311,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException || (e is SecretsException and not LedgerException))
         {
-            throw LedgerAppender.CannotWrite(Folder, e);
+            throw LedgerErrors.CannotWrite(Folder, e);
         }
 
         document.UsesPseudonyms |= settings.UsesPseudonyms;
@@ -326,7 +330,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         }
         catch (IOException e)
         {
-            throw LedgerAppender.CannotWrite(Folder, e);
+            throw LedgerErrors.CannotWrite(Folder, e);
         }
 
         var aside = $"{Folder.Path}.{FileReplacement.Stamp(settings.Clock)}";
@@ -337,7 +341,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         }
         catch (SecretsException e)
         {
-            throw LedgerAppender.CannotWrite(Folder, e);
+            throw LedgerErrors.CannotWrite(Folder, e);
         }
         finally
         {

@@ -86,16 +86,19 @@ internal static class VaultRecovery
 
     private static async ValueTask<KeyRecovery> TakeAsIsAsync(FileVault vault, VaultDocument outside, VaultDocument? former, DataKey key)
     {
+        // another program knows of no generations
+        long? putBack = outside.HasHistory ? outside.Generation : null;
         if (former is not null)
         {
             outside.UseNoNumbersOf(former, vault.Settings.Clock.GetUtcNow());
-            outside.SkipNumbers();
             outside.Generation = Math.Max(outside.Generation, former.Generation);
             outside.Ledger ??= former.Ledger;
             outside.UsesPseudonyms |= former.UsesPseudonyms;
         }
 
-        await WriteBothAsync(vault, outside, LedgerKind.Restored, key).ConfigureAwait(false);
+        outside.SkipNumbers();
+
+        await WriteBothAsync(vault, outside, LedgerKind.Restored, key, putBack).ConfigureAwait(false);
         string[] removed = [.. former?.Existing.Select(record => record.Name).Where(name => outside.Find(name)?.Current is null) ?? []];
         return new KeyRecovery([], [], IsFromFormerFile: false, AsIs: new StateTaken(outside.Existing.Count(), removed));
     }
@@ -136,11 +139,11 @@ internal static class VaultRecovery
         return merged;
     }
 
-    private static async ValueTask WriteBothAsync(FileVault vault, VaultDocument document, LedgerKind kind, DataKey key)
+    private static async ValueTask WriteBothAsync(FileVault vault, VaultDocument document, LedgerKind kind, DataKey key, long? putBack = null)
     {
         var from = document.Generation;
         IReadOnlyList<LedgerEvent> events = [.. VaultEvents.OfOutside(document), new(kind, Source: VaultEvents.Store, Purpose: vault.Settings.Purpose)];
-        using var plaintext = await vault.Writer.CommitAsync(document, from, events, writes: 2, acceptsOlder: true).ConfigureAwait(false);
+        using var plaintext = await vault.Writer.CommitAsync(document, from, events, writes: 2, acceptsOlder: true, putBack).ConfigureAwait(false);
         vault.Writer.ReplaceBoth(plaintext, document, key);
     }
 

@@ -19,14 +19,14 @@ internal sealed class VaultWriter(VaultSettings settings, TokenOpener tokens, Va
     /// </summary>
     /// <exception cref="SecretsException">The document can't be written, or the ledger can't; nothing was changed.</exception>
     internal async ValueTask<PlaintextWriter> CommitAsync(
-        VaultDocument document, long from, IReadOnlyList<LedgerEvent> events, int writes = 1, bool acceptsOlder = false)
+        VaultDocument document, long from, IReadOnlyList<LedgerEvent> events, int writes = 1, bool acceptsOlder = false, long? putBack = null)
     {
         using (Compose(document))
         {
         }
 
         HasMadeGitIgnore |= GitIgnore.MakeIfAbsent(settings.GitIgnoreFile);
-        await ledger.CommitAsync(document, from, events, writes, acceptsOlder).ConfigureAwait(false);
+        await ledger.CommitAsync(document, from, events, writes, acceptsOlder, putBack).ConfigureAwait(false);
         return VaultFormat.Write(document, capacity: 4096);
     }
 

@@ -49,9 +49,10 @@ public sealed class LedgerLogTests
         ledger.CloseSegment();
         Assert.Equal(7, LedgerLog.ReadLast(ledger.Folder, ledger.Newest)?.Index);
 
+        File.Delete(ledger.Folder.SegmentFile(0));
         File.Delete(ledger.Folder.SegmentFile(4));
         Assert.Null(LedgerLog.ReadLast(ledger.Folder, ledger.Newest));
-        Assert.Equal([0L, 1, 2, 3], LedgerLog.ReadEntries(ledger.Folder, ledger.Newest).Select(entry => entry.Index));
+        Assert.Empty(LedgerLog.ReadEntries(ledger.Folder, ledger.Newest));
     }
 
     [Fact]

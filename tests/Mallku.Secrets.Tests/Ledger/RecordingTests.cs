@@ -263,9 +263,10 @@ public sealed class RecordingTests
         using var folder = await TemporaryFolder.WithVaultAsync();
         await folder.SetAsync("a", "a1");
         var ledger = LedgerFile.Folder(folder);
-        Copy(ledger, ledger + ".older");
+        var (older, newest) = (Path.Combine(folder.Path, "older"), Path.Combine(folder.Path, "newest"));
+        Copy(ledger, older);
         await folder.SetAsync("a", "a2");
-        Copy(ledger, ledger + ".newest");
+        Copy(ledger, newest);
         using var other = await TemporaryFolder.WithVaultAsync();
 
         Action[] damages =
@@ -274,7 +275,7 @@ public sealed class RecordingTests
             () => File.Delete(LedgerFile.Checkpoint(folder)),
             () => File.Delete(LedgerFile.Segment(folder)),
             () => File.WriteAllBytes(LedgerFile.Segment(folder), File.ReadAllBytes(LedgerFile.Segment(folder))[..^1]),
-            () => Copy(ledger + ".older", ledger),
+            () => Copy(older, ledger),
             () => Copy(LedgerFile.Folder(other), ledger),
         ];
         foreach (var damage in damages)
@@ -282,9 +283,9 @@ public sealed class RecordingTests
             damage();
             Assert.Contains("mallku audit", (await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
             await Assert.ThrowsAsync<LedgerException>(() => folder.SetAsync("a", "a3"));
-            Copy(ledger + ".newest", ledger);
+            Copy(newest, ledger);
             Assert.Equal("a2", await folder.GetAsync("a"));
-            Copy(ledger, ledger + ".newest");
+            Copy(ledger, newest);
         }
 
         Directory.Delete(ledger, recursive: true);
@@ -313,6 +314,65 @@ public sealed class RecordingTests
         await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: true, Cancel);
         Assert.Equal("a2", await folder.GetAsync("a"));
         Assert.Contains(LedgerFile.Summarize(folder), entry => entry.StartsWith("restored", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_a_vault_that_was_put_back_is_behind_is_recorded_with_its_generation(bool hasFormer)
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var older = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        var generation = (await folder.Open().Vault.OpenAsync(Cancel)).Document.Generation;
+        await folder.SetAsync("a", "a2");
+        await folder.SetAsync("a", "a3");
+        var newest = (await folder.Open().Vault.OpenAsync(Cancel)).Document.Generation;
+        await File.WriteAllBytesAsync(folder.VaultFile, older, Cancel);
+        if (!hasFormer)
+        {
+            File.Delete(folder.VaultFile + ".previous");
+        }
+
+        await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: true, Cancel);
+
+        var recorded = $"restored {generation} the vault was put back from generation {newest} to {generation}";
+        Assert.Contains(LedgerFile.Summarize(folder, "kind", "generation", "note"), entry => entry == recorded);
+        var next = (await folder.SetAsync("a", "a4")).Version;
+        Assert.True(next > 3, $"version {next} was used before");
+    }
+
+    [Fact]
+    public async Task A_ledger_that_somebody_was_giving_up_when_he_was_cut_off_is_named_and_can_be_given_up_or_put_back()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var (ledger, aside) = (LedgerFile.Folder(folder), LedgerFile.Folder(folder) + ".20260102T030405Z");
+        using var other = await TemporaryFolder.WithVaultAsync();
+        Directory.Move(ledger, aside);
+
+        Assert.Contains($"mv {aside} {ledger}", (await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
+        Assert.Contains($"mv {aside} {ledger}", (await folder.Open().Ledger.VerifyAsync(cancellationToken: Cancel)).Fault!.Remedy, StringComparison.Ordinal);
+
+        // the next one was begun, which the vault does not know of
+        Copy(LedgerFile.Folder(other), ledger);
+        Assert.Contains(
+            $"mv {ledger} {ledger}.begun && mv {aside} {ledger}", (await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
+
+        Assert.Equal(aside, await VaultLedger.RestartAsync(folder.Open().Vault, Cancel));
+        Assert.Contains(LedgerFile.Summarize(folder, "kind", "note"), entry => entry.StartsWith("restarted", StringComparison.Ordinal) && entry.EndsWith(Path.GetFileName(aside), StringComparison.Ordinal));
+        Assert.Equal("a1", await folder.GetAsync("a"));
+    }
+
+    [Fact]
+    public async Task What_keeps_a_ledger_from_being_written_is_said_with_its_own_remedy()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        File.SetUnixFileMode(LedgerFile.Checkpoint(folder), (UnixFileMode)0b110_100_100);
+        Assert.Contains($"chmod 600 {LedgerFile.Checkpoint(folder)}", (await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
+        var unread = await Assert.ThrowsAsync<LedgerException>(async () => await folder.Open().Ledger.GetCheckpointAsync(Cancel));
+        Assert.Contains($"chmod 600 {LedgerFile.Checkpoint(folder)}", unread.Remedy, StringComparison.Ordinal);
     }
 
     [Fact]

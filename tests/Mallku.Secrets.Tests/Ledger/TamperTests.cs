@@ -124,6 +124,27 @@ public sealed class TamperTests
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_file_that_is_gone_from_between_is_named_and_its_entries_are_not_passed_over(bool hasBoundary)
+    {
+        using var ledger = await SampleLedger.MakeAsync();
+        ledger.CloseSegment();
+        await ledger.AddAsync(SampleLedger.Read("openai_api_key", 1));
+        File.Delete(ledger.Folder.SegmentFile(4));
+        if (!hasBoundary)
+        {
+            File.Delete(ledger.Folder.BoundaryFile(4));
+        }
+
+        var fault = (await ledger.VerifyAsync()).Fault!;
+        Assert.Equal((4, 7), (fault.Entry, fault.Through));
+        Assert.Contains(hasBoundary ? $"'{ledger.Folder.SegmentFile(4)}' is gone" : "or the file that has them is gone", fault.Problem, StringComparison.Ordinal);
+        var error = Assert.Throws<LedgerException>(() => LedgerLog.ReadEntries(ledger.Folder, ledger.Newest).Count());
+        Assert.Contains("before entry 4", error.Problem, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task What_is_added_behind_the_signed_entries_is_told_and_is_no_part_of_them()
     {

@@ -1,0 +1,48 @@
+using Mallku.Secrets.Files;
+
+namespace Mallku.Secrets.Ledger;
+
+/// <summary>What to say where a ledger can't be used, wherever that is found.</summary>
+internal static class LedgerErrors
+{
+    internal static LedgerException CannotWrite(LedgerFolder folder, Exception cause) => new(
+        $"the ledger in '{folder.Path}' can't be written ({(cause as SecretsException)?.Problem ?? cause.Message.TrimEnd('.')}), so nothing was handed out or changed",
+        $"{(cause as SecretsException)?.Remedy ?? "mend that"}; or keep the ledger elsewhere by MALLKU_LEDGER_DIR, or go on without a trace: {LedgerException.NoLedger}",
+        cause);
+
+    internal static LedgerException CannotRead(LedgerFolder folder, Exception cause) => new(
+        $"the ledger in '{folder.Path}' can't be read ({(cause as SecretsException)?.Problem ?? cause.Message.TrimEnd('.')})",
+        (cause as SecretsException)?.Remedy ?? "look at the modes of that folder and of what is in it, and at its disk",
+        cause);
+
+    internal static LedgerException Gone(LedgerFolder folder, string origin) =>
+        new($"the ledger in '{folder.Path}' is gone, and the vault knows of one", WayOn(folder, origin));
+
+    /// <summary>A checkpoint in the ledger's place that is none of its key.</summary>
+    internal static LedgerException NotSigned(LedgerFolder folder, string origin) => new(
+        $"the checkpoint '{folder.CheckpointFile}' was not signed by the key of this vault's ledger, or is damaged", WayOn(folder, origin));
+
+    /// <summary>A vault that the ledger has not seen yet.</summary>
+    internal static LedgerException OlderLedger(long generation, long to) => new(
+        $"the vault is at generation {generation}, and its ledger knows it up to {to}: an older ledger was put back", LedgerException.WayOn);
+
+    /// <summary>A vault from before the newest changes that the ledger has.</summary>
+    internal static LedgerException OlderVault(long generation, long to) => new(
+        $"the vault is at generation {generation}, and its ledger has seen it at {to}: an older vault was put back",
+        "put the newer one back, or, where the older one is wanted, say so: mallku key recover --as-is");
+
+    /// <summary>How to get a ledger back that is not in its place: whoever was cut off while he gave it up has left it beside.</summary>
+    internal static string? PutBack(LedgerFolder folder, string origin)
+    {
+        if (folder.FindAside(origin) is not { } aside)
+        {
+            return null;
+        }
+
+        var place = PrivateFile.ShellQuote(folder.Path);
+        var move = $"mv {PrivateFile.ShellQuote(aside)} {place}";
+        return $"it is kept beside its place; put it back: {(folder.Exists ? $"mv {place} {PrivateFile.ShellQuote(folder.Path + ".begun")} && {move}" : move)}";
+    }
+
+    private static string WayOn(LedgerFolder folder, string origin) => PutBack(folder, origin) ?? LedgerException.WayOn;
+}
