@@ -121,6 +121,11 @@ switch (args[0])
         await Answer(async () => "rotated " + (await VaultKeys.RotateAsync(manager.Vault, CancellationToken.None)).Secrets);
         return 0;
 
+    // gives the ledger up
+    case "restart":
+        await Answer(async () => "restarted " + await VaultLedger.RestartAsync(manager.Vault, CancellationToken.None));
+        return 0;
+
     // renew DIR NAME COMMAND...: rotates a secret by a command, without a grace
     case "renew":
         await Answer(async () =>

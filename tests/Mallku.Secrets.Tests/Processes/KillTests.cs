@@ -80,6 +80,46 @@ public sealed class KillTests(ITestOutputHelper output)
         Assert.True(kills > 0, $"no kill at {call}");
     }
 
+    [Theory]
+    [InlineData("openat")]
+    [InlineData("write")]
+    [InlineData("fsync")]
+    [InlineData("renameat2")]
+    [InlineData("rename,renameat")]
+    public async Task A_kill_while_a_ledger_is_given_up_leaves_one_that_goes_on_or_is_named(string call)
+    {
+        using var folder = await VaultChange.Of("set").PrepareAsync();
+        var image = FolderImage.Read(folder.Vault);
+        var (kills, named) = (0, 0);
+        foreach (var names in Strace.TouchedNames)
+        {
+            for (var (n, isOver) = (1, false); !isOver; n++)
+            {
+                image.Restore(folder.Vault);
+                var (killed, _) = await Strace.KillAsync(folder, Optional(call), n, names, [], ["restart", folder.Vault]);
+                try
+                {
+                    Assert.Equal("the kept value", await folder.GetAsync("kept"));
+                }
+                catch (LedgerException e)
+                {
+                    named++;
+                    const string way = "put it back: ";
+                    Assert.Contains(way, e.Remedy, StringComparison.Ordinal);
+                    Tool.Run("sh", "-c", e.Remedy[(e.Remedy.IndexOf(way, StringComparison.Ordinal) + way.Length)..]);
+                    Assert.Equal("the kept value", await folder.GetAsync("kept"));
+                }
+
+                Assert.Null((await folder.Open().Ledger.VerifyAsync(cancellationToken: TestContext.Current.CancellationToken)).Fault);
+                isOver = !killed;
+                kills += killed ? 1 : 0;
+            }
+        }
+
+        output.WriteLine($"{kills} kills, {named} with the ledger out of its place");
+        Assert.True(kills > 0, $"no kill at {call}");
+    }
+
     // a name that an architecture does not have is no error with the question mark
     private static string Optional(string calls) => "?" + calls.Replace(",", ",?", StringComparison.Ordinal);
 
