@@ -267,10 +267,9 @@ public sealed class SecretsManager
         using var activity = Telemetry.Start(Telemetry.Set);
         try
         {
-            FileVault.RequireValue(parsed, value, options);
-            var change = await FindHomeAsync(parsed, options.Into, cancellationToken).ConfigureAwait(false) is { } store
-                ? await store.SetAsync(parsed, value, options, cancellationToken).ConfigureAwait(false)
-                : (await vault.SetAsync([new(parsed, value)], options, cancellationToken).ConfigureAwait(false))[0];
+            SecretChanges.RequireValue(parsed, value, options);
+            var home = await FindHomeAsync(parsed, options.Into, cancellationToken).ConfigureAwait(false);
+            var change = await home.SetAsync(parsed, value, options, cancellationToken).ConfigureAwait(false);
             Telemetry.Changed(activity, change, change.Created ? "created" : "updated", _isNamed);
             return change;
         }
@@ -294,9 +293,8 @@ public sealed class SecretsManager
         try
         {
             var existing = SecretName.Existing(name);
-            var change = await FindHomeAsync(existing, into: null, cancellationToken).ConfigureAwait(false) is { } store
-                ? await store.RemoveAsync(existing, cancellationToken).ConfigureAwait(false)
-                : await vault.RemoveAsync(existing, cancellationToken).ConfigureAwait(false);
+            var home = await FindHomeAsync(existing, into: null, cancellationToken).ConfigureAwait(false);
+            var change = await home.RemoveAsync(existing, cancellationToken).ConfigureAwait(false);
             Telemetry.Changed(activity, change, "removed", _isNamed);
             return change;
         }
@@ -395,14 +393,14 @@ public sealed class SecretsManager
 
     private bool HasVault => !Vault.Settings.IsMadeWhenNeeded;
 
-    // where a secret lives now, and a new one in the store; null for the vault
-    private async ValueTask<SealedStore?> FindHomeAsync(SecretName name, SecretPlace? into, CancellationToken cancellationToken)
+    // where a secret lives now, and a new one in the store where there is one
+    private async ValueTask<ISecretStore> FindHomeAsync(SecretName name, SecretPlace? into, CancellationToken cancellationToken)
     {
         if (_store is null)
         {
             return into == SecretPlace.Store
                 ? throw new SecretsException("no shared store is named, so that nothing can be written there; nothing was changed", "name one by SecretsOptions.Store")
-                : null;
+                : Vault;
         }
 
         if (!HasVault)
@@ -414,7 +412,7 @@ public sealed class SecretsManager
 
         var isInVault = into == SecretPlace.Vault
             || (into is null && VaultMatch.FindStored(await Vault.OpenAsync(cancellationToken).ConfigureAwait(false), name) is not null);
-        return isInVault ? null : _store;
+        return isInVault ? Vault : _store;
     }
 
     private bool TryFindKnown(string name, CancellationToken cancellationToken, out FoundSecret? found)

@@ -19,8 +19,8 @@ public sealed class SealedStoreTests
         one.Memory.ForgetAll();
         Assert.Equal("sk-second", await StoreStage.GetAsync(one, "openai_api_key"));
         Assert.Null(await StoreStage.GetAsync(one, "OPENAI_API_KEY"));
-        Assert.Equal("openai_api_key", await one.FindStoredAsync(SecretName.Parse("OPENAI-API-KEY"), Token));
-        Assert.Null(await one.FindStoredAsync(SecretName.Parse("other"), Token));
+        Assert.Equal("openai_api_key", (await one.FindAsync(SecretName.Parse("OPENAI-API-KEY"), Token))!.Record.Name);
+        Assert.Null(await one.FindAsync(SecretName.Parse("other"), Token));
         Assert.Equal([LedgerKind.Created, LedgerKind.Updated], stage.Told.Select(static told => told.Kind));
     }
 
@@ -48,10 +48,10 @@ public sealed class SealedStoreTests
         var store = stage.Open();
         await StoreStage.SetAsync(store, "k", "one");
         await StoreStage.SetAsync(store, "k", "two");
-        await store.ChangeAsync("k", edit => { edit.Record.Remove(store.Clock.GetUtcNow()); return 0; }, Token);
+        await store.ChangeAsync("k", edit => edit.Remove(), Token);
         Assert.Equal(0, await stage.Records.ListAsync(RecordKind.Version, "", null, Token).CountAsync(Token));
         Assert.Null(await StoreStage.GetAsync(store, "k"));
-        Assert.Null(await store.FindStoredAsync(SecretName.Parse("k"), Token));
+        Assert.NotNull((await store.FindAsync(SecretName.Parse("k"), Token))!.Record.Removed);
         Assert.Equal(3, await StoreStage.SetAsync(store, "k", "three"));
         Assert.Equal("three", await StoreStage.GetAsync(store, "k"));
     }
@@ -69,7 +69,7 @@ public sealed class SealedStoreTests
         await store.RemoveAsync(SecretName.Parse("my-key"), Token);
         Assert.Equal(3, await StoreStage.SetAsync(store, "MY_KEY", "three"));
         Assert.Equal("three", await StoreStage.GetAsync(store, "MY_KEY"));
-        Assert.Equal("MY_KEY", await store.FindStoredAsync(SecretName.Parse("my-key"), Token));
+        Assert.Equal("MY_KEY", (await store.FindAsync(SecretName.Parse("my-key"), Token))!.Record.Name);
     }
 
     [Fact]

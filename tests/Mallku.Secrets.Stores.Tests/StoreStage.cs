@@ -1,5 +1,4 @@
 using Mallku.Secrets.Ledger;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Stores.Tests;
 
@@ -48,16 +47,11 @@ internal sealed class StoreStage : IAsyncDisposable
         return store;
     }
 
-    public static ValueTask<int> SetAsync(SealedStore store, string name, string value) => store.ChangeAsync(
-        name,
-        edit =>
-        {
-            using var secret = SecretValue.FromString(value);
-            var added = edit.Record.Add(edit.Own(JsonToken.Encode(secret)), VersionRecord.NewId(), store.Clock.GetUtcNow(), "set");
-            edit.Events.Add(VaultEvents.OfVersion(edit.Record, added, SealedStore.SourceName, store.Purpose));
-            return added.Number;
-        },
-        TestContext.Current.CancellationToken);
+    public static async Task<int> SetAsync(SealedStore store, string name, string value)
+    {
+        using var secret = SecretValue.FromString(value);
+        return (await store.SetAsync(SecretName.Parse(name), secret, new SetOptions(), TestContext.Current.CancellationToken)).Version;
+    }
 
     public static async Task<string?> GetAsync(SealedStore store, string name) =>
         (await store.Memory.FindAsync(SecretName.Parse(name), TestContext.Current.CancellationToken))?.Value.RevealString();

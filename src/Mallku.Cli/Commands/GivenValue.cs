@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using Mallku.Cli.Terminal;
-using Mallku.Secrets.Vault;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Cli.Commands;
 
@@ -10,7 +10,7 @@ internal static class GivenValue
     /// <exception cref="SecretsException">It is no text.</exception>
     internal static SecretValue Read(string question)
     {
-        var bytes = Prompt.IsPossible ? Prompt.AskHidden(question, FileVault.MaxValueLength + 1) : PipedValue.Read(FileVault.MaxValueLength);
+        var bytes = Prompt.IsPossible ? Prompt.AskHidden(question, SecretChanges.MaxValueLength + 1) : PipedValue.Read(SecretChanges.MaxValueLength);
         try
         {
             // a sign of some editors that no key begins with

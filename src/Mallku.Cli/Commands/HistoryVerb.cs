@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;

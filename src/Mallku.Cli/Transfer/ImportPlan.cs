@@ -1,4 +1,5 @@
 using Mallku.Secrets.Sources;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Transfer;
@@ -89,7 +90,7 @@ internal static class ImportPlan
         {
             { Value: null } => entry.Refusal,
             _ when !isName => "it is no name for a secret",
-            { Value.Length: > FileVault.MaxValueLength } => "its value is longer than 1 MiB",
+            { Value.Length: > SecretChanges.MaxValueLength } => "its value is longer than 1 MiB",
             _ => null,
         };
         if (entry.IsEmpty)

@@ -9,7 +9,7 @@ namespace Mallku.Secrets.Files;
 /// The right to write in a folder: <c>flock</c> on a lock file that is never unlinked. It ends with the process, and
 /// holds off other writers of the same process too, since each opens the file anew.
 /// </summary>
-internal sealed class FolderLock : IDisposable
+internal sealed class FolderLock : IDisposable, IAsyncDisposable
 {
     internal static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
     internal static readonly TimeSpan DiskPatience = TimeSpan.FromSeconds(5);
@@ -111,6 +111,12 @@ internal sealed class FolderLock : IDisposable
             Posix.Close(descriptor);
             Turns[_path].End();
         }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        return ValueTask.CompletedTask;
     }
 
     private static int Open(string path)

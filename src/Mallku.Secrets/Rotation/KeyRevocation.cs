@@ -1,52 +1,47 @@
 using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;
 
 /// <summary>Retires what is past its grace, and revokes the keys that are not used any more, each by the rotator that made it.</summary>
-internal sealed class KeyRevocation(FileVault vault, RetiredKeys keys, Rotators rotators)
+internal sealed class KeyRevocation(ISecretStore store, RetiredKeys keys, Rotators rotators)
 {
     /// <summary>Does with one secret what there is to do.</summary>
-    /// <exception cref="SecretsException">The vault can't be opened or written.</exception>
+    /// <exception cref="SecretsException">The store can't be opened or written.</exception>
     internal async ValueTask<IReadOnlyList<RotationEvent>> SettleAsync(string name, CancellationToken cancellationToken)
     {
-        vault.Forget();
-        var now = vault.Settings.Clock.GetUtcNow();
-        var opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var now = store.Clock.GetUtcNow();
         var done = new List<RotationEvent>();
-        if (!opened.Document.Secrets.TryGetValue(name, out var record))
+        if (await store.ReadAsync(name, cancellationToken).ConfigureAwait(false) is not { } found)
         {
             return done;
         }
 
-        if (record.Versions.Exists(version => RetiredKeys.IsOver(version, now)))
+        if (found.Record.Versions.Exists(version => RetiredKeys.IsOver(version, now)))
         {
             foreach (var number in await keys.RetireAsync(name, cancellationToken).ConfigureAwait(false))
             {
-                done.Add(new RotationEvent(name, RotationAction.Retired, number, record.Policy?.Tell));
+                done.Add(new RotationEvent(name, RotationAction.Retired, number, found.Record.Policy?.Tell));
             }
 
-            opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
-            record = opened.Document.Secrets[name];
+            found = await store.ReadAsync(name, cancellationToken).ConfigureAwait(false) ?? found;
         }
 
-        foreach (var version in record.Versions.Where(version => version.State == SecretVersionState.Retired && version.IsSpent(now)))
+        foreach (var version in found.Record.Versions.Where(version => version.State == SecretVersionState.Retired && version.IsSpent(now)))
         {
-            done.Add(await RevokeAsync(opened.Document, record, version, now, cancellationToken).ConfigureAwait(false));
+            done.Add(await RevokeAsync(found.Record, version, now, cancellationToken).ConfigureAwait(false));
         }
 
-        GC.KeepAlive(opened.Document);
+        GC.KeepAlive(found.Owner);
         return done;
     }
 
-    private async ValueTask<RotationEvent> RevokeAsync(
-        VaultDocument document, SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
+    private async ValueTask<RotationEvent> RevokeAsync(SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
     {
         try
         {
             var key = Describe(record, version, version.Key!);
             var rotator = FindMaker(key, version.Value is not null);
-            RequireUnused(document, record, version, now);
+            await RequireUnusedAsync(record, version, now, cancellationToken).ConfigureAwait(false);
             using var value = version.Value is null ? null : RotationSteps.Reveal(record, version);
             await rotator.RevokeAsync(key, value, cancellationToken).ConfigureAwait(false);
         }
@@ -82,7 +77,7 @@ internal sealed class KeyRevocation(FileVault vault, RetiredKeys keys, Rotators 
         return obstacle is null ? rotator : throw new SecretsException(obstacle, $"revoke the key at its provider, then say so: mallku rotate {key.Secret} --abandon");
     }
 
-    private static void RequireUnused(VaultDocument document, SecretRecord record, VersionRecord version, DateTimeOffset now)
+    private async ValueTask RequireUnusedAsync(SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
     {
         if (version.Value is not { } value)
         {
@@ -91,7 +86,7 @@ internal sealed class KeyRevocation(FileVault vault, RetiredKeys keys, Rotators 
 
         var own = record.FindInUse(value, now);
         var user = own is not null ? $"version {own.Number}"
-            : document.FindInUse(value, record, now) is { } other ? $"the secret '{SecretsException.Show(other.Record.Name)}'"
+            : await store.FindInUseAsync(value, record.Name, cancellationToken).ConfigureAwait(false) is { } other ? $"the secret '{SecretsException.Show(other)}'"
             : null;
         if (user is not null)
         {

@@ -1,31 +1,31 @@
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;
 
 /// <summary>
-/// What the vault records of versions that go out of use, and of their keys. Each change is one write, durable when it
+/// What a store records of versions that go out of use, and of their keys. Each change is one write, durable when it
 /// returns, and in the ledger.
 /// </summary>
-internal sealed class RetiredKeys(FileVault vault)
+internal sealed class RetiredKeys(ISecretStore store)
 {
-    private DateTimeOffset Now => vault.Settings.Clock.GetUtcNow();
+    private DateTimeOffset Now => store.Clock.GetUtcNow();
 
     /// <summary>Whether a version is to be retired: its grace is over, or nobody brought it back in time.</summary>
     internal static bool IsOver(VersionRecord version, DateTimeOffset now) =>
         version.State == SecretVersionState.Previous && (version.GraceEnds <= now || version.IsSpent(now));
 
     /// <summary>Records that the grace of versions is over.</summary>
-    internal ValueTask<IReadOnlyList<int>> RetireAsync(string name, CancellationToken cancellationToken) => vault.ChangeAsync<IReadOnlyList<int>>(
-        (opened, events) =>
+    internal ValueTask<IReadOnlyList<int>> RetireAsync(string name, CancellationToken cancellationToken) => store.ChangeAsync<IReadOnlyList<int>>(
+        name,
+        edit =>
         {
-            var record = opened.Document.GetOrAdd(name);
+            var record = edit.Record;
             var over = record.Versions.FindAll(version => IsOver(version, Now));
             foreach (var version in over)
             {
                 (version.State, version.GraceEnds) = (SecretVersionState.Retired, null);
-                events.Add(VaultRotations.Event(LedgerKind.Retired, record, version.Number, version.Key?.RevokeBy));
+                edit.Tell(LedgerKind.Retired, version.Number, version.Key?.RevokeBy);
             }
 
             return over.ConvertAll(static version => version.Number);
@@ -33,16 +33,17 @@ internal sealed class RetiredKeys(FileVault vault)
         cancellationToken);
 
     /// <summary>Records that a key was revoked: the value is of no use, whichever version has it, and dropped.</summary>
-    /// <param name="name">The name under which the vault has the secret.</param>
+    /// <param name="name">The name under which the store has the secret.</param>
     /// <param name="number">The version.</param>
     internal async ValueTask RecordRevokedAsync(string name, int number)
     {
-        await vault.ChangeAsync(
-            (opened, events) =>
+        await store.ChangeAsync(
+            name,
+            edit =>
             {
-                var record = opened.Document.GetOrAdd(name);
+                var record = edit.Record;
                 var version = record.Get(number);
-                events.Add(VaultRotations.Event(LedgerKind.Revoked, record, number, version?.Key?.RevokeBy, version is { Value: null } ? "without its value" : null));
+                edit.Tell(LedgerKind.Revoked, number, version?.Key?.RevokeBy, version is { Value: null } ? "without its value" : null);
 
                 // where somebody has set the value again meanwhile, the key is that version's, which is in use
                 if (version?.Key is { } key)
@@ -65,30 +66,32 @@ internal sealed class RetiredKeys(FileVault vault)
     /// <summary>Records that a key could not be revoked.</summary>
     internal async ValueTask RecordFailureAsync(string name, int number)
     {
-        await vault.ChangeAsync(
-            (opened, events) =>
+        await store.ChangeAsync(
+            name,
+            edit =>
             {
-                var record = opened.Document.GetOrAdd(name);
-                events.Add(VaultRotations.Event(LedgerKind.RotationFailed, record, number, record.Get(number)?.Key?.RevokeBy, "revoke"));
+                var record = edit.Record;
+                edit.Tell(LedgerKind.RotationFailed, number, record.Get(number)?.Key?.RevokeBy, "revoke");
                 return true;
             },
             CancellationToken.None).ConfigureAwait(false);
     }
 
     /// <summary>Leaves keys alone that are still to be revoked: somebody has done it otherwise.</summary>
-    internal ValueTask<int> GiveUpAsync(string name, CancellationToken cancellationToken) => vault.ChangeAsync(
-        (opened, events) =>
+    internal ValueTask<int> GiveUpAsync(string name, CancellationToken cancellationToken) => store.ChangeAsync(
+        name,
+        edit =>
         {
-            var record = opened.Document.GetOrAdd(name);
+            var record = edit.Record;
             var left = record.Versions.FindAll(version => version.HasKeyToRevoke && !version.IsLive(Now));
             if (left.Count == 0)
             {
-                throw VaultRotations.NothingUnderWay(name);
+                throw Rotations.NothingUnderWay(name);
             }
 
             foreach (var version in left)
             {
-                events.Add(VaultRotations.Event(LedgerKind.RotationFailed, record, version.Number, version.Key!.RevokeBy, "revoke, given up"));
+                edit.Tell(LedgerKind.RotationFailed, version.Number, version.Key!.RevokeBy, "revoke, given up");
                 (version.Key, version.RevokeAfter) = (null, null);
             }
 

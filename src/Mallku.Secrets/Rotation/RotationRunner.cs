@@ -1,6 +1,4 @@
-using Mallku.Secrets.Files;
 using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;
 
@@ -14,21 +12,21 @@ namespace Mallku.Secrets.Rotation;
 /// </remarks>
 public sealed class RotationRunner
 {
-    private readonly FileVault _vault;
+    private readonly ISecretStore _store;
     private readonly Rotators _rotators;
-    private readonly VaultRotations _rotations;
+    private readonly Rotations _rotations;
     private readonly RotationSteps _steps;
     private readonly KeyRevocation _revocation;
     private readonly RetiredKeys _keys;
 
-    internal RotationRunner(FileVault vault, IEnumerable<IRotator> rotators)
+    internal RotationRunner(ISecretStore store, IEnumerable<IRotator> rotators)
     {
-        _vault = vault;
+        _store = store;
         _rotators = new Rotators(rotators);
-        _rotations = new VaultRotations(vault);
+        _rotations = new Rotations(store);
         _steps = new RotationSteps(_rotations, _rotators);
-        _keys = new RetiredKeys(vault);
-        _revocation = new KeyRevocation(vault, _keys, _rotators);
+        _keys = new RetiredKeys(store);
+        _revocation = new KeyRevocation(store, _keys, _rotators);
     }
 
     /// <summary>Rotates a secret.</summary>
@@ -39,11 +37,11 @@ public sealed class RotationRunner
     /// <exception cref="SecretsException">A rotation is under way already, or a step failed: the current version stays in use.</exception>
     public async ValueTask<RotatedSecret> RotateAsync(string name, RotationPolicy? policy = null, CancellationToken cancellationToken = default)
     {
-        var (_, before) = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
+        var before = (await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false)).Record;
         var (stored, current) = (before.Name, before.Current!);
         policy = policy is null ? null : ToKept(policy);
-        Require(policy ?? before.Policy ?? throw VaultRotations.NoPolicy(stored));
-        using var turn = await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
+        Require(policy ?? before.Policy ?? throw Rotations.NoPolicy(stored));
+        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         var absorbed = await _rotations.BeginAsync(stored, current.Id, policy, cancellationToken).ConfigureAwait(false);
         var rotated = await RunAsync(stored, isResumed: false, cancellationToken).ConfigureAwait(false);
         return rotated with { Absorbed = [.. absorbed, .. rotated.Absorbed] };
@@ -54,7 +52,7 @@ public sealed class RotationRunner
     public async ValueTask<RotatedSecret> ResumeAsync(string name, CancellationToken cancellationToken = default)
     {
         var stored = (await _rotations.FindUnderWayAsync(name, cancellationToken).ConfigureAwait(false)).Record.Name;
-        using var turn = await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
+        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         return await RunAsync(stored, isResumed: true, cancellationToken).ConfigureAwait(false);
     }
 
@@ -72,8 +70,9 @@ public sealed class RotationRunner
     public async ValueTask<IReadOnlyList<RotationEvent>> AbandonAsync(string name, CancellationToken cancellationToken = default)
     {
         await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
-        using var turn = await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
-        var (opened, record) = await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
+        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        var found = await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
+        var record = found.Record;
         if (record.Misread is not null)
         {
             await _rotations.ForgetUnreadAsync(record.Name, cancellationToken).ConfigureAwait(false);
@@ -92,7 +91,7 @@ public sealed class RotationRunner
             try
             {
                 // the new value may be in use elsewhere by now, and is about to be revoked
-                await _steps.PutAsync(opened, record, rotation.Rotator, current, cancellationToken).ConfigureAwait(false);
+                await _steps.PutAsync(found, rotation.Rotator, current, cancellationToken).ConfigureAwait(false);
             }
             catch (SecretsException e)
             {
@@ -137,12 +136,13 @@ public sealed class RotationRunner
         RotationSchedule.RequireGrace(grace ?? TimeSpan.Zero);
 
         // while another revokes a key, nobody can tell whether it still works
-        using var turn = await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
-        var (opened, record) = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
+        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
+        var record = found.Record;
         var wanted = EarlierVersion.Find(record, version, _rotations.Now);
         if (record.Policy is { } policy)
         {
-            await _steps.PutAsync(opened, record, policy.Rotator, wanted, cancellationToken).ConfigureAwait(false);
+            await _steps.PutAsync(found, policy.Rotator, wanted, cancellationToken).ConfigureAwait(false);
         }
 
         return await _rotations.RollBackAsync(record.Name, wanted.Number, grace, cancellationToken).ConfigureAwait(false);
@@ -158,7 +158,7 @@ public sealed class RotationRunner
     /// <exception cref="SecretsException">The policy lacks something, or a rotation is under way.</exception>
     public async ValueTask SetPolicyAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken = default)
     {
-        var (_, record) = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
+        var record = (await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false)).Record;
         if (policy is not null)
         {
             policy = ToKept(policy);
@@ -180,8 +180,7 @@ public sealed class RotationRunner
             return [];
         }
 
-        using var turn = await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
-        _vault.Forget();
+        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         var done = new List<RotationEvent>();
         foreach (var status in await GetStatusAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -202,9 +201,18 @@ public sealed class RotationRunner
     /// <exception cref="VaultOpenException">The vault can't be opened.</exception>
     public async ValueTask<IReadOnlyList<RotationStatus>> GetStatusAsync(CancellationToken cancellationToken = default)
     {
-        var opened = await _vault.OpenAsync(cancellationToken).ConfigureAwait(false);
         var now = _rotations.Now;
-        return [.. opened.Document.Secrets.Values.Where(RotationReview.IsOfInterest).Select(record => RotationReview.Describe(record, now))];
+        var statuses = new List<RotationStatus>();
+        await foreach (var secret in _store.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (RotationReview.IsOfInterest(secret.Record))
+            {
+                statuses.Add(RotationReview.Describe(secret.Record, now));
+            }
+        }
+
+        statuses.Sort(static (one, other) => string.CompareOrdinal(one.Name, other.Name));
+        return statuses;
     }
 
     private async ValueTask RunDueAsync(string name, List<RotationEvent> done, CancellationToken cancellationToken)
@@ -212,7 +220,7 @@ public sealed class RotationRunner
         done.AddRange(await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false));
 
         // as it is now: those before it may have taken long
-        var record = (await _vault.OpenAsync(cancellationToken).ConfigureAwait(false)).Document.Secrets.GetValueOrDefault(name);
+        var record = (await _store.ReadAsync(name, cancellationToken).ConfigureAwait(false))?.Record;
         if (record is null || RotationReview.Describe(record, _rotations.Now) is not { } status)
         {
             return;
@@ -259,9 +267,6 @@ public sealed class RotationRunner
             $"put it there by hand, before the key of version {abandoned} is revoked by the next mallku rotate --due",
             error));
     }
-
-    private ValueTask<FolderLock> TakeTurnAsync(CancellationToken cancellationToken) =>
-        FolderLock.AcquireAsync(_vault.Settings.RotationLockFile, _vault.Settings.Patience, TimeProvider.System, cancellationToken);
 
     private void Require(RotationPolicy policy) => _rotators.Require(policy, _rotations.Now);
 

@@ -1,10 +1,9 @@
 using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;
 
-/// <summary>Takes the steps of a rotation that is under way. What each has done is in the vault before the next begins.</summary>
-internal sealed class RotationSteps(VaultRotations rotations, Rotators rotators)
+/// <summary>Takes the steps of a rotation that is under way. What each has done is in the store before the next begins.</summary>
+internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
 {
     private const int MostWords = 300;
 
@@ -14,9 +13,9 @@ internal sealed class RotationSteps(VaultRotations rotations, Rotators rotators)
     {
         while (true)
         {
-            var (opened, record) = await rotations.FindUnderWayAsync(name, cancellationToken).ConfigureAwait(false);
-            var rotation = record.Rotation!;
-            VaultRotations.RequireUnchanged(record, rotation);
+            var found = await rotations.FindUnderWayAsync(name, cancellationToken).ConfigureAwait(false);
+            var (record, rotation) = (found.Record, found.Record.Rotation!);
+            Rotations.RequireUnchanged(record, rotation);
             var policy = record.Policy ?? new RotationPolicy { Rotator = rotation.Rotator };
             if (rotation.Step == RotationStep.Finish)
             {
@@ -32,8 +31,8 @@ internal sealed class RotationSteps(VaultRotations rotations, Rotators rotators)
                 throw await FailAsync(record, rotation, e).ConfigureAwait(false);
             }
 
-            // its values are wiped when nobody holds the document, and the vault may have forgotten it meanwhile
-            GC.KeepAlive(opened.Document);
+            // its values are wiped when nobody holds it, and the store may have forgotten it meanwhile
+            GC.KeepAlive(found.Owner);
         }
     }
 
@@ -54,12 +53,13 @@ internal sealed class RotationSteps(VaultRotations rotations, Rotators rotators)
 
     /// <summary>Puts the value of a version that is not pending where it is used.</summary>
     /// <exception cref="SecretsException">That failed, or nobody here knows the rotator.</exception>
-    internal async ValueTask PutAsync(OpenedVault opened, SecretRecord record, string rotator, VersionRecord version, CancellationToken cancellationToken)
+    internal async ValueTask PutAsync(StoredSecret secret, string rotator, VersionRecord version, CancellationToken cancellationToken)
     {
+        var record = secret.Record;
         var policy = record.Policy ?? new RotationPolicy { Rotator = rotator };
         var key = new RotatedKey(record.Name, version.Number, version.Id, version.Key?.Token, version.Key?.Id, policy) { UnderWay = record.Rotation?.Id };
         using var value = Reveal(record, version);
-        GC.KeepAlive(opened.Document);
+        GC.KeepAlive(secret.Owner);
         await rotators.Get(rotator).SetAsync(key, value, cancellationToken).ConfigureAwait(false);
     }
 
@@ -119,7 +119,7 @@ internal sealed class RotationSteps(VaultRotations rotations, Rotators rotators)
 
     private static void RequireNew(SecretRecord record, SecretValue made)
     {
-        if (made.Length is 0 or > FileVault.MaxValueLength)
+        if (made.Length is 0 or > SecretChanges.MaxValueLength)
         {
             throw new SecretsException("the new value is empty or longer than 1 MiB", "see to it that the rotator makes a key and nothing else");
         }

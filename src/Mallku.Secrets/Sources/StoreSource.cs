@@ -18,7 +18,7 @@ internal sealed class StoreSource(SealedStore store) : ISecretSource
         store.FetchPreviousAsync(SecretName.Existing(name), cancellationToken);
 
     public async ValueTask<IReadOnlyList<string>> FindLooseMatchesAsync(SecretName name, CancellationToken cancellationToken) =>
-        await store.FindStoredAsync(name, cancellationToken).ConfigureAwait(false) is { } stored ? [stored] : [];
+        await store.FindAsync(name, cancellationToken).ConfigureAwait(false) is { Record: { Current: not null } record } ? [record.Name] : [];
 
     public async ValueTask<IReadOnlyList<SecretFacts>> ListAsync(CancellationToken cancellationToken)
     {

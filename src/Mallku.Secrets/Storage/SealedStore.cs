@@ -58,13 +58,14 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 
     public string Describe() => $"the store '{_records.Description}'";
 
-    public async ValueTask<string?> FindStoredAsync(SecretName name, CancellationToken cancellationToken)
+    public async ValueTask<StoredSecret?> FindAsync(SecretName name, CancellationToken cancellationToken)
     {
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
 
         // names that match loosely have one head
-        return await ReadHeadAsync(sealing, sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { Record: { Current: not null } record }
-            ? record.Name
+        return await ReadHeadAsync(sealing, sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { } head
+            && (head.Record.Current is not null || head.Record.Name == name.ToString())
+            ? new StoredSecret(head.Record, head)
             : null;
     }
 
@@ -130,39 +131,27 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return found;
     }
 
-    /// <summary>Adds a new version to a secret; one that matches loosely is updated under its own name.</summary>
-    internal ValueTask<SecretChange> SetAsync(SecretName name, SecretValue value, SetOptions options, CancellationToken cancellationToken) => ChangeAsync(
-        name.ToString(),
-        edit =>
-        {
-            var (record, replaced) = (edit.Record, edit.Record.Current);
-            var version = record.Add(edit.Own(JsonToken.Encode(value)), VersionRecord.NewId(), Clock.GetUtcNow(), options.Source, options.Grace);
-            edit.Events.Add(new LedgerEvent(version.Number == 1 ? LedgerKind.Created : LedgerKind.Updated, record.Name, version.Number, Name, Purpose) { GraceEnds = replaced?.GraceEnds });
-            return new SecretChange(record.Name, version.Number, Name, Created: replaced is null, []);
-        },
-        cancellationToken);
-
-    /// <summary>Drops every value of a secret; its numbers are never used again.</summary>
-    /// <exception cref="SecretNotFoundException">The store does not have it.</exception>
-    internal ValueTask<SecretChange> RemoveAsync(SecretName name, CancellationToken cancellationToken) => ChangeAsync(
-        name.ToString(),
-        edit =>
-        {
-            var current = edit.Record.Current ?? throw new SecretNotFoundException(name.ToString(), Describe());
-            edit.Record.Remove(Clock.GetUtcNow());
-            edit.Events.Add(new LedgerEvent(LedgerKind.Removed, edit.Record.Name, current.Number, Name, Purpose));
-            return new SecretChange(edit.Record.Name, current.Number, Name, Created: false, []);
-        },
-        cancellationToken);
-
-    /// <summary>The versions of a secret, the newest first, also of one that was removed; null where the store never had it.</summary>
-    internal async ValueTask<SecretHistory?> GetHistoryAsync(SecretName name, CancellationToken cancellationToken)
+    public async ValueTask<string?> FindInUseAsync(ReadOnlyMemory<byte> value, string except, CancellationToken cancellationToken)
     {
-        var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
-        return await ReadHeadAsync(sealing, sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { Record: var record }
-            ? new SecretHistory(record.Name, record.Removed, [.. VersionMoves.At(Clock.GetUtcNow(), record.Facts).Reverse()])
-            : null;
+        await foreach (var secret in ReadAllAsync(cancellationToken).ConfigureAwait(false))
+        {
+            var name = secret.Record.Name;
+            if (name != except && secret.Record.Current is not null && await ReadAsync(name, cancellationToken).ConfigureAwait(false) is { } whole)
+            {
+                var found = whole.Record.FindInUse(value, Clock.GetUtcNow());
+                GC.KeepAlive(whole.Owner);
+                if (found is not null)
+                {
+                    return name;
+                }
+            }
+        }
+
+        return null;
     }
+
+    public ValueTask<T> ChangeAsync<T>(SecretName name, Func<SecretEdit, T> change, CancellationToken cancellationToken) =>
+        ChangeAsync(name.ToString(), change, cancellationToken);
 
     public async ValueTask<T> ChangeAsync<T>(string name, Func<SecretEdit, T> change, CancellationToken cancellationToken)
     {
@@ -177,7 +166,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             // one that was removed may come back under another of its names
             var record = before.Head.Record.Name == name || before.Head.Record.Current is not null ? before.Head.Record : before.Head.Record.Rename(name);
             var events = new List<LedgerEvent>();
-            var result = change(new SecretEdit(record, before.Own, hidesNames, events));
+            var result = change(new SecretEdit(this, record, before.Own, hidesNames, events));
             record.Prune(_root.Keep);
             var next = before.Head with { Record = record, Generation = before.Head.Generation + 1, Write = VersionRecord.NewId() };
             var writes = Compose(sealing, before, next, out var rest);

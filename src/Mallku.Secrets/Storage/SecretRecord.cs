@@ -126,11 +126,19 @@ internal sealed class SecretRecord(string name)
     }
 
     /// <summary>Drops every value; the numbers and the facts stay, and what names a key that is to be revoked.</summary>
-    internal void Remove(DateTimeOffset now)
+    /// <param name="now">The time.</param>
+    /// <param name="findElsewhere">A version of another secret that may be used and has a value: a key belongs to that from then on.</param>
+    internal void Remove(DateTimeOffset now, Func<ReadOnlyMemory<byte>, VersionRecord?> findElsewhere)
     {
         Removed = now;
         foreach (var version in Versions)
         {
+            if (version is { HasKeyToRevoke: true, Value: { } value } && findElsewhere(value) is { } other)
+            {
+                other.Key ??= version.Key;
+                version.Key = null;
+            }
+
             if (version.State != SecretVersionState.Retired)
             {
                 KeepKeyForNow(version, now);

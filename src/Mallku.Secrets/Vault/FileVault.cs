@@ -1,5 +1,4 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Runtime.ExceptionServices;
+using System.Runtime.CompilerServices;
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Storage;
@@ -10,77 +9,28 @@ namespace Mallku.Secrets.Vault;
 /// The encrypted vault in a <c>.secrets/</c> folder: what it holds now, and changes to it that are durable when they
 /// return. Safe for concurrent use, in this process and by others.
 /// </summary>
-[SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody asks for holds nothing to dispose of.")]
-internal sealed class FileVault(VaultSettings settings)
+internal sealed class FileVault(VaultSettings settings) : ISecretStore
 {
-    /// <summary>The most UTF-8 bytes that a value may have.</summary>
-    internal const int MaxValueLength = 1 << 20;
+    private readonly VaultView _view = new(settings);
 
-    private const int MillisecondsBetweenLooks = 500;
-    private readonly VaultFolder _folder = new(settings);
-    private readonly VaultLedger _ledger = new(settings);
-    private readonly SemaphoreSlim _opening = new(1, 1);
-    private Look? _opened;
-    private Failure? _failed;
-    private long _stamp;
-    private long _lastLook = Environment.TickCount64;
+    public string Name => VaultEvents.Store;
+
+    public TimeProvider Clock => settings.Clock;
+
+    public string? Purpose => settings.Purpose;
 
     internal VaultSettings Settings => settings;
 
-    internal VaultLedger Ledger => _ledger;
+    internal VaultLedger Ledger => _view.Ledger;
+
+    public string Describe() => $"the vault '{settings.Directory}'";
 
     /// <summary>For who holds the folder's lock.</summary>
-    internal VaultWriter Writer => field ??= new(settings, _folder.Tokens, _ledger);
+    internal VaultWriter Writer => field ??= new(settings, _view.Folder.Tokens, Ledger);
 
     /// <summary>What the folder holds, as it was at most half a second ago.</summary>
     /// <exception cref="VaultOpenException">It can't be opened.</exception>
-    internal async ValueTask<OpenedVault> OpenAsync(CancellationToken cancellationToken)
-    {
-        if (FindOpened() is { } opened)
-        {
-            return opened;
-        }
-
-        var asked = Environment.TickCount64;
-        await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            if (FindOpened() is { } byAnother)
-            {
-                return byAnother;
-            }
-
-            if (_failed is { } failed && failed.Began >= asked)
-            {
-                // whoever waited for that look has its answer: a broken vault takes its time to be called so
-                ExceptionDispatchInfo.Throw(failed.Error);
-            }
-
-            var stamp = Volatile.Read(ref _stamp);
-            var began = Environment.TickCount64;
-            try
-            {
-                var fresh = await ReadFolderAsync(isBeginning: false, cancellationToken).ConfigureAwait(false);
-                if (fresh.Key is not null)
-                {
-                    _ledger.RequirePinned(fresh.Document);
-                }
-
-                Volatile.Write(ref _lastLook, Environment.TickCount64);
-                Volatile.Write(ref _opened, new Look(fresh, stamp));
-                return fresh;
-            }
-            catch (SecretsException e)
-            {
-                _failed = new Failure(e, began);
-                throw;
-            }
-        }
-        finally
-        {
-            _opening.Release();
-        }
-    }
+    internal ValueTask<OpenedVault> OpenAsync(CancellationToken cancellationToken) => _view.OpenAsync(cancellationToken);
 
     /// <summary>The same, where a vault must be there.</summary>
     /// <exception cref="VaultOpenException">There is none, or it can't be opened.</exception>
@@ -91,26 +41,50 @@ internal sealed class FileVault(VaultSettings settings)
     }
 
     /// <summary>Another number when the folder may hold something else; looks at it every half second at most.</summary>
-    internal long GetChangeStamp(long now)
-    {
-        var last = Volatile.Read(ref _lastLook);
-        if (now - last >= MillisecondsBetweenLooks
-            && Interlocked.CompareExchange(ref _lastLook, now, last) == last
-            && FindOpened() is { } opened
-            && opened.Watch.HasChanged())
-        {
-            Forget();
-        }
-
-        return Volatile.Read(ref _stamp);
-    }
+    internal long GetChangeStamp(long now) => _view.GetChangeStamp(now);
 
     /// <summary>Makes the next reader look at the folder.</summary>
-    internal void Forget()
+    internal void Forget() => _view.Forget();
+
+    /// <summary>What is known of a secret, with its values, as it was at most half a second ago.</summary>
+    /// <inheritdoc/>
+    public async ValueTask<StoredSecret?> FindAsync(SecretName name, CancellationToken cancellationToken)
     {
-        Volatile.Write(ref _opened, null);
-        Interlocked.Increment(ref _stamp);
+        GetChangeStamp(Environment.TickCount64);
+        var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
+        return Find(opened, VaultMatch.FindStored(opened, name) ?? name.ToString());
     }
+
+    public async ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken)
+    {
+        Forget();
+        return Find(await OpenAsync(cancellationToken).ConfigureAwait(false), name);
+    }
+
+    public async IAsyncEnumerable<StoredSecret> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        GetChangeStamp(Environment.TickCount64);
+        var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
+        foreach (var record in document.Secrets.Values)
+        {
+            yield return new StoredSecret(record, document);
+        }
+    }
+
+    public async ValueTask<string?> FindInUseAsync(ReadOnlyMemory<byte> value, string except, CancellationToken cancellationToken)
+    {
+        Forget();
+        var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
+        var found = document.FindInUse(value, except, Clock.GetUtcNow());
+        GC.KeepAlive(document);
+        return found?.Record.Name;
+    }
+
+    public ValueTask<T> ChangeAsync<T>(SecretName name, Func<SecretEdit, T> change, CancellationToken cancellationToken) =>
+        ChangeAllAsync((opened, events) => change(Edit(opened, VaultMatch.FindStored(opened, name) ?? name.ToString(), events)), cancellationToken);
+
+    public ValueTask<T> ChangeAsync<T>(string name, Func<SecretEdit, T> change, CancellationToken cancellationToken) =>
+        ChangeAllAsync((opened, events) => change(Edit(opened, name, events)), cancellationToken);
 
     /// <summary>Adds a new version to each of the secrets, all in one write.</summary>
     /// <exception cref="SecretsException">A value is not allowed, or the vault can't be opened or written; nothing changed.</exception>
@@ -119,16 +93,18 @@ internal sealed class FileVault(VaultSettings settings)
     {
         foreach (var (name, value) in values)
         {
-            RequireValue(name, value, options);
+            SecretChanges.RequireValue(name, value, options);
         }
 
-        return await ChangeAsync(
+        return await ChangeAllAsync(
             (opened, events) =>
             {
                 var changes = new List<SecretChange>(values.Count);
                 foreach (var (name, value) in values)
                 {
-                    changes.Add(Set(opened, name, value, options, events));
+                    var change = Edit(opened, VaultMatch.FindStored(opened, name) ?? name.ToString(), events).Set(value, options);
+                    VaultMatch.Add(opened.LooseNames, change.Name);
+                    changes.Add(change);
                 }
 
                 return changes;
@@ -136,46 +112,11 @@ internal sealed class FileVault(VaultSettings settings)
             cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Drops every value of a secret; its numbers are never used again.</summary>
-    /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
-    internal async ValueTask<SecretChange> RemoveAsync(SecretName name, CancellationToken cancellationToken) =>
-        await ChangeAsync(
-            (opened, events) =>
-            {
-                var stored = VaultMatch.FindStored(opened, name) ?? throw new SecretNotFoundException(name.ToString(), Describe());
-                if (opened.FindFileError(stored) is { } error)
-                {
-                    throw error;
-                }
-
-                var record = opened.Document.Find(stored)!;
-                if (record.Rotation is not null || record.Misread == "rotation")
-                {
-                    throw new SecretsException($"a rotation of '{stored}' is under way; nothing was changed", $"give it up first: mallku rotate {stored} --abandon");
-                }
-
-                var change = new SecretChange(stored, record.Current!.Number, "vault", Created: false, opened.Absorbed);
-                opened.Document.Remove(record, settings.Clock.GetUtcNow());
-                events.Add(new LedgerEvent(LedgerKind.Removed, stored, change.Version, VaultEvents.Store, settings.Purpose));
-                return change;
-            },
-            cancellationToken).ConfigureAwait(false);
-
-    /// <summary>The versions of a secret, or null where the vault never had it.</summary>
-    internal async ValueTask<SecretHistory?> GetHistoryAsync(SecretName name, CancellationToken cancellationToken)
+    public async ValueTask<IAsyncDisposable> TakeTurnAsync(CancellationToken cancellationToken)
     {
-        var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
-        var stored = VaultMatch.FindStored(opened, name) ?? name.ToString();
-        if (!opened.Document.Secrets.TryGetValue(stored, out var record))
-        {
-            return null;
-        }
-
-        // no version is there yet of a key that is being made
-        IReadOnlyList<SecretVersion> coming = record.Rotation is { } rotation && record.Get(rotation.Number) is null
-            ? [new SecretVersion(rotation.Number, rotation.Id, SecretVersionState.Pending, rotation.Begun, rotation.Rotator)]
-            : [];
-        return new SecretHistory(stored, record.Removed, [.. VersionMoves.At(settings.Clock.GetUtcNow(), record.Facts).Concat(coming).OrderByDescending(version => version.Number)]);
+        var turn = await FolderLock.AcquireAsync(settings.RotationLockFile, settings.Patience, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+        Forget();
+        return turn;
     }
 
     /// <summary>Whether there is a vault, or there was one, or nobody can tell.</summary>
@@ -185,7 +126,7 @@ internal sealed class FileVault(VaultSettings settings)
         {
             try
             {
-                return _folder.HadVault || Posix.TryStat(settings.VaultFile, out _);
+                return _view.Folder.HadVault || Posix.TryStat(settings.VaultFile, out _);
             }
             catch (PosixException)
             {
@@ -194,9 +135,6 @@ internal sealed class FileVault(VaultSettings settings)
             }
         }
     }
-
-    /// <summary>The vault in words, for an error.</summary>
-    internal string Describe() => $"the vault '{settings.Directory}'";
 
     /// <summary>
     /// Does what is to be done under the folder's lock, to its end also where the disk takes longer than the caller waits:
@@ -238,16 +176,16 @@ internal sealed class FileVault(VaultSettings settings)
     {
         // the first writer here makes the lock's file
         var isBeginning = !File.Exists(settings.LockFile);
-        if (isBeginning && _folder.HadVault)
+        if (isBeginning && _view.Folder.HadVault)
         {
             // none in a mount point without its mount
-            (await ReadFolderAsync(isBeginning: false, cancellationToken).ConfigureAwait(false)).Document.Dispose();
+            (await _view.ReadAsync(isBeginning: false, cancellationToken).ConfigureAwait(false)).Document.Dispose();
         }
 
         return await LockedAsync(
             async () =>
             {
-                var opened = await ReadFolderAsync(isBeginning, cancellationToken).ConfigureAwait(false);
+                var opened = await _view.ReadAsync(isBeginning, cancellationToken).ConfigureAwait(false);
                 using (opened.Document)
                 {
                     if (opened.Key is null)
@@ -255,7 +193,7 @@ internal sealed class FileVault(VaultSettings settings)
                         throw NoVault();
                     }
 
-                    _ledger.RequirePinned(opened.Document);
+                    Ledger.RequirePinned(opened.Document);
                     await Writer.SettleInterruptedAsync(opened, cancellationToken).ConfigureAwait(false);
                     return await write(opened).ConfigureAwait(false);
                 }
@@ -295,7 +233,7 @@ internal sealed class FileVault(VaultSettings settings)
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
         try
         {
-            return await _ledger.RecordAsync(document, events).ConfigureAwait(false) is { } recorded
+            return await Ledger.RecordAsync(document, events).ConfigureAwait(false) is { } recorded
                 ? await FindGenerationFaultAsync(document, recorded, cancellationToken).ConfigureAwait(false)
                 : null;
         }
@@ -310,7 +248,7 @@ internal sealed class FileVault(VaultSettings settings)
     internal async ValueTask<LedgerException?> TryRecordAsync(CancellationToken cancellationToken)
     {
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
-        return _ledger.Try(document) is { } newest ? await FindGenerationFaultAsync(document, newest, cancellationToken).ConfigureAwait(false) : null;
+        return Ledger.Try(document) is { } newest ? await FindGenerationFaultAsync(document, newest, cancellationToken).ConfigureAwait(false) : null;
     }
 
     /// <summary>What to say where the vault is older than its ledger, or newer.</summary>
@@ -335,35 +273,11 @@ internal sealed class FileVault(VaultSettings settings)
         static bool Reaches(VaultDocument document, Checkpoint newest) => document.Generation >= newest.FromGeneration || document.Ledger is null;
     }
 
-    private async ValueTask<OpenedVault> ReadFolderAsync(bool isBeginning, CancellationToken cancellationToken)
-    {
-        using var activity = Telemetry.StartOpening();
-        try
-        {
-            var opened = await _folder.OpenAsync(isBeginning, cancellationToken).ConfigureAwait(false);
-            if (opened.Key is not null)
-            {
-                Telemetry.Opened();
-            }
-
-            return opened;
-        }
-        catch (Exception e)
-        {
-            Telemetry.OpeningFailed(activity, e);
-            throw;
-        }
-    }
-
-    // null when somebody changed the folder, or asked for a fresh look, since that look began
-    private OpenedVault? FindOpened() =>
-        Volatile.Read(ref _opened) is { } look && look.Stamp == Volatile.Read(ref _stamp) ? look.Vault : null;
-
     /// <summary>One write: the entries and what they say become durable together. Nothing is written where the change throws.</summary>
     /// <param name="change">Changes what is there, and adds what the ledger is to say of it to what it says of other programs.</param>
     /// <param name="cancellationToken">Ends the wait for the lock.</param>
     /// <exception cref="SecretsException">It can't be opened, recorded or written.</exception>
-    internal ValueTask<T> ChangeAsync<T>(Func<OpenedVault, List<LedgerEvent>, T> change, CancellationToken cancellationToken) => WriteAsync(
+    internal ValueTask<T> ChangeAllAsync<T>(Func<OpenedVault, List<LedgerEvent>, T> change, CancellationToken cancellationToken) => WriteAsync(
         async opened =>
         {
             var events = VaultEvents.OfOutside(opened.Document);
@@ -378,39 +292,22 @@ internal sealed class FileVault(VaultSettings settings)
         },
         cancellationToken);
 
-    private SecretChange Set(OpenedVault opened, SecretName name, SecretValue value, SetOptions options, List<LedgerEvent> events)
+    private SecretEdit Edit(OpenedVault opened, string stored, List<LedgerEvent> events)
     {
-        var stored = VaultMatch.FindStored(opened, name) ?? name.ToString();
-        if (opened.FindFileError(stored) is { } error)
+        var document = opened.Document;
+        return new SecretEdit(this, document.GetOrAdd(stored), document.Own, document.UsesPseudonyms, events)
         {
-            throw error;
-        }
-
-        if (!SecretName.TryParse(stored, out _))
-        {
-            throw new SecretNameException(stored);
-        }
-
-        var record = opened.Document.GetOrAdd(stored);
-        var replaced = record.Current;
-        VaultMatch.Add(opened.LooseNames, stored);
-        var version = record.Add(opened.Document.Own(JsonToken.Encode(value)), VersionRecord.NewId(), settings.Clock.GetUtcNow(), options.Source, options.Grace);
-        events.Add(VaultEvents.OfVersion(record, version, VaultEvents.Store, settings.Purpose) with { GraceEnds = replaced?.GraceEnds });
-        return new SecretChange(stored, version.Number, "vault", Created: replaced is null, opened.Absorbed);
+            Fault = opened.FindFileError(stored),
+            Absorbed = opened.Absorbed,
+            FindElsewhere = value => document.FindInUse(value, stored, Clock.GetUtcNow())?.Version,
+        };
     }
 
-    internal static void RequireValue(SecretName name, SecretValue value, SetOptions options)
-    {
-        if (value.Length == 0 && !options.AllowEmpty)
-        {
-            throw new SecretsException($"the value for '{name}' is empty; nothing was changed", "give a value, or say that it may be empty: --allow-empty");
-        }
-
-        if (value.Length > MaxValueLength)
-        {
-            throw new SecretsException($"the value for '{name}' is longer than 1 MiB; nothing was changed", "keep only the key itself as a secret");
-        }
-    }
+    // what no record is of may still lie in a file that can't be read
+    private static StoredSecret? Find(OpenedVault opened, string stored) =>
+        opened.Document.Secrets.TryGetValue(stored, out var record) ? new StoredSecret(record, opened.Document)
+        : opened.FindFileError(stored) is { } error ? throw error
+        : null;
 
     private void RequireFolder()
     {
@@ -421,7 +318,7 @@ internal sealed class FileVault(VaultSettings settings)
                 throw NoVault();
             }
 
-            _folder.RequireVaultFolder(facts);
+            _view.Folder.RequireVaultFolder(facts);
         }
         catch (PosixException e)
         {
@@ -429,9 +326,5 @@ internal sealed class FileVault(VaultSettings settings)
         }
     }
 
-    private VaultOpenException NoVault() => _folder.HadVault ? _folder.Gone() : new($"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
-
-    private sealed record Look(OpenedVault Vault, long Stamp);
-
-    private sealed record Failure(SecretsException Error, long Began);
+    private VaultOpenException NoVault() => _view.Folder.HadVault ? _view.Folder.Gone() : new($"there is no vault in '{settings.Directory}'", $"make one: {settings.InitCommand}");
 }

@@ -87,26 +87,14 @@ internal sealed class VaultDocument : IDisposable
     }
 
     /// <summary>Removes a secret. A key that another one has in use too belongs to that from then on.</summary>
-    internal void Remove(SecretRecord record, DateTimeOffset now)
-    {
-        foreach (var version in record.Versions)
-        {
-            if (version is { HasKeyToRevoke: true, Value: { } value } && FindInUse(value, record, now) is { } other)
-            {
-                other.Version.Key ??= version.Key;
-                version.Key = null;
-            }
-        }
-
-        record.Remove(now);
-    }
+    internal void Remove(SecretRecord record, DateTimeOffset now) => record.Remove(now, value => FindInUse(value, record.Name, now)?.Version);
 
     /// <summary>A version that may be used and has that value, in another secret than the one that is left out; null where none has.</summary>
-    internal (SecretRecord Record, VersionRecord Version)? FindInUse(ReadOnlyMemory<byte> value, SecretRecord except, DateTimeOffset now)
+    internal (SecretRecord Record, VersionRecord Version)? FindInUse(ReadOnlyMemory<byte> value, string except, DateTimeOffset now)
     {
         foreach (var record in Secrets.Values)
         {
-            if (record != except && record.FindInUse(value, now) is { } version)
+            if (record.Name != except && record.FindInUse(value, now) is { } version)
             {
                 return (record, version);
             }

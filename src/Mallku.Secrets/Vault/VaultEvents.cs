@@ -16,7 +16,8 @@ internal static class VaultEvents
         {
             if (record is { IsChangedOutside: true, Current: { } current })
             {
-                events.Add(OfVersion(record, current, VersionSources.External, purpose: null));
+                events.Add(new LedgerEvent(
+                    record.Versions.Count == 1 ? LedgerKind.Created : LedgerKind.Updated, record.Name, current.Number, VersionSources.External));
             }
             else if (record.IsRemovedOutside)
             {
@@ -26,8 +27,4 @@ internal static class VaultEvents
 
         return events;
     }
-
-    /// <summary>A version that became the current one.</summary>
-    internal static LedgerEvent OfVersion(SecretRecord record, VersionRecord version, string source, string? purpose) =>
-        new(record.Versions.Count == 1 ? LedgerKind.Created : LedgerKind.Updated, record.Name, version.Number, source, purpose);
 }

@@ -182,7 +182,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         string? kept = null;
         try
         {
-            return await vault.ChangeAsync(GiveUp, cancellationToken).ConfigureAwait(false);
+            return await vault.ChangeAllAsync(GiveUp, cancellationToken).ConfigureAwait(false);
         }
         catch (SecretsException e) when (e is not LedgerException { Late: not null } && kept is not null)
         {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Mallku.Secrets.Files;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Tests.Processes;

@@ -1,3 +1,4 @@
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Tests.Vault;

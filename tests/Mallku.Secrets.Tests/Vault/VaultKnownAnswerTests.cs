@@ -3,6 +3,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 using Mallku.Secrets.Crypto;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Tests.Crypto;
 using Mallku.Secrets.Vault;
 
@@ -46,7 +47,7 @@ public sealed class VaultKnownAnswerTests
         secret.Add("\"sk-second\""u8.ToArray(), "07aa0000000000000000000000000002", Written.AddMilliseconds(250), "set");
         var removed = document.GetOrAdd("old_key");
         removed.Add("\"gone\""u8.ToArray(), "19f00000000000000000000000000001", new DateTimeOffset(2026, 11, 1, 9, 0, 0, TimeSpan.FromHours(1)), "import");
-        removed.Remove(new DateTimeOffset(2026, 11, 23, 9, 0, 0, TimeSpan.Zero));
+        document.Remove(removed, new DateTimeOffset(2026, 11, 23, 9, 0, 0, TimeSpan.Zero));
 
         using var plaintext = VaultFormat.Write(document, capacity: 0);
         Assert.Equal(Json.Replace("\n", "", StringComparison.Ordinal), Encoding.UTF8.GetString(plaintext.Written));

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using CsCheck;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 using Microsoft.Extensions.Time.Testing;
 

@@ -1,4 +1,5 @@
 using CsCheck;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Tests.Vault;

@@ -1,58 +1,61 @@
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;
 
-/// <summary>What the vault knows of rotations. Each change is one write, durable when it returns, and in the ledger.</summary>
-internal sealed class VaultRotations(FileVault vault)
+/// <summary>What a store knows of rotations. Each change is one write, durable when it returns, and in the ledger.</summary>
+internal sealed class Rotations(ISecretStore store)
 {
-    internal DateTimeOffset Now => vault.Settings.Clock.GetUtcNow();
+    internal DateTimeOffset Now => store.Clock.GetUtcNow();
 
-    /// <summary>A secret as the vault has it now; a name that matches it loosely is taken for its own.</summary>
-    /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
-    /// <exception cref="SecretsException">What the vault says of its rotation can't be read.</exception>
-    internal async ValueTask<(OpenedVault Opened, SecretRecord Record)> FindAsync(string name, CancellationToken cancellationToken)
+    /// <summary>A secret as the store has it now; a name that matches it loosely is taken for its own.</summary>
+    /// <exception cref="SecretNotFoundException">The store does not have it.</exception>
+    /// <exception cref="SecretsException">What the store says of its rotation can't be read.</exception>
+    internal async ValueTask<StoredSecret> FindAsync(string name, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(name);
-        vault.Forget();
-        var opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
-        return VaultMatch.FindStored(opened, SecretName.Existing(name)) is { } stored && opened.Document.Find(stored) is { } record
-            ? (opened, RequireRead(record))
-            : throw new SecretNotFoundException(name, vault.Describe());
+        var found = await ReadAsync(name, static record => record.Current is not null, cancellationToken).ConfigureAwait(false);
+        return found.Record.Current is null ? throw new SecretNotFoundException(name, store.Describe()) : RequireRead(found);
     }
 
     /// <summary>The same, and a removed secret of exactly that name of which something is left to do.</summary>
     /// <inheritdoc cref="FindAsync"/>
-    internal async ValueTask<(OpenedVault Opened, SecretRecord Record)> FindAnyAsync(string name, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(name);
-        vault.Forget();
-        var opened = await vault.OpenAsync(cancellationToken).ConfigureAwait(false);
-        var isExact = opened.Document.Secrets.TryGetValue(name, out var exact) && RotationReview.IsOfInterest(exact);
-        var stored = isExact ? name : VaultMatch.FindStored(opened, SecretName.Existing(name));
-        return stored is not null && opened.Document.Secrets.TryGetValue(stored, out var record)
-            ? (opened, record)
-            : throw new SecretNotFoundException(name, vault.Describe());
-    }
+    internal ValueTask<StoredSecret> FindAnyAsync(string name, CancellationToken cancellationToken) =>
+        ReadAsync(name, RotationReview.IsOfInterest, cancellationToken);
 
     /// <summary>A secret whose rotation is under way.</summary>
     /// <inheritdoc cref="FindAsync"/>
-    internal async ValueTask<(OpenedVault Opened, SecretRecord Record)> FindUnderWayAsync(string name, CancellationToken cancellationToken)
+    internal async ValueTask<StoredSecret> FindUnderWayAsync(string name, CancellationToken cancellationToken)
     {
         var found = await FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
-        return RequireRead(found.Record).Rotation is null ? throw NothingUnderWay(found.Record.Name) : found;
+        return RequireRead(found).Record.Rotation is null ? throw NothingUnderWay(found.Record.Name) : found;
+    }
+
+    // the one of exactly that name where it will do, else the one that matches loosely
+    private async ValueTask<StoredSecret> ReadAsync(string name, Func<SecretRecord, bool> willDo, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (await store.ReadAsync(name, cancellationToken).ConfigureAwait(false) is { } exact && willDo(exact.Record))
+        {
+            return exact;
+        }
+
+        return await store.FindAsync(SecretName.Existing(name), cancellationToken).ConfigureAwait(false) is { Record: { Current: not null } match }
+            && await store.ReadAsync(match.Name, cancellationToken).ConfigureAwait(false) is { } found
+            ? found
+            : throw new SecretNotFoundException(name, store.Describe());
     }
 
     /// <summary>Writes down that a version is to be made, before anybody is asked to make it.</summary>
-    /// <param name="name">The name under which the vault has the secret.</param>
+    /// <param name="name">The name under which the store has the secret.</param>
     /// <param name="from">The id of the version that is to be replaced.</param>
-    /// <param name="policy">How it is rotated, from now on; null for what the vault has by then.</param>
+    /// <param name="policy">How it is rotated, from now on; null for what the store has by then.</param>
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
-    internal ValueTask<IReadOnlyList<string>> BeginAsync(string name, string from, RotationPolicy? policy, CancellationToken cancellationToken) => vault.ChangeAsync(
-        (opened, events) =>
+    internal ValueTask<IReadOnlyList<string>> BeginAsync(string name, string from, RotationPolicy? policy, CancellationToken cancellationToken) => store.ChangeAsync(
+        name,
+        edit =>
         {
-            var record = Find(opened, name);
+            edit.RequireCurrent();
+            var record = edit.Record;
             RequireNone(record);
             if (record.Current!.Id != from)
             {
@@ -65,7 +68,7 @@ internal sealed class VaultRotations(FileVault vault)
             if (used != record.Policy)
             {
                 record.Policy = used;
-                events.Add(Event(LedgerKind.PolicySet, record, version: null, used.Rotator));
+                edit.Tell(LedgerKind.PolicySet, version: null, used.Rotator);
             }
 
             record.Rotation = new RotationRecord
@@ -77,22 +80,23 @@ internal sealed class VaultRotations(FileVault vault)
                 From = from,
                 Begun = Now,
             };
-            events.Add(Event(LedgerKind.RotationBegun, record, record.Rotation.Number, used.Rotator));
-            return opened.Absorbed;
+            edit.Tell(LedgerKind.RotationBegun, record.Rotation.Number, used.Rotator);
+            return edit.Absorbed;
         },
         cancellationToken);
 
     /// <summary>Keeps a value that was made, as the pending version, whatever else has changed meanwhile.</summary>
-    /// <param name="name">The name under which the vault has the secret.</param>
+    /// <param name="name">The name under which the store has the secret.</param>
     /// <param name="token">The rotation.</param>
     /// <param name="made">The value.</param>
     /// <param name="revokes">Whether its rotator revokes it when it is not used any more.</param>
     internal async ValueTask KeepAsync(string name, string token, NewKey made, bool revokes)
     {
-        await vault.ChangeAsync(
-            (opened, events) =>
+        await store.ChangeAsync(
+            name,
+            edit =>
             {
-                var (record, rotation) = FindRotation(opened, name, token);
+                var (record, rotation) = FindRotation(edit, token);
                 var version = new VersionRecord
                 {
                     Number = rotation.Number,
@@ -100,13 +104,13 @@ internal sealed class VaultRotations(FileVault vault)
                     State = SecretVersionState.Pending,
                     Created = Now,
                     Source = rotation.Rotator,
-                    Value = opened.Document.Own(JsonToken.Encode(made.Value)),
+                    Value = edit.Own(JsonToken.Encode(made.Value)),
                     Key = revokes ? ProviderKey.Of(rotation.Rotator, record.Policy, rotation.Token, made.KeyId) : null,
                 };
                 Insert(record, version);
                 record.TakeOverKey(version);
                 (rotation.Step, rotation.Failure) = (RotationStep.Set, null);
-                events.Add(Event(LedgerKind.RotationStep, record, version.Number, rotation.Rotator, "create"));
+                edit.Tell(LedgerKind.RotationStep, version.Number, rotation.Rotator, "create");
                 return true;
             },
             CancellationToken.None).ConfigureAwait(false);
@@ -114,12 +118,13 @@ internal sealed class VaultRotations(FileVault vault)
 
     internal async ValueTask RecordStepAsync(string name, string token, RotationStep done)
     {
-        await vault.ChangeAsync(
-            (opened, events) =>
+        await store.ChangeAsync(
+            name,
+            edit =>
             {
-                var (record, rotation) = FindRotation(opened, name, token);
+                var (record, rotation) = FindRotation(edit, token);
                 (rotation.Step, rotation.Failure) = (done + 1, null);
-                events.Add(Event(LedgerKind.RotationStep, record, rotation.Number, rotation.Rotator, RotationFormat.ToText(done)));
+                edit.Tell(LedgerKind.RotationStep, rotation.Number, rotation.Rotator, RotationFormat.ToText(done));
                 return true;
             },
             CancellationToken.None).ConfigureAwait(false);
@@ -127,26 +132,28 @@ internal sealed class VaultRotations(FileVault vault)
 
     internal async ValueTask RecordFailureAsync(string name, string token, string why)
     {
-        await vault.ChangeAsync(
-            (opened, events) =>
+        await store.ChangeAsync(
+            name,
+            edit =>
             {
-                var (record, rotation) = FindRotation(opened, name, token);
+                var (record, rotation) = FindRotation(edit, token);
                 rotation.Failure = why;
-                events.Add(Event(LedgerKind.RotationFailed, record, rotation.Number, rotation.Rotator, RotationFormat.ToText(rotation.Step)));
+                edit.Tell(LedgerKind.RotationFailed, rotation.Number, rotation.Rotator, RotationFormat.ToText(rotation.Step));
                 return true;
             },
             CancellationToken.None).ConfigureAwait(false);
     }
 
     /// <summary>Makes the pending version the current one.</summary>
-    /// <param name="name">The name under which the vault has the secret.</param>
+    /// <param name="name">The name under which the store has the secret.</param>
     /// <param name="token">The rotation.</param>
     /// <param name="grace">How long the version that was current may still be used.</param>
     /// <param name="revokes">Whether the rotator revokes its key at the provider then, where nobody else is to.</param>
-    internal ValueTask<RotatedSecret> FinishAsync(string name, string token, TimeSpan grace, bool revokes) => vault.ChangeAsync(
-        (opened, events) =>
+    internal ValueTask<RotatedSecret> FinishAsync(string name, string token, TimeSpan grace, bool revokes) => store.ChangeAsync(
+        name,
+        edit =>
         {
-            var (record, rotation) = FindRotation(opened, name, token);
+            var (record, rotation) = FindRotation(edit, token);
             RequireUnchanged(record, rotation);
             var replaced = record.Current!;
             record.Apply(VersionMoves.Finish(Now, record.Facts, grace));
@@ -156,18 +163,18 @@ internal sealed class VaultRotations(FileVault vault)
             }
 
             record.Rotation = null;
-            events.Add(Event(LedgerKind.Rotated, record, rotation.Number, rotation.Rotator) with { GraceEnds = replaced.GraceEnds });
+            edit.Tell(LedgerKind.Rotated, rotation.Number, rotation.Rotator, graceEnds: replaced.GraceEnds);
             if (replaced.State == SecretVersionState.Retired)
             {
-                events.Add(Event(LedgerKind.Retired, record, replaced.Number, replaced.Key?.RevokeBy));
+                edit.Tell(LedgerKind.Retired, replaced.Number, replaced.Key?.RevokeBy);
             }
 
-            return new RotatedSecret(name, rotation.Number, replaced.Number, VersionMoves.Later(Now, grace), [], opened.Absorbed);
+            return new RotatedSecret(name, rotation.Number, replaced.Number, VersionMoves.Later(Now, grace), [], edit.Absorbed);
         },
         CancellationToken.None);
 
     /// <summary>Gives the rotation up that is under way; its version is retired.</summary>
-    /// <param name="name">The name under which the vault has the secret.</param>
+    /// <param name="name">The name under which the store has the secret.</param>
     /// <param name="token">The rotation.</param>
     /// <param name="isDiscarded">Whether what its rotator made, and nobody has the value of, is deleted.</param>
     /// <param name="mayRevoke">Whether there may be a key of its rotator that is to be revoked.</param>
@@ -176,10 +183,11 @@ internal sealed class VaultRotations(FileVault vault)
     internal async ValueTask AbandonAsync(
         string name, string token, bool isDiscarded, bool mayRevoke, string? notPutBack, CancellationToken cancellationToken)
     {
-        await vault.ChangeAsync(
-            (opened, events) =>
+        await store.ChangeAsync(
+            name,
+            edit =>
             {
-                var (record, rotation) = FindRotation(opened, name, token);
+                var (record, rotation) = FindRotation(edit, token);
                 record.Apply(VersionMoves.Abandon(record.Facts));
                 if (record.Get(rotation.Number) is { } made)
                 {
@@ -202,27 +210,28 @@ internal sealed class VaultRotations(FileVault vault)
                 record.Rotation = null;
                 if (isDiscarded)
                 {
-                    events.Add(Event(LedgerKind.RotationStep, record, rotation.Number, rotation.Rotator, "discard"));
+                    edit.Tell(LedgerKind.RotationStep, rotation.Number, rotation.Rotator, "discard");
                 }
 
                 if (notPutBack is not null)
                 {
                     // its words may name the secret
-                    var why = opened.Document.UsesPseudonyms ? "" : $": {notPutBack}";
-                    events.Add(Event(LedgerKind.RotationFailed, record, record.Current?.Number, rotation.Rotator, $"put back{why}"));
+                    var why = edit.HidesNames ? "" : $": {notPutBack}";
+                    edit.Tell(LedgerKind.RotationFailed, record.Current?.Number, rotation.Rotator, $"put back{why}");
                 }
 
-                events.Add(Event(LedgerKind.RotationAbandoned, record, rotation.Number, rotation.Rotator));
+                edit.Tell(LedgerKind.RotationAbandoned, rotation.Number, rotation.Rotator);
                 return true;
             },
             cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Forgets what can't be read of a secret's rotation; a version that is pending is retired.</summary>
-    internal ValueTask<string> ForgetUnreadAsync(string name, CancellationToken cancellationToken) => vault.ChangeAsync(
-        (opened, events) =>
+    internal ValueTask<string> ForgetUnreadAsync(string name, CancellationToken cancellationToken) => store.ChangeAsync(
+        name,
+        edit =>
         {
-            var record = opened.Document.GetOrAdd(name);
+            var record = edit.Record;
             var what = record.Misread ?? "";
             foreach (var version in record.Versions.Where(version => version.State == SecretVersionState.Pending))
             {
@@ -232,24 +241,24 @@ internal sealed class VaultRotations(FileVault vault)
 
             record.Unread.Clear();
             record.Misread = null;
-            events.Add(Event(LedgerKind.RotationAbandoned, record, version: null, purpose: null, $"a {what} that could not be read"));
+            edit.Tell(LedgerKind.RotationAbandoned, version: null, purpose: null, $"a {what} that could not be read");
             return what;
         },
         cancellationToken);
 
     /// <summary>Makes the value of an earlier version the current one again, as a new version.</summary>
-    /// <param name="name">The name under which the vault has the secret.</param>
+    /// <param name="name">The name under which the store has the secret.</param>
     /// <param name="wanted">The earlier version.</param>
     /// <param name="grace">How long the version that was current may still be used; null for what the policy says.</param>
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
-    internal ValueTask<RolledBack> RollBackAsync(string name, int wanted, TimeSpan? grace, CancellationToken cancellationToken) => vault.ChangeAsync(
-        (opened, events) =>
+    internal ValueTask<RolledBack> RollBackAsync(string name, int wanted, TimeSpan? grace, CancellationToken cancellationToken) => store.ChangeAsync(
+        name,
+        edit =>
         {
-            var record = Find(opened, name);
-            var replaced = record.Current!;
+            var (record, replaced) = (edit.Record, edit.RequireCurrent());
             var target = EarlierVersion.Find(record, wanted, Now);
             var added = record.Add(
-                opened.Document.Own(target.Value!.Value.ToArray()),
+                edit.Own(target.Value!.Value.ToArray()),
                 VersionRecord.NewId(),
                 Now,
                 VersionSources.Rollback,
@@ -261,20 +270,22 @@ internal sealed class VaultRotations(FileVault vault)
                 (replaced.State, replaced.RevokeAfter) = (SecretVersionState.Retired, null);
             }
 
-            events.Add(Event(LedgerKind.RolledBack, record, added.Number, vault.Settings.Purpose, $"to the value of version {target.Number}") with { GraceEnds = replaced.GraceEnds });
-            return new RolledBack(name, added.Number, target.Number, replaced.Number, replaced.GraceEnds, opened.Absorbed);
+            edit.Tell(LedgerKind.RolledBack, added.Number, store.Purpose, $"to the value of version {target.Number}", graceEnds: replaced.GraceEnds);
+            return new RolledBack(name, added.Number, target.Number, replaced.Number, replaced.GraceEnds, edit.Absorbed);
         },
         cancellationToken);
 
     /// <summary>Writes down how a secret is rotated; null forgets it.</summary>
-    internal ValueTask<IReadOnlyList<string>> SetPolicyAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken) => vault.ChangeAsync(
-        (opened, events) =>
+    internal ValueTask<IReadOnlyList<string>> SetPolicyAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken) => store.ChangeAsync(
+        name,
+        edit =>
         {
-            var record = Find(opened, name);
+            edit.RequireCurrent();
+            var record = edit.Record;
             RequireNone(record);
             record.Policy = policy;
-            events.Add(Event(LedgerKind.PolicySet, record, version: null, policy?.Rotator, policy is null ? "no policy any more" : null));
-            return opened.Absorbed;
+            edit.Tell(LedgerKind.PolicySet, version: null, policy?.Rotator, policy is null ? "no policy any more" : null);
+            return edit.Absorbed;
         },
         cancellationToken);
 
@@ -294,11 +305,15 @@ internal sealed class VaultRotations(FileVault vault)
     internal static SecretsException NothingUnderWay(string name) =>
         new($"no rotation of '{SecretsException.Show(name)}' is under way", $"begin one: mallku rotate {SecretsException.Show(name)}");
 
-    private static SecretRecord RequireRead(SecretRecord record) => RotationReview.FindMisread(record) is { } fault ? throw fault : record;
+    private static StoredSecret RequireRead(StoredSecret found) => RotationReview.FindMisread(found.Record) is { } fault ? throw fault : found;
 
     private static void RequireNone(SecretRecord record)
     {
-        RequireRead(record);
+        if (RotationReview.FindMisread(record) is { } fault)
+        {
+            throw fault;
+        }
+
         if (record.Rotation is { } rotation)
         {
             throw new SecretsException(
@@ -307,22 +322,14 @@ internal sealed class VaultRotations(FileVault vault)
         }
     }
 
-    private SecretRecord Find(OpenedVault opened, string name) =>
-        opened.FindFileError(name) is { } error
-            ? throw error
-            : opened.Document.Find(name) ?? throw new SecretNotFoundException(name, vault.Describe());
-
-    private static (SecretRecord Record, RotationRecord Rotation) FindRotation(OpenedVault opened, string name, string token) =>
-        opened.Document.Secrets.GetValueOrDefault(name) is { Rotation: { } rotation } record && rotation.Token == token
+    private static (SecretRecord Record, RotationRecord Rotation) FindRotation(SecretEdit edit, string token) =>
+        edit.Record is { Rotation: { } rotation } record && rotation.Token == token
             ? (record, rotation)
-            : throw new SecretsException($"the rotation of '{name}' was ended by another process meanwhile", $"see what happened: mallku history {name}");
+            : throw new SecretsException($"the rotation of '{edit.Record.Name}' was ended by another process meanwhile", $"see what happened: mallku history {edit.Record.Name}");
 
     private static void Insert(SecretRecord record, VersionRecord version)
     {
         var place = record.Versions.FindIndex(other => other.Number > version.Number);
         record.Versions.Insert(place < 0 ? record.Versions.Count : place, version);
     }
-
-    internal static LedgerEvent Event(LedgerKind kind, SecretRecord record, int? version, string? purpose, string? note = null) =>
-        new(kind, record.Name, version, VaultEvents.Store, purpose, Note: note);
 }
