@@ -102,7 +102,11 @@ public sealed class SecretsManager
             },
             new SeenGenerations(Path.Combine(folder, "seen")),
             options.StoreStaleness,
-            Follows: !options.BlocksForLedger);
+            Follows: !options.BlocksForLedger)
+        {
+            OpenLedger = vault.ViewLedgerAsync,
+            SeenInstances = new SeenGenerations(Path.Combine(folder, "seen-instances")),
+        };
         var store = new SealedStore(options.Store!, key, use);
         ISecretSource[] sources = hasVault ? [new EnvironmentSource(), new VaultSource(vault), new StoreSource(store)] : [new EnvironmentSource(), new StoreSource(store)];
         return new SecretsManager(new SourceChain(sources), vault, store, settings.Clock, handingOut, settings.Purpose, options.NamesInTelemetry);
@@ -128,6 +132,9 @@ public sealed class SecretsManager
     /// <summary>What was recorded of the uses and changes of the vault's secrets.</summary>
     /// <exception cref="InvalidOperationException">The manager was made over sources alone.</exception>
     public SecretsLedger Ledger => new(Vault);
+
+    /// <summary>What all instances of the shared store have told it of their ledgers; null without a store.</summary>
+    public StoreLedger? StoreLedger => SharedStore.IsSupported && _store is not null ? new(_store) : null;
 
     /// <summary>The value of a secret, or null where no source has it.</summary>
     /// <param name="name">The secret's name.</param>

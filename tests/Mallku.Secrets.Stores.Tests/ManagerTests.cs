@@ -4,6 +4,7 @@ using Mallku.Secrets.Tests;
 namespace Mallku.Secrets.Stores.Tests;
 
 /// <summary>A manager that looks in the environment, in a vault where there is one, and in a shared store.</summary>
+[Collection(Machines.Name)]
 public sealed class ManagerTests : IAsyncDisposable
 {
     private readonly MemoryRecordStore _records = new();

@@ -41,7 +41,10 @@ internal sealed class StoreStage : IAsyncDisposable
             _ => new(false),
             new SeenGenerations(Path.Combine(_folder.FullName, seen ?? $"seen-{_instances++}")),
             maxStaleness ?? TimeSpan.FromMinutes(5),
-            follows);
+            follows)
+        {
+            SeenInstances = new SeenGenerations(Path.Combine(_folder.FullName, $"instances-{_instances++}")),
+        };
         var store = new SealedStore(records ?? Records, Key, use);
         _opened.Add(store);
         return store;

@@ -6,13 +6,19 @@ namespace Mallku.Secrets.Ledger;
 internal static class LedgerLog
 {
     /// <summary>The entries up to a checkpoint, the oldest first, read as they are asked for.</summary>
+    /// <exception cref="LedgerException">A line is no entry, or a segment is gone.</exception>
+    /// <inheritdoc cref="ReadLines"/>
+    internal static IEnumerable<LedgerEntry> ReadEntries(LedgerFolder folder, Checkpoint newest, Checkpoint? after = null, long first = 0) =>
+        ReadLines(folder, newest, after, first).Select(line => EntryLine.Parse(line.Bytes) ?? throw NoEntry(folder, line));
+
+    /// <summary>Their lines.</summary>
     /// <param name="folder">Where they are.</param>
     /// <param name="newest">How far they go.</param>
     /// <param name="after">A checkpoint of before: only what came since is read. Null for all that was not archived.</param>
     /// <param name="first">The index before which none is given.</param>
-    /// <exception cref="LedgerException">A line is no entry, or a segment is gone.</exception>
+    /// <exception cref="LedgerException">A segment is gone.</exception>
     /// <exception cref="IOException">A file can't be read.</exception>
-    internal static IEnumerable<LedgerEntry> ReadEntries(LedgerFolder folder, Checkpoint newest, Checkpoint? after = null, long first = 0)
+    internal static IEnumerable<LedgerLine> ReadLines(LedgerFolder folder, Checkpoint newest, Checkpoint? after, long first)
     {
         var from = Math.Max(first, after?.Size ?? 0);
         var starts = folder.FindSegments(newest);
@@ -41,7 +47,7 @@ internal static class LedgerLog
                 {
                     if (index >= from)
                     {
-                        yield return EntryLine.Parse(lines[line]) ?? throw NoEntry(folder, start, index);
+                        yield return new LedgerLine(start, index, lines[line].ToArray());
                     }
                 }
             }
@@ -162,6 +168,6 @@ internal static class LedgerLog
     private static LedgerException Short(LedgerFolder folder, long start, long index) =>
         new($"'{folder.SegmentFile(start)}' ends before entry {index}, which is in no other file", LedgerException.WayOn);
 
-    private static LedgerException NoEntry(LedgerFolder folder, long start, long index) =>
-        new($"entry {index} in '{folder.SegmentFile(start)}' can't be read", LedgerException.WayOn);
+    private static LedgerException NoEntry(LedgerFolder folder, LedgerLine line) =>
+        new($"entry {line.Index} in '{folder.SegmentFile(line.Segment)}' can't be read", LedgerException.WayOn);
 }

@@ -19,7 +19,14 @@ internal sealed record StoreUse(
     Func<CancellationToken, ValueTask<bool>> HidesNames,
     SeenGenerations Seen,
     TimeSpan MaxStaleness,
-    bool Follows);
+    bool Follows)
+{
+    /// <summary>The process's ledger as it is now; null where there is none, or it is switched off.</summary>
+    internal Func<CancellationToken, ValueTask<LedgerView?>> OpenLedger { get; init; } = static _ => new((LedgerView?)null);
+
+    /// <summary>How many entries of each instance's ledger this machine has seen in the store.</summary>
+    internal required SeenGenerations SeenInstances { get; init; }
+}
 
 /// <summary>
 /// Secrets in a shared store: sealed here, so that the medium sees neither names nor values (docs/formats/store-v1.md). Safe
@@ -41,6 +48,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         (_records, _use) = (records, use);
         _root = new StoreRoot(records, key);
         Memory = new StoreMemory(this, records, use);
+        Shipper = new AuditShipper(records, _root.Audit, use.SeenInstances, use.Clock, use.OpenLedger);
     }
 
     public string Name => SourceName;
@@ -51,6 +59,11 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 
     /// <summary>What lookups have found, and how long it may be answered.</summary>
     internal StoreMemory Memory { get; }
+
+    /// <summary>Tells the store what the process's ledger has.</summary>
+    internal AuditShipper Shipper { get; }
+
+    internal SeenGenerations SeenInstances => _use.SeenInstances;
 
     internal StoreRoot Root => _root;
 
@@ -197,6 +210,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Memory.EndAsync().ConfigureAwait(false);
+        await Shipper.EndAsync().ConfigureAwait(false);
         await _records.DisposeAsync().ConfigureAwait(false);
     }
 

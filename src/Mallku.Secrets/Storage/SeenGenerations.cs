@@ -18,6 +18,24 @@ internal sealed class SeenGenerations(string path)
     private readonly Dictionary<UInt128, long> _newest = [];
     private long _read;
 
+    /// <summary>The ids of which something was seen.</summary>
+    /// <exception cref="SecretsException">The file can't be read.</exception>
+    internal IReadOnlyList<string> Ids
+    {
+        get
+        {
+            lock (_gate)
+            {
+                if (_read == 0)
+                {
+                    ReadOn();
+                }
+
+                return [.. _newest.Keys.Select(static id => id.ToString("x32", System.Globalization.CultureInfo.InvariantCulture))];
+            }
+        }
+    }
+
     /// <summary>What was seen of a secret; 0 for nothing.</summary>
     /// <param name="id">32 hexadecimal digits.</param>
     /// <exception cref="SecretsException">The file can't be read.</exception>

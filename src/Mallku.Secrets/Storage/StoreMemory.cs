@@ -59,6 +59,7 @@ internal sealed class StoreMemory
         if (_use.Follows)
         {
             _watch.Begin();
+            _store.Shipper.Begin();
         }
 
         var text = name.ToString();

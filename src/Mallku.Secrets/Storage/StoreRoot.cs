@@ -46,11 +46,15 @@ internal sealed class StoreRoot
         (_records, _key) = (records, key);
         var (index, wrapping) = (key.Derive("mallku/v1/store-index"u8), key.Derive("mallku/v1/store-key-wrapping"u8));
         _index = new IndexKey(index);
+        Audit = new AuditRecords(key, _index);
         var ring = new DataKeyRing(new SealingKey("root", new AesGcmSealing(wrapping)));
         CryptographicOperations.ZeroMemory(index);
         CryptographicOperations.ZeroMemory(wrapping);
         _model = new SecuredModel<StoreHead>("store", StoreJson.Default.StoreHead, new Deployment(key.StoreId, _index, ring));
     }
+
+    /// <summary>What seals what instances tell the store.</summary>
+    internal AuditRecords Audit { get; }
 
     /// <summary>How many versions of a secret are kept, as the store said when it was opened.</summary>
     internal int Keep { get; private set; } = SecretFormat.UsuallyKept;

@@ -251,6 +251,26 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         return Ledger.Try(document) is { } newest ? await FindGenerationFaultAsync(document, newest, cancellationToken).ConfigureAwait(false) : null;
     }
 
+    /// <summary>The ledger as it is now; null where there is none yet, or it is switched off.</summary>
+    /// <exception cref="SecretsException">The vault can't be opened, or its ledger not be read.</exception>
+    internal async ValueTask<LedgerView?> ViewLedgerAsync(CancellationToken cancellationToken)
+    {
+        if (!settings.UsesLedger || !IsMade)
+        {
+            return null;
+        }
+
+        GetChangeStamp(Environment.TickCount64);
+        var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
+        if (Ledger.Find(opened.Document) is not { } session)
+        {
+            return null;
+        }
+
+        var (checkpoint, note) = session.ReadNewest();
+        return new LedgerView(Ledger.Folder, session.Key.Verifier, checkpoint, note);
+    }
+
     /// <summary>What to say where the vault is older than its ledger, or newer.</summary>
     /// <param name="document">The vault as it was opened before the checkpoint was read, so that it can't be newer by itself.</param>
     /// <param name="newest">The ledger's newest checkpoint.</param>

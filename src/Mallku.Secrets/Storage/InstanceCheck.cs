@@ -1,0 +1,153 @@
+using System.Text;
+using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Models;
+
+namespace Mallku.Secrets.Storage;
+
+/// <summary>Follows the tree of one instance's ledger along what it told a shared store. For one run.</summary>
+internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead head)
+{
+    private readonly TreeFrontier _frontier = new();
+    private long _signed;
+
+    /// <summary>How many of the entries are behind the last checkpoint.</summary>
+    internal long NotSigned => _frontier.Size - _signed;
+
+    /// <summary>Reads all of it.</summary>
+    /// <param name="records">The medium.</param>
+    /// <param name="seen">How many entries this machine has seen there.</param>
+    /// <param name="progress">Told how many entries are done.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>The first thing that is wrong; null where nothing is.</returns>
+    internal async ValueTask<LedgerFault?> RunAsync(IRecordStore records, long seen, Action<long> progress, CancellationToken cancellationToken)
+    {
+        if (head.Size < seen)
+        {
+            return StoreLedgerFault.Shrunk(head, seen);
+        }
+
+        if (NoteVerifier.Parse(head.Key) is not { } verifier || audit.IdOf(verifier.Name) != id)
+        {
+            return StoreLedgerFault.Unopened(id);
+        }
+
+        var (from, before) = AuditRecords.BatchesOf(id);
+        await foreach (var found in records.ListAsync(RecordKind.Audit, from, before, cancellationToken).ConfigureAwait(false))
+        {
+            // what it has told since the head was read is for the next look
+            if (_frontier.Size >= head.Size)
+            {
+                break;
+            }
+
+            if (found.Key != AuditRecords.KeyOf(id, _frontier.Size))
+            {
+                return StoreLedgerFault.Gone(head, _frontier.Size);
+            }
+
+            if (Check(found, verifier) is { } fault)
+            {
+                return fault;
+            }
+
+            progress(_frontier.Size);
+        }
+
+        return _frontier.Size < head.Size ? StoreLedgerFault.Gone(head, _frontier.Size)
+            : null;
+    }
+
+    private LedgerFault? Check(StoredRecord found, NoteVerifier verifier)
+    {
+        var first = _frontier.Size;
+        AuditBatch batch;
+        try
+        {
+            batch = audit.OpenBatch(id, found);
+        }
+        catch (RecordOpenException)
+        {
+            return StoreLedgerFault.Altered(head, first);
+        }
+
+        foreach (var line in AuditLines.Split(batch.Lines))
+        {
+            if (AuditLines.HashOf(line.Span) is not { } leaf)
+            {
+                return StoreLedgerFault.Altered(head, _frontier.Size);
+            }
+
+            _frontier.Append(leaf);
+        }
+
+        if (batch.Checkpoint is null)
+        {
+            // signed with the next one
+            return null;
+        }
+
+        if (LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(batch.Checkpoint), verifier) is not { } checkpoint
+            || checkpoint.Size != _frontier.Size
+            || checkpoint.Root != _frontier.GetRoot())
+        {
+            return StoreLedgerFault.Other(head, _signed, _frontier.Size);
+        }
+
+        _signed = checkpoint.Size;
+        return null;
+    }
+}
+
+/// <summary>The lines of a batch.</summary>
+internal static class AuditLines
+{
+    internal static IEnumerable<ReadOnlyMemory<byte>> Split(byte[] lines)
+    {
+        for (var start = 0; start < lines.Length;)
+        {
+            var length = lines.AsSpan(start).IndexOf((byte)'\n');
+            var end = length < 0 ? lines.Length : start + length;
+            yield return lines.AsMemory(start..end);
+            start = end + 1;
+        }
+    }
+
+    /// <summary>The leaf hash of an entry, or the one that stands for it; null for neither.</summary>
+    internal static TreeHash? HashOf(ReadOnlySpan<byte> line)
+    {
+        if (line is not [AuditRecords.HashMark, .. var hash])
+        {
+            return MerkleTree.HashLeaf(line);
+        }
+
+        Span<char> text = stackalloc char[TreeHash.Base64Length];
+        return hash.Length == text.Length && Encoding.ASCII.TryGetChars(hash, text, out _) && TreeHash.TryParseBase64(text, out var leaf) ? leaf : null;
+    }
+}
+
+/// <summary>What to say of what a shared store has of an instance's ledger.</summary>
+internal static class StoreLedgerFault
+{
+    private const string WayOn = "put the store's records of it back from a backup; that machine's own ledger still has them: mallku audit log, there";
+
+    internal static LedgerFault Unopened(string id) => new(null, null, $"what the store has of the instance {id} does not authenticate: it was altered", WayOn);
+
+    internal static LedgerFault Lost(string id, long seen) =>
+        new(0, seen - 1, $"the store has nothing any more of the instance {id}, of which this machine has seen {seen} entries there", WayOn);
+
+    internal static LedgerFault Shrunk(InstanceHead head, long seen) => new(
+        head.Size, seen - 1, $"the store has {head.Size} entries of {Name(head)}, and this machine has seen {seen} there: an older state was put back", WayOn);
+
+    internal static LedgerFault Gone(InstanceHead head, long from) =>
+        new(from, null, $"the entries of {Name(head)} from {from} on are gone from the store, which was told {head.Size}", WayOn);
+
+    internal static LedgerFault Altered(InstanceHead head, long entry) => new(entry, null, $"what the store has of {Name(head)} from entry {entry} on was altered", WayOn);
+
+    internal static LedgerFault Other(InstanceHead head, long from, long to) => new(
+        from,
+        to - 1,
+        $"the entries {from} to {to - 1} that the store has of {Name(head)} are not those that it signed",
+        "whoever has the store's key has written them: look who that can be; that machine's own ledger has the right ones: mallku audit log, there");
+
+    private static string Name(InstanceHead head) => SecretsException.Show($"{head.User}@{head.Host}");
+}

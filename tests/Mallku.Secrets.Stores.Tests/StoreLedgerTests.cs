@@ -1,0 +1,252 @@
+using System.Text;
+using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Tests;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Mallku.Secrets.Stores.Tests;
+
+/// <summary>What instances tell a shared store of their ledgers, and what is noticed of it.</summary>
+[Collection(Machines.Name)]
+public sealed class StoreLedgerTests : IAsyncDisposable
+{
+    private readonly Machines _machines = new();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public ValueTask DisposeAsync() => _machines.DisposeAsync();
+
+    [Fact]
+    public async Task Each_use_and_change_by_any_machine_is_told_in_the_order_of_time()
+    {
+        var (one, other) = await UseAsync();
+        var third = await _machines.OpenAsync("third");
+
+        var told = await third.StoreLedger!.ReadAsync(cancellationToken: Token).ToListAsync(Token);
+        Assert.Equal(
+            ["created openai_api_key", "updated openai_api_key", "read openai_api_key"],
+            told.Where(static one => one.Entry.Secret is not null).Select(static one => $"{one.Entry.KindText} {one.Entry.Secret}"),
+            StringComparer.Ordinal);
+        Assert.Equal(told.Select(static one => one.Entry.Time).Order(), told.Select(static one => one.Entry.Time));
+        Assert.Equal(2, told.Select(static one => one.Instance.Id).Distinct(StringComparer.Ordinal).Count());
+        Assert.Equal(
+            new[] { await one.Ledger.GetPublicKeyAsync(Token), await other.Ledger.GetPublicKeyAsync(Token) }.Order(StringComparer.Ordinal),
+            (await third.StoreLedger.ListInstancesAsync(Token)).Select(static instance => instance.PublicKey).Order(StringComparer.Ordinal));
+
+        var use = Assert.Single(await third.StoreLedger.ReportAsync(Token));
+        Assert.Equal(("openai_api_key", 2, 1L), (use.Name, use.Version, use.Count));
+        Assert.Equal(2, await CountSoundAsync(third));
+
+        // what was told is not told again
+        Assert.Equal(0, await one.StoreLedger!.TellAsync(Token));
+        Assert.Empty(await third.StoreLedger.ReadAsync(DateTimeOffset.UtcNow.AddMinutes(1), Token).ToListAsync(Token));
+    }
+
+    [Fact]
+    public async Task The_medium_sees_no_name_no_host_and_no_user_of_it()
+    {
+        await UseAsync();
+        var actor = LedgerActors.Current;
+        foreach (var kind in new[] { RecordKind.Instance, RecordKind.Audit })
+        {
+            var records = await _machines.Records.ListAsync(kind, "", before: null, Token).ToListAsync(Token);
+            Assert.NotEmpty(records);
+            Assert.All(records, record =>
+            {
+                var text = Encoding.UTF8.GetString(record.Data.Span) + record.Key.Id;
+                Assert.All(["openai_api_key", $"\"{actor.Host}\"", $"\"{actor.User}\"", $"\"{actor.Process}\"", "mallku-ledger", "checkpoint"], word => Assert.DoesNotContain(word, text, StringComparison.Ordinal));
+            });
+        }
+    }
+
+    [Fact]
+    public async Task What_a_machine_does_with_its_own_vault_is_no_business_of_the_others()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("private_key", "value");
+        var manager = await _machines.OpenAsync("one", folder.Options);
+        using var value = SecretValue.FromString("sk-shared");
+        await manager.SetAsync("shared_key", value, cancellationToken: Token);
+        await manager.GetRequiredAsync("private_key", Token);
+        await manager.GetRequiredAsync("shared_key", Token);
+        await manager.FlushAsync(Token);
+        await manager.StoreLedger!.TellAsync(Token);
+
+        var told = await (await _machines.OpenAsync("other")).StoreLedger!.ReadAsync(cancellationToken: Token).ToListAsync(Token);
+        Assert.Contains(told, static one => one.Entry is { Kind: LedgerKind.Read, Secret: "shared_key" });
+        Assert.DoesNotContain(told, static one => one.Entry.Secret == "private_key");
+        Assert.Equal(1, await CountSoundAsync(manager));
+        Assert.Equal((await manager.Vault.ViewLedgerAsync(Token))!.Newest.Size, Assert.Single(await manager.StoreLedger.ListInstancesAsync(Token)).Entries);
+    }
+
+    [Fact]
+    public async Task What_is_more_than_one_record_takes_is_told_in_several()
+    {
+        var manager = await _machines.OpenAsync("one");
+        await manager.Vault.RecordAsync([.. Enumerable.Range(0, 5000).Select(static i => new LedgerEvent(LedgerKind.Read, $"key_{i}", 1, "store", "test"))], Token);
+        // another one of this machine tells it at the same time
+        var again = await _machines.OpenAsync("one");
+        var counts = await Task.WhenAll(manager.StoreLedger!.TellAsync(Token).AsTask(), again.StoreLedger!.TellAsync(Token).AsTask());
+
+        Assert.Equal((await manager.Vault.ViewLedgerAsync(Token))!.Newest.Size, counts.Sum());
+        Assert.True(await _machines.Records.ListAsync(RecordKind.Audit, "", before: null, Token).CountAsync(Token) > 4);
+        Assert.Equal(1, await CountSoundAsync(manager));
+        Assert.Equal(
+            Enumerable.Range(0, 5000).Select(static i => $"key_{i}"),
+            await manager.StoreLedger.ReadAsync(cancellationToken: Token).Where(static one => one.Entry.Secret is not null).Select(static one => one.Entry.Secret!).ToListAsync(Token),
+            StringComparer.Ordinal);
+    }
+
+    [Fact]
+    public async Task Whoever_runs_tells_it_by_himself()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        var manager = await _machines.OpenAsync("one", new SecretsOptions { TimeProvider = clock });
+        using var value = SecretValue.FromString("sk-shared");
+        await manager.SetAsync("key", value, cancellationToken: Token);
+        await manager.GetRequiredAsync("key", Token);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while ((await manager.StoreLedger!.ListInstancesAsync(Token)) is not [{ Entries: > 1 }])
+        {
+            clock.Advance(TimeSpan.FromSeconds(8));
+            await Task.Delay(10, patience.Token);
+        }
+
+        await manager.FlushAsync(Token);
+    }
+
+    [Fact]
+    public async Task A_record_that_is_altered_or_gone_or_of_another_instance_is_named()
+    {
+        await UseAsync();
+        var batches = await _machines.Records.ListAsync(RecordKind.Audit, "", before: null, Token).ToListAsync(Token);
+        Assert.True(batches.Count >= 2);
+        var original = _machines.Records;
+        foreach (var batch in batches)
+        {
+            Func<StoredRecord, ReadOnlyMemory<byte>?>[] damages =
+            [
+                record => record.Key == batch.Key ? null : record.Data,
+                record => record.Key == batch.Key ? Flip(record.Data) : record.Data,
+                record => record.Key == batch.Key ? batches.First(other => other != batch).Data : record.Data,
+            ];
+            foreach (var damage in damages)
+            {
+                await _machines.TamperAsync(original, damage);
+                var found = await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token);
+                var fault = Assert.Single(found, static one => one.Fault is not null);
+                Assert.StartsWith(fault.Id, batch.Key.Id, StringComparison.Ordinal);
+            }
+        }
+
+        foreach (var instance in await original.ListAsync(RecordKind.Instance, "", before: null, Token).ToListAsync(Token))
+        {
+            await _machines.TamperAsync(original, record => record.Key == instance.Key ? Flip(record.Data) : record.Data);
+            var found = await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token);
+            Assert.Equal(instance.Key.Id, Assert.Single(found, static one => one.Fault is not null).Id);
+        }
+    }
+
+    [Fact]
+    public async Task A_log_that_shrinks_or_is_lost_is_named_by_who_has_seen_more()
+    {
+        var (one, _) = await UseAsync();
+        var before = _machines.Records;
+        var older = new Dictionary<RecordKey, ReadOnlyMemory<byte>>();
+        foreach (var kind in new[] { RecordKind.Instance, RecordKind.Audit })
+        {
+            await foreach (var record in before.ListAsync(kind, "", before: null, Token))
+            {
+                older.Add(record.Key, record.Data);
+            }
+        }
+
+        await one.RefreshAsync(Token);
+        await one.GetRequiredAsync("openai_api_key", Token);
+        await one.FlushAsync(Token);
+        Assert.True(await one.StoreLedger!.TellAsync(Token) > 0);
+        var auditor = await _machines.OpenAsync("auditor");
+        Assert.Equal(2, await CountSoundAsync(auditor));
+
+        await _machines.TamperAsync(before, record => record.Key.Kind is RecordKind.Instance or RecordKind.Audit
+            ? older.TryGetValue(record.Key, out var data) ? data : (ReadOnlyMemory<byte>?)null
+            : record.Data);
+        var shrunk = Assert.Single(await (await _machines.OpenAsync("auditor")).StoreLedger!.VerifyAsync(cancellationToken: Token), static found => found.Fault is not null);
+        Assert.Contains("was put back", shrunk.Fault!.Problem, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<SecretsException>(async () => await (await _machines.OpenAsync("one")).StoreLedger!.TellAsync(Token));
+
+        await _machines.TamperAsync(before, static record => record.Key.Kind is RecordKind.Instance or RecordKind.Audit ? null : record.Data);
+        var lost = await (await _machines.OpenAsync("auditor")).StoreLedger!.VerifyAsync(cancellationToken: Token);
+        Assert.Equal(2, lost.Count(static found => found is { Instance: null, Fault: not null }));
+    }
+
+    [Fact]
+    public async Task Who_has_the_stores_key_can_not_make_another_one_have_said_it()
+    {
+        await UseAsync();
+        var audit = _machines.Audit;
+        var original = _machines.Records;
+        var heads = await original.ListAsync(RecordKind.Instance, "", before: null, Token).ToListAsync(Token);
+        var batch = (await original.ListAsync(RecordKind.Audit, "", before: null, Token).ToListAsync(Token))[0];
+        var instance = heads.Single(head => batch.Key.Id.StartsWith(head.Key.Id, StringComparison.Ordinal)).Key.Id;
+        var told = audit.OpenBatch(instance, batch);
+        var forged = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(told.Lines).Replace(LedgerActors.Current.Host, "another-host", StringComparison.Ordinal));
+
+        await _machines.TamperAsync(original, record => record.Key == batch.Key ? audit.Seal(instance, 0, told with { Lines = forged }).Data : record.Data);
+        var found = await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token);
+        Assert.Contains("not those that it signed", Assert.Single(found, static one => one.Fault is not null).Fault!.Problem, StringComparison.Ordinal);
+
+        // and what nobody has signed is no entry of his
+        await _machines.TamperAsync(original, record => record.Key == batch.Key ? audit.Seal(instance, 0, told with { Lines = forged, Checkpoint = null }).Data : record.Data);
+        found = await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token);
+        Assert.Contains(found, static one => one.Fault is not null || one.NotSigned > 0);
+    }
+
+    [Fact]
+    public async Task An_older_ledger_and_one_that_was_archived_too_soon_are_told()
+    {
+        var manager = await _machines.OpenAsync("one");
+        using var value = SecretValue.FromString("sk-shared");
+        await manager.SetAsync("key", value, cancellationToken: Token);
+        var session = manager.Vault.Ledger.Find((await manager.Vault.OpenAsync(Token)).Document)!;
+        session.CloseSegment();
+        await manager.SetAsync("key", value, cancellationToken: Token);
+        var ledger = manager.Vault.Ledger.Folder;
+        var first = ledger.SegmentFile(0);
+        File.Move(first, first + ".archived");
+        var early = await Assert.ThrowsAsync<LedgerException>(async () => await manager.StoreLedger!.TellAsync(Token));
+        Assert.Contains("archived before", early.Problem, StringComparison.Ordinal);
+        File.Move(first + ".archived", first);
+        Assert.True(await manager.StoreLedger!.TellAsync(Token) > 0);
+        Assert.Equal(1, await CountSoundAsync(manager));
+    }
+
+    private static ReadOnlyMemory<byte> Flip(ReadOnlyMemory<byte> data)
+    {
+        // within the base64 of a ciphertext, where the JSON stays one
+        var text = Encoding.UTF8.GetString(data.Span);
+        var at = text.LastIndexOf('"') - 8;
+        return Encoding.UTF8.GetBytes(text[..at] + (text[at] == 'A' ? 'B' : 'A') + text[(at + 1)..]);
+    }
+
+    private static async Task<int> CountSoundAsync(SecretsManager manager)
+    {
+        var found = await manager.StoreLedger!.VerifyAsync(cancellationToken: Token);
+        Assert.All(found, static one => Assert.Null(one.Fault));
+        Assert.All(found, static one => Assert.Equal(0, one.NotSigned));
+        return found.Count;
+    }
+
+    // one machine sets and sets again, another one reads
+    private async Task<(SecretsManager One, SecretsManager Other)> UseAsync()
+    {
+        var (one, other) = (await _machines.OpenAsync("one"), await _machines.OpenAsync("other"));
+        using var value = SecretValue.FromString("sk-shared");
+        await one.SetAsync("openai_api_key", value, cancellationToken: Token);
+        await one.SetAsync("openai_api_key", value, cancellationToken: Token);
+        await other.GetRequiredAsync("openai_api_key", Token);
+        await other.FlushAsync(Token);
+        await one.StoreLedger!.TellAsync(Token);
+        await other.StoreLedger!.TellAsync(Token);
+        return (one, other);
+    }
+}
