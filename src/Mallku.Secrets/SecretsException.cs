@@ -107,6 +107,9 @@ public sealed class LedgerException(string problem, string remedy, Exception? in
     /// <summary>The end of a write that was begun and took too long for who waited; null where it will not be written.</summary>
     internal Task? Late { get; init; }
 
+    /// <summary>Whether another process may have begun a new ledger since the vault was read.</summary>
+    internal bool MayBeReplaced { get; init; }
+
     /// <summary>Whether the ledger has the entries all the same: it is the witness that does not know of them.</summary>
     internal bool IsRecorded { get; init; }
 }

@@ -68,6 +68,7 @@ internal sealed class ExportVerb : Verb
                 break;
         }
 
+        await manager.HandOutAsync(secrets, cancellationToken);
         Channel.Output.Write(text.WrittenSpan);
         text.Clear();
         return ExitCode.Done;

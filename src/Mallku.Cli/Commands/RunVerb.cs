@@ -52,6 +52,10 @@ internal sealed class RunVerb : Verb
 
         var environment = ChildEnvironment.Merge(CallerBytes.GetEnvironment(), secrets);
         var command = CallerBytes.GetArguments(invocation.Arguments).GetRange(separator + 1, invocation.Arguments.Length - separator - 1);
+        Replacement.Require(command);
+
+        // only now, when nothing is in the way of their use any more
+        await manager.HandOutAsync(secrets.Select(secret => secret.Found), cancellationToken);
         return Replacement.Run(command, environment);
     }
 }

@@ -24,6 +24,20 @@ internal static unsafe class Replacement
         throw Explain(Encoding.UTF8.GetString(command[0]), Libc.Error);
     }
 
+    /// <summary>Refuses a program that is not there, as far as can be told without starting it.</summary>
+    /// <exception cref="SecretsException">It is not there.</exception>
+    internal static void Require(IReadOnlyList<byte[]> command)
+    {
+        var program = Encoding.UTF8.GetString(command[0]);
+        var isThere = program.Contains('/', StringComparison.Ordinal)
+            ? Path.Exists(program)
+            : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => Path.Exists(Path.Combine(folder.Length == 0 ? "." : folder, program)));
+        if (OperatingSystem.IsLinux() && !isThere)
+        {
+            throw Explain(program, Libc.NoEntry);
+        }
+    }
+
     private static SecretsException Explain(string program, int error)
     {
         var shown = SecretsException.Show(program);

@@ -53,7 +53,7 @@ internal sealed class Selection
         }
     }
 
-    /// <summary>Finds them all. Of those that the caller has not named, the ones that can't be used are left out.</summary>
+    /// <summary>Finds them all, and hands none out yet. Of those that the caller has not named, the ones that can't be used are left out.</summary>
     /// <param name="manager">Where they are looked up.</param>
     /// <param name="isUsable">Whether a secret of this name can be used; it tells the caller where not.</param>
     /// <param name="cancellationToken">Ends the lookups.</param>
@@ -72,18 +72,17 @@ internal sealed class Selection
 
         var all = await manager.ListAsync(cancellationToken);
         var leftOut = _except.ConvertAll(name => FindListed(all, name, manager));
-        // all at once, so that they share one flush of the ledger
         var lookups = all.Where(secret => !leftOut.Contains(secret.Name) && isUsable(secret.Name))
-            .Select(secret => manager.FindAsync(secret.Name, cancellationToken).AsTask()).ToList();
+            .Select(secret => manager.LookUpAsync(secret.Name, cancellationToken).AsTask()).ToList();
         return [.. (await Task.WhenAll(lookups)).OfType<FoundSecret>()];
     }
 
-    /// <summary>Finds one that the caller has named.</summary>
+    /// <summary>Finds one that the caller has named, and does not hand it out yet.</summary>
     internal static async ValueTask<FoundSecret> FindAsync(SecretsManager manager, string name, CancellationToken cancellationToken)
     {
         try
         {
-            return await manager.FindAsync(name, cancellationToken) ?? throw manager.NotFound(name);
+            return await manager.LookUpAsync(name, cancellationToken) ?? throw manager.NotFound(name);
         }
         catch (SecretNameException)
         {

@@ -28,7 +28,7 @@ internal sealed class WantedSecrets
     internal static WantedSecrets Parse(string[] only, string[] except, string[] env) =>
         new(Selection.Parse(only, except, "mallku run OPTION -- COMMAND"), [.. env.Select(ParsePair)]);
 
-    /// <summary>Finds them all, or fails before anything is started.</summary>
+    /// <summary>Finds them all, or fails before anything is started or handed out.</summary>
     internal async ValueTask<IReadOnlyList<Injection>> FindAsync(SecretsManager manager, CancellationToken cancellationToken)
     {
         var injections = new List<Injection>();

@@ -75,7 +75,9 @@ internal static class PrivateFile
         {
             throw new VaultOpenException(
                 $"'{path}' belongs to another user (uid {facts.Owner})",
-                "use a folder of your own: set MALLKU_SECRETS_DIR or --dir, or run 'mallku init'");
+                facts.IsFolder
+                    ? "use a folder of your own: set MALLKU_SECRETS_DIR or --dir, or run 'mallku init'"
+                    : $"where it is yours, take it back: sudo chown {Posix.EffectiveUser} {ShellQuote(path)}; else use a folder of your own: set MALLKU_SECRETS_DIR or --dir");
         }
 
         if ((facts.Permissions & 0b000_111_111) != 0)

@@ -59,7 +59,7 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
     {
         if (!Posix.TryStat(folder.LockFile, out var there) || there.Inode != Posix.Stat(descriptor, folder.LockFile).Inode)
         {
-            throw new LedgerException($"the ledger in '{folder.Path}' was replaced meanwhile", "try again");
+            throw new LedgerException($"the ledger in '{folder.Path}' was replaced meanwhile", "try again") { MayBeReplaced = true };
         }
     }
 
@@ -328,7 +328,14 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
             return LedgerErrors.OlderLedger(step.From, to);
         }
 
-        return step.From < from && !step.AcceptsOlder ? LedgerErrors.OlderVault(step.From, to) : null;
+        if (step.AcceptsOlder)
+        {
+            return null;
+        }
+
+        return step.WasPutBackBefore(from) ? LedgerErrors.OlderVaultChanged(step.SuspendedAt, to)
+            : step.From < from ? LedgerErrors.OlderVault(step.From, to)
+            : null;
     }
 
     // Nobody has acknowledged these bytes: they were written by somebody who was cut off, or by somebody who has no key.

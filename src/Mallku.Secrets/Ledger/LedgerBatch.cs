@@ -13,6 +13,10 @@ internal sealed record VaultStep(long From, int Writes, bool WasSuspended, bool 
     /// <summary>The generation of the file that a person put there, where the change goes on from a greater one.</summary>
     internal long? PutBack { get; init; }
 
+    /// <summary>Whether it was an older vault that was changed without the ledger, which has not told that yet.</summary>
+    /// <param name="from">The generation from which the ledger's newest change leads.</param>
+    internal bool WasPutBackBefore(long from) => WasSuspended && From > from && SuspendedAt < from;
+
     /// <summary>The generation at which the vault is until the change is written.</summary>
     internal long Found => PutBack ?? From;
 

@@ -7,7 +7,7 @@ internal static class LedgerErrors
 {
     internal static LedgerException CannotWrite(LedgerFolder folder, Exception cause) => new(
         $"the ledger in '{folder.Path}' can't be written ({(cause as SecretsException)?.Problem ?? cause.Message.TrimEnd('.')}), so nothing was handed out or changed",
-        $"{(cause as SecretsException)?.Remedy ?? "mend that"}; or keep the ledger elsewhere by MALLKU_LEDGER_DIR, or go on without a trace: {LedgerException.NoLedger}",
+        $"{(cause as SecretsException)?.Remedy ?? "mend that"}; or copy its folder to another place and name that by MALLKU_LEDGER_DIR, or go on without a trace: {LedgerException.NoLedger}",
         cause);
 
     internal static LedgerException CannotRead(LedgerFolder folder, Exception cause) => new(
@@ -16,15 +16,20 @@ internal static class LedgerErrors
         cause);
 
     internal static LedgerException Gone(LedgerFolder folder, string origin) =>
-        new($"the ledger in '{folder.Path}' is gone, and the vault knows of one", WayOn(folder, origin));
+        new($"the ledger in '{folder.Path}' is gone, and the vault knows of one", WayOn(folder, origin)) { MayBeReplaced = true };
 
     /// <summary>A checkpoint in the ledger's place that is none of its key.</summary>
     internal static LedgerException NotSigned(LedgerFolder folder, string origin) => new(
-        $"the checkpoint '{folder.CheckpointFile}' was not signed by the key of this vault's ledger, or is damaged", WayOn(folder, origin));
+        $"the checkpoint '{folder.CheckpointFile}' was not signed by the key of this vault's ledger, or is damaged", WayOn(folder, origin)) { MayBeReplaced = true };
 
     /// <summary>A vault that the ledger has not seen yet.</summary>
     internal static LedgerException OlderLedger(long generation, long to) => new(
         $"the vault is at generation {generation}, and its ledger knows it up to {to}: an older ledger was put back", LedgerException.WayOn);
+
+    /// <summary>The same, which was then changed without the ledger.</summary>
+    internal static LedgerException OlderVaultChanged(long? generation, long to) => new(
+        $"the vault was at generation {generation} when it was changed without the ledger, which has seen it at {to}: an older vault was put back",
+        "put the newer one back, or, where this one is wanted, say so: mallku key recover --as-is");
 
     /// <summary>A vault from before the newest changes that the ledger has.</summary>
     internal static LedgerException OlderVault(long generation, long to) => new(

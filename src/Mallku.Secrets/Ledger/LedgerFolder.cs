@@ -107,20 +107,35 @@ internal sealed class LedgerFolder(string path)
     internal Checkpoint RequireCheckpoint(ReadOnlySpan<byte> note, NoteVerifier verifier) =>
         OpenCheckpoint(note, verifier) ?? throw LedgerErrors.NotSigned(this, verifier.Name);
 
-    /// <summary>A folder beside this one into which the ledger of that origin was moved, the newest one; null where there is none.</summary>
-    internal string? FindAside(string origin)
+    /// <summary>The newest of the ledgers that were set aside, which keep their place's name before a point, that is as wanted; null for none.</summary>
+    internal string? FindAside(Predicate<LedgerFolder> isWanted)
     {
         try
         {
-            return Directory.EnumerateDirectories(System.IO.Path.GetDirectoryName(Path)!, System.IO.Path.GetFileName(Path) + ".*")
-                .Order(StringComparer.Ordinal)
-                .LastOrDefault(aside => LedgerLog.Glance(new LedgerFolder(aside))?.Origin == origin);
+            return !Directory.Exists(System.IO.Path.GetDirectoryName(Path)) ? null : Directory.EnumerateDirectories(System.IO.Path.GetDirectoryName(Path)!, System.IO.Path.GetFileName(Path) + ".*")
+                .OrderDescending(StringComparer.Ordinal)
+                .FirstOrDefault(aside => Is(new LedgerFolder(aside), isWanted));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SecretsException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return null;
         }
+
+        static bool Is(LedgerFolder aside, Predicate<LedgerFolder> isWanted)
+        {
+            try
+            {
+                return isWanted(aside);
+            }
+            catch (SecretsException)
+            {
+                return false;
+            }
+        }
     }
+
+    /// <summary>The same of that origin.</summary>
+    internal string? FindAside(string origin) => FindAside(aside => LedgerLog.Glance(aside)?.Origin == origin);
 
     /// <summary>The checkpoint in a note that this key signed; null for every other note.</summary>
     internal static Checkpoint? OpenCheckpoint(ReadOnlySpan<byte> note, NoteVerifier verifier) =>

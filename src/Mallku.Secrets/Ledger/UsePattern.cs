@@ -35,9 +35,6 @@ internal sealed class UsePattern
     /// <summary>The changes after a generation of the vault did not reach it, or it was put back to that.</summary>
     internal void TakeBack(long found) => _changes.RemoveAll(change => change.Generation > found);
 
-    /// <summary>A version was not made, though it was said to be.</summary>
-    internal void TakeBackVersion(int version) => _changes.RemoveAll(change => change.Version == version);
-
     /// <summary>A version was handed out: what is unusual about it.</summary>
     internal IReadOnlyList<UnusualUse> Use(LedgerEntry entry)
     {

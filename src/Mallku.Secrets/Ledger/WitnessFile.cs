@@ -119,6 +119,16 @@ internal sealed class WitnessFile(string path, TimeProvider clock)
         }
     }
 
+    /// <summary>Refuses where a write could not be made, as far as can be told without one.</summary>
+    /// <exception cref="LedgerException">It could not.</exception>
+    internal void RequireWritable()
+    {
+        if (FindObstacle() is { } obstacle)
+        {
+            throw CannotWrite(obstacle, LedgerWitness.Withheld, cause: null, isRecorded: false);
+        }
+    }
+
     /// <summary>Says what is in the way of a write, as far as can be told without one; null where nothing is.</summary>
     internal string? FindObstacle()
     {

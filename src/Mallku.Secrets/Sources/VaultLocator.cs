@@ -1,3 +1,4 @@
+using Mallku.Secrets.Files;
 using System.Text;
 using Mallku.Secrets.Crypto;
 using Mallku.Secrets.Ledger;
@@ -96,7 +97,32 @@ internal static class VaultLocator
         }
     }
 
-    private static bool IsWithin(string path, string folder) => path.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+    // also by another path, over a link
+    private static bool IsWithin(string path, string folder)
+    {
+        if (path.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+        {
+            return true;
+        }
+
+        try
+        {
+            var isThere = Posix.TryStat(folder, out var facts);
+            for (var above = Path.GetDirectoryName(path); isThere && above is not null; above = Path.GetDirectoryName(above))
+            {
+                if (Posix.TryStat(above, out var of) && of == facts)
+                {
+                    return true;
+                }
+            }
+        }
+        catch (PosixException)
+        {
+            // whoever writes there is told
+        }
+
+        return false;
+    }
 
     private static string MakeFull(string path) =>
         RequireText(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path, Path.IsPathRooted(path) ? "/" : Here())));

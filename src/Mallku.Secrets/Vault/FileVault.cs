@@ -11,6 +11,8 @@ namespace Mallku.Secrets.Vault;
 /// </summary>
 internal sealed class FileVault(VaultSettings settings) : ISecretStore
 {
+    // a ledger that is given up again and again
+    private const int MostTries = 5;
     private readonly VaultView _view = new(settings);
 
     public string Name => VaultEvents.Store;
@@ -231,6 +233,26 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         // how it is recorded is for the vault to say, as it is now and not when it was last read
         GetChangeStamp(Environment.TickCount64);
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                return await RecordInAsync(document, events, cancellationToken).ConfigureAwait(false);
+            }
+            catch (LedgerException e) when (e.MayBeReplaced && tries < MostTries)
+            {
+                if (await ReopenReplacedAsync(document, cancellationToken).ConfigureAwait(false) is not { } again)
+                {
+                    throw;
+                }
+
+                document = again;
+            }
+        }
+    }
+
+    private async ValueTask<LedgerException?> RecordInAsync(VaultDocument document, IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
+    {
         try
         {
             return await Ledger.RecordAsync(document, events).ConfigureAwait(false) is { } recorded
@@ -243,11 +265,28 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         }
     }
 
+    // where somebody is giving the ledger up, he has the folder's lock until the vault knows of the next one
+    private async ValueTask<VaultDocument?> ReopenReplacedAsync(VaultDocument known, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await LockedAsync(static () => new ValueTask<bool>(true), cancellationToken).ConfigureAwait(false);
+            var again = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
+            return again.Ledger?.Origin == known.Ledger?.Origin ? null : again;
+        }
+        catch (SecretsException)
+        {
+            // the first error is the one to tell
+            return null;
+        }
+    }
+
     /// <summary>What <see cref="RecordAsync"/> would end with now, found without writing.</summary>
     /// <exception cref="SecretsException">Nothing can be recorded.</exception>
     internal async ValueTask<LedgerException?> TryRecordAsync(CancellationToken cancellationToken)
     {
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
+        await Ledger.TryWitnessAsync(document).ConfigureAwait(false);
         return Ledger.Try(document) is { } newest ? await FindGenerationFaultAsync(document, newest, cancellationToken).ConfigureAwait(false) : null;
     }
 
@@ -288,9 +327,13 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         // checkpoint from before this look, it can't be called old for writers who go on meanwhile.
         Forget();
         var again = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
-        return Reaches(again, newest) ? null : LedgerErrors.OlderVault(again.Generation, newest.ToGeneration);
+        return Reaches(again, newest) ? null
+            : again.Generation < newest.FromGeneration ? LedgerErrors.OlderVault(again.Generation, newest.ToGeneration)
+            : LedgerErrors.OlderVaultChanged(again.Ledger!.SuspendedAt, newest.ToGeneration);
 
-        static bool Reaches(VaultDocument document, Checkpoint newest) => document.Generation >= newest.FromGeneration || document.Ledger is null;
+        static bool Reaches(VaultDocument document, Checkpoint newest) => document.Ledger is not { } link
+            || (document.Generation >= newest.FromGeneration
+                && !new VaultStep(document.Generation, Writes: 0, link.IsSuspended, AcceptsOlder: false) { SuspendedAt = link.SuspendedAt }.WasPutBackBefore(newest.FromGeneration));
     }
 
     /// <summary>One write: the entries and what they say become durable together. Nothing is written where the change throws.</summary>

@@ -54,8 +54,9 @@ internal sealed record OpenedLedger(FileVault Vault, OpenedVault Opened, LedgerL
     /// <summary>The uses since a moment that do not fit what came before them.</summary>
     internal IEnumerable<UnusualUse> FindUnusualUses(DateTimeOffset? since)
     {
-        var uses = new UnusualUses();
-        return ReadEntries().SelectMany(uses.Add).Where(unusual => since is null || unusual.Entry.Time >= since);
+        var newest = Session.ReadCurrent();
+        var uses = new UnusualUses(UnusualUses.FindUnmade(ReadEntries(newest), Opened.Document.Generation));
+        return ReadEntries(newest).SelectMany(uses.Add).Where(unusual => since is null || unusual.Entry.Time >= since);
     }
 
     /// <summary>Compares every entry with the signed checkpoints, with what the vault and the witness know, and with what somebody kept.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Ledger;
 
@@ -36,7 +37,7 @@ internal sealed class VaultLedger(VaultSettings settings)
     {
         if (document.Ledger is not { } link)
         {
-            return settings.WitnessFile is null ? RequireNone() : await RequireNoneAsync().ConfigureAwait(false);
+            return settings.WitnessFile is null ? RequireNone() : await AskWitnessAsync(RequireNone).ConfigureAwait(false);
         }
 
         if (!settings.UsesLedger)
@@ -68,12 +69,29 @@ internal sealed class VaultLedger(VaultSettings settings)
         return session.Try(session.ReadKnown(link.Checkpoint));
     }
 
+    /// <summary>Holds the ledger against the witness's file, as a use does before it is recorded.</summary>
+    /// <exception cref="LedgerException">It does not go on from what is there, or that can't be told, or not be written.</exception>
+    internal async ValueTask TryWitnessAsync(VaultDocument document)
+    {
+        if (settings is { WitnessFile: { } file, UsesLedger: true } && Find(document) is { } session)
+        {
+            await AskWitnessAsync(() =>
+            {
+                var (newest, note) = session.ReadNewest();
+                var witness = new WitnessFile(file, settings.Clock);
+                witness.Require(new LedgerState(Folder, newest, Encoding.UTF8.GetBytes(note)), session.Key.Verifier, isRestart: false, orphan: null);
+                witness.RequireWritable();
+                return newest;
+            }).ConfigureAwait(false);
+        }
+    }
+
     // the witness may lie on a mount that does not answer
-    private async Task<Checkpoint?> RequireNoneAsync()
+    private async Task<Checkpoint?> AskWitnessAsync(Func<Checkpoint?> question)
     {
         try
         {
-            return await Task.Factory.StartNew(RequireNone, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+            return await Task.Factory.StartNew(question, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
                 .WaitAsync(settings.LedgerPatience).ConfigureAwait(false);
         }
         catch (TimeoutException e)
@@ -87,9 +105,9 @@ internal sealed class VaultLedger(VaultSettings settings)
         if (settings.UsesLedger)
         {
             var isOwn = Whose() == Owner.ThisVault;
-            if (isOwn && LedgerLog.IsInUse(Folder))
+            if (FindUnknown() is { } unknown)
             {
-                throw Unknown();
+                throw Unknown(unknown);
             }
 
             WitnessInspection.Find(settings)?.RequireNone(isOwn ? Folder : null);
@@ -125,34 +143,60 @@ internal sealed class VaultLedger(VaultSettings settings)
                 document.Ledger = off with
                 {
                     IsSuspended = true,
-                    SuspendedAt = off.IsSuspended ? off.SuspendedAt : from,
+                    // what the ledger has told already begins anew
+                    SuspendedAt = off.IsSuspended && !(newest?.Checkpoint.FromGeneration >= from) ? off.SuspendedAt : putBack ?? from,
                     Checkpoint = newest?.Note ?? off.Checkpoint,
                 };
+            }
+
+            else if (events.Any(static happened => happened.Kind == LedgerKind.Restored) && FindUnknown() is not null)
+            {
+                throw new LedgerException("the ledger that this vault knows nothing of can't be given up while it is switched off; nothing was changed", "do the same without --no-ledger and MALLKU_NO_LEDGER");
             }
 
             return;
         }
 
         var isBeginning = document.Ledger is null;
-        var isOrphaned = isBeginning && RequireOwn() && LedgerLog.IsInUse(Folder);
-        if (isOrphaned && !acceptsOlder)
+        if (isBeginning)
         {
-            throw Unknown();
+            RequireOwn();
         }
 
+        // who gives one up has set it aside
+        var isGivenUp = events.Any(static happened => happened.Kind == LedgerKind.Restarted);
+        var unknown = isBeginning && !isGivenUp ? FindUnknown() : null;
+        if (unknown is not null && !acceptsOlder)
+        {
+            throw Unknown(unknown);
+        }
+
+        var isOrphaned = unknown is not null;
         byte[]? orphan = null;
-        var link = document.Ledger ?? Begin(document, out orphan);
+        string? aside = null;
+        var link = document.Ledger ?? Begin(document, out orphan, out aside);
         var session = GetSession(link);
         var step = new VaultStep(from, writes, link.IsSuspended, acceptsOlder) { SuspendedAt = link.SuspendedAt, PutBack = putBack };
         // whoever makes a vault anew gives up what he finds, and may not know that there was one
-        var isRestart = isBeginning && from > 0 && (isOrphaned || events.Any(static happened => happened.Kind == LedgerKind.Restarted));
+        var isRestart = isBeginning && (isGivenUp || events.Any(static happened => happened.Kind == LedgerKind.Restored) || (isOrphaned && from > 0));
         IReadOnlyList<LedgerEvent> all = isBeginning ? [new LedgerEvent(LedgerKind.Opened), .. isOrphaned ? GivenUp() : [], .. events] : events;
         var batch = new LedgerBatch(HideNames(session, document, all), Actor, isBeginning ? null : session.ReadKnown(link.Checkpoint), step)
         {
             IsRestart = isRestart,
             Orphan = isOrphaned ? null : orphan,
         };
-        var commit = await session.Queue.AppendAsync(batch).ConfigureAwait(false);
+        LedgerCommit commit;
+        try
+        {
+            commit = await session.Queue.AppendAsync(batch).ConfigureAwait(false);
+        }
+        catch (LedgerException e) when (e.Late is null && aside is not null && isOrphaned)
+        {
+            // nobody knows of the new one, and who gave the other one up must find it
+            PutBack(aside, isNotWritten: true);
+            throw;
+        }
+
         document.Generation = commit.Generation;
         document.Ledger = link with { Checkpoint = commit.Note, IsSuspended = false, SuspendedAt = null };
     }
@@ -186,7 +230,7 @@ internal sealed class VaultLedger(VaultSettings settings)
         }
         catch (SecretsException e) when (e is not LedgerException { Late: not null } && kept is not null)
         {
-            ledger.PutBack(kept);
+            ledger.PutBack(kept, isNotWritten: e is LedgerException);
             throw;
         }
 
@@ -195,7 +239,7 @@ internal sealed class VaultLedger(VaultSettings settings)
             var link = ledger.RequireGivenUp(opened.Document.Ledger, opened.Generation);
             var aside = ledger.Folder.Exists ? ledger.SetAside() : null;
             // what is there may be what somebody began who was cut off here
-            kept = ledger.Folder.FindAside(link.Origin) ?? aside;
+            kept = ledger.Folder.FindAside(link.Origin) ?? ledger.Folder.FindAside(static folder => LedgerLog.Glance(folder) is null && folder.FindSegments().Count > 0) ?? aside;
             var note = $"the vault, at generation {opened.Generation}, knew {link.Checkpoint.Split('\n').ElementAtOrDefault(1)} entries of {link.Origin}, which is {(kept is null ? "gone" : "kept as " + Path.GetFileName(kept))}";
             opened.Document.Ledger = null;
             events.Insert(0, new LedgerEvent(LedgerKind.Restarted, Purpose: vault.Settings.Purpose, Note: note));
@@ -203,8 +247,9 @@ internal sealed class VaultLedger(VaultSettings settings)
         }
     }
 
-    // the vault still knows it; of the new one nobody was told, unless it has a checkpoint already
-    private void PutBack(string kept)
+    // The vault still knows it. The new one may have entries: where the vault was surely not written with it, nobody knows of
+    // them, and else it stays where it has a checkpoint.
+    private void PutBack(string kept, bool isNotWritten)
     {
         try
         {
@@ -214,9 +259,17 @@ internal sealed class VaultLedger(VaultSettings settings)
                 {
                     Directory.Delete(Folder.Path, recursive: true);
                 }
-
-                FileReplacement.Rename(kept, Folder.Path);
             }
+            else if (isNotWritten)
+            {
+                FileReplacement.Rename(Folder.Path, $"{Folder.Path}.begun-{FileReplacement.Stamp(settings.Clock)}");
+            }
+            else
+            {
+                return;
+            }
+
+            FileReplacement.Rename(kept, Folder.Path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or SecretsException)
         {
@@ -246,10 +299,10 @@ internal sealed class VaultLedger(VaultSettings settings)
     // a vault that is older than its ledger is no reason to give that up
     private LedgerLink RequireGivenUp(LedgerLink? link, long generation)
     {
-        var isOwn = RequireOwn(link?.Origin);
+        RequireOwn(link?.Origin);
         if (link is null)
         {
-            throw isOwn && LedgerLog.IsInUse(Folder) ? Unknown() : new SecretsException("there is no ledger yet", "it begins with the next write: mallku set NAME");
+            throw FindUnknown() is { } unknown ? Unknown(unknown) : new SecretsException("there is no ledger yet", "it begins with the next write: mallku set NAME");
         }
 
         return TryReadNewest(link)?.Checkpoint is { } newest && generation < newest.FromGeneration
@@ -267,28 +320,39 @@ internal sealed class VaultLedger(VaultSettings settings)
             return Owner.Nobody;
         }
 
-        // beside the vault there can be no other vault's ledger
-        return Path.GetDirectoryName(Folder.Path) == settings.Directory || newest.Origin == origin || LedgerKey.IsOf(newest.Origin, new TokenOpener(settings.Keys).All(), settings.Directory)
-            ? Owner.ThisVault
-            : Owner.Another;
+        return newest.Origin == origin || IsOwn(newest.Origin) ? Owner.ThisVault : Owner.Another;
     }
 
-    private bool RequireOwn(string? origin = null) => Whose(origin) switch
-    {
-        Owner.Another => throw new LedgerException(
-            $"'{Folder.Path}' holds another vault's ledger", $"name another folder by MALLKU_LEDGER_DIR, or, if nobody needs it, move it: mv {PrivateFile.ShellQuote(Folder.Path)} {PrivateFile.ShellQuote(Folder.Path + ".other")}"),
-        var owner => owner == Owner.ThisVault,
-    };
+    // beside the vault there can be no other vault's ledger
+    private bool IsOwn(string origin) =>
+        Path.GetDirectoryName(Folder.Path) == settings.Directory || LedgerKey.IsOf(origin, new TokenOpener(settings.Keys).All(), settings.Directory);
 
-    private LedgerException Unknown() => new(
-        $"the vault knows of no ledger, and one is in use in '{Folder.Path}': a vault from before it was put back, or another program has started it afresh",
+    private void RequireOwn(string? origin = null)
+    {
+        if (Whose(origin) == Owner.Another)
+        {
+            throw new LedgerException(
+                $"'{Folder.Path}' holds another vault's ledger", $"name another folder by MALLKU_LEDGER_DIR, or, if nobody needs it, move it: mv {PrivateFile.ShellQuote(Folder.Path)} {PrivateFile.ShellQuote(Folder.Path + ".other")}");
+        }
+    }
+
+    // A ledger in use that a vault which knows of none should know: in its place, or beside it, where whoever gave it up was cut off.
+    private string? FindUnknown()
+    {
+        return Whose() == Owner.ThisVault && LedgerLog.IsInUse(Folder)
+            ? Folder.Path
+            : Folder.FindAside(aside => LedgerLog.Glance(aside) is { } newest && IsOwn(newest.Origin) && LedgerLog.IsInUse(aside));
+    }
+
+    private static LedgerException Unknown(string folder) => new(
+        $"the vault knows of no ledger, and one is in use in '{folder}': a vault from before it was put back, or another program has started it afresh",
         "put the newer one back, or, where the one that is there is wanted, say so: mallku key recover --as-is");
 
     private LedgerEvent[] GivenUp() => [new(LedgerKind.Restarted, Purpose: settings.Purpose, Note: "the vault is from before the ledger that was in use, which is kept beside this one")];
 
-    private LedgerLink Begin(VaultDocument document, out byte[]? orphan)
+    private LedgerLink Begin(VaultDocument document, out byte[]? orphan, out string? aside)
     {
-        orphan = null;
+        (orphan, aside) = (null, null);
         try
         {
             if (Posix.TryStat(Folder.Path, out var facts))
@@ -299,7 +363,7 @@ internal sealed class VaultLedger(VaultSettings settings)
                 if (File.Exists(Folder.CheckpointFile) || Folder.FindSegments().Count > 0)
                 {
                     orphan = LedgerFolder.ReadNote(Folder.CheckpointFile);
-                    SetAside();
+                    aside = SetAside();
                 }
             }
 

@@ -40,6 +40,12 @@ internal static class VaultRecovery
         var folder = new VaultFolder(settings);
         if (!asIs && await TryOpenAsync(folder, cancellationToken).ConfigureAwait(false) is { } opened)
         {
+            // one that opens may be one that its ledger refuses
+            if (await vault.TryRecordAsync(cancellationToken).ConfigureAwait(false) is { } fault)
+            {
+                throw fault;
+            }
+
             var names = folder.SecretFiles.TakeOver(opened);
             return names.Count > 0 ? new KeyRecovery(names, [], IsFromFormerFile: false) : throw new SecretsException("there is nothing to recover: the vault opens", "go on as usual");
         }

@@ -88,6 +88,41 @@ public sealed class BegunLedgerTests
         Assert.Single(Directory.GetDirectories(Path.GetDirectoryName(Located(options))!, Path.GetFileName(Located(options)) + ".2*"));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_ledger_that_could_not_be_given_up_for_a_vault_from_before_it_is_missed_all_the_same(bool isKilled)
+    {
+        using var folder = await WithoutLedgerAsync();
+        var before = Plaintext.Read(folder);
+        await SetAsync(folder.Options, "new");
+        // at another time than that of the first entries
+        while (!(await SecretsManager.Open(folder.Options).Ledger.ReadEntriesAsync(cancellationToken: Cancel).ToListAsync(Cancel)).DistinctBy(static entry => entry.Time).Skip(1).Any())
+        {
+            await GetAsync(folder.Options);
+        }
+
+        Plaintext.Write(folder, before);
+        File.Delete(folder.VaultFile + ".previous");
+        if (isKilled)
+        {
+            // between the two names
+            Directory.Move(LedgerFile.Folder(folder), LedgerFile.Folder(folder) + ".20260102T030405Z");
+        }
+        else
+        {
+            var failing = folder.Options with { WitnessCommand = "exit 1" };
+            await Assert.ThrowsAsync<LedgerException>(async () => await VaultRecovery.RecoverAsync(SecretsManager.Open(failing).Vault, asIs: true, Cancel));
+        }
+
+        Assert.Contains("--as-is", (await Assert.ThrowsAsync<LedgerException>(() => GetAsync(folder.Options))).Remedy, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<LedgerException>(() => SetAsync(folder.Options, "newer"));
+        await Assert.ThrowsAsync<LedgerException>(async () => await VaultRecovery.RecoverAsync(SecretsManager.Open(folder.Options with { UseLedger = false }).Vault, asIs: true, Cancel));
+        await VaultRecovery.RecoverAsync(SecretsManager.Open(folder.Options).Vault, asIs: true, Cancel);
+        Assert.Equal("old", await GetAsync(folder.Options));
+        Assert.Contains(Summarize(folder.Options), static entry => entry == "restarted - - - 1");
+    }
+
     [Fact]
     public async Task A_former_file_from_before_a_ledger_elsewhere_is_recovered()
     {

@@ -365,6 +365,104 @@ public sealed class RecordingTests
     }
 
     [Fact]
+    public async Task An_older_vault_that_is_changed_without_the_ledger_is_refused_all_the_same()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var older = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        await folder.SetAsync("a", "a2");
+        await folder.SetAsync("a", "a3");
+        await File.WriteAllBytesAsync(folder.VaultFile, older, Cancel);
+        File.Delete(folder.VaultFile + ".previous");
+        await SetWithoutLedgerAsync(folder, "b");
+
+        Assert.Contains("--as-is", (await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<LedgerException>(() => folder.SetAsync("a", "a4"));
+        Assert.NotNull((await folder.Open().Ledger.VerifyAsync(cancellationToken: Cancel)).Fault);
+        Assert.Contains("--as-is", (await Assert.ThrowsAsync<LedgerException>(async () => await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: false, Cancel))).Remedy, StringComparison.Ordinal);
+
+        await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: true, Cancel);
+        Assert.Equal("a1", await folder.GetAsync("a"));
+        Assert.Contains(LedgerFile.Summarize(folder, "kind"), entry => entry == "restored");
+        Assert.Contains(LedgerFile.Summarize(folder, "kind"), entry => entry == "resumed");
+    }
+
+    [Fact]
+    public async Task A_change_without_the_ledger_after_one_that_went_on_with_it_and_was_cut_off_is_no_older_vault()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        await SetWithoutLedgerAsync(folder, "b");
+        await LedgerFile.CutChangeOffAsync(folder.Open().Vault);
+        await SetWithoutLedgerAsync(folder, "c");
+
+        Assert.Equal("a1", await folder.GetAsync("a"));
+        await folder.SetAsync("a", "a2");
+        Assert.DoesNotContain(LedgerFile.Summarize(folder, "kind"), entry => entry == "restored");
+        Assert.Equal(2, LedgerFile.Summarize(folder, "kind").Count(entry => entry == "resumed"));
+    }
+
+    [Fact]
+    public async Task An_older_vault_that_is_wanted_while_the_ledger_is_off_is_told_with_its_generation()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var older = await File.ReadAllBytesAsync(folder.VaultFile, Cancel);
+        var generation = (await folder.Open().Vault.OpenAsync(Cancel)).Document.Generation;
+        await folder.SetAsync("a", "a2");
+        await folder.SetAsync("a", "a3");
+        await File.WriteAllBytesAsync(folder.VaultFile, older, Cancel);
+        await VaultRecovery.RecoverAsync(SecretsManager.Open(folder.Options with { UseLedger = false }).Vault, asIs: true, Cancel);
+        // a person has said that it is wanted
+        await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: true, Cancel);
+        Assert.Contains(LedgerFile.Summarize(folder, "kind", "generation"), entry => entry == $"restored {generation}");
+        Assert.DoesNotContain(LedgerFile.Summarize(folder, "kind"), entry => entry == "aborted");
+    }
+
+    [Fact]
+    public async Task A_ledger_that_could_not_be_given_up_is_in_its_place_again()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        File.Delete(LedgerFile.Checkpoint(folder));
+        var before = LedgerFile.Summarize(folder);
+        await Assert.ThrowsAsync<LedgerException>(async () => await VaultLedger.RestartAsync(SecretsManager.Open(folder.Options with { WitnessCommand = "false" }).Vault, Cancel));
+        Assert.Equal(before, LedgerFile.Summarize(folder));
+
+        var kept = await VaultLedger.RestartAsync(folder.Open().Vault, Cancel);
+        Assert.Equal(before, LedgerFile.Summarize(kept!));
+        Assert.Contains(LedgerFile.Summarize(folder, "note"), note => note.EndsWith("kept as " + Path.GetFileName(kept), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Who_reads_while_a_ledger_is_given_up_goes_on_with_the_next_one()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        using var done = new CancellationTokenSource();
+        var readers = Enumerable.Range(0, 4).Select(_ => Task.Run(
+            async () =>
+            {
+                var count = 0;
+                for (; !done.IsCancellationRequested; count++)
+                {
+                    Assert.Equal("a1", await folder.GetAsync("a"));
+                }
+
+                return count;
+            },
+            Cancel)).ToList();
+        for (var i = 0; i < 20; i++)
+        {
+            await VaultLedger.RestartAsync(folder.Open().Vault, Cancel);
+        }
+
+        await done.CancelAsync();
+        Assert.All(await Task.WhenAll(readers), static count => Assert.True(count > 0));
+        Assert.Null((await folder.Open().Ledger.VerifyAsync(cancellationToken: Cancel)).Fault);
+    }
+
+    [Fact]
     public async Task What_keeps_a_ledger_from_being_written_is_said_with_its_own_remedy()
     {
         using var folder = await TemporaryFolder.WithVaultAsync();
@@ -443,6 +541,12 @@ public sealed class RecordingTests
     {
         PythonProgram.Update(folder.Vault, """{"set": {"a.b": "2", "A-b": "3"}}""");
         return folder.SetAsync("other", "o");
+    }
+
+    private static async Task SetWithoutLedgerAsync(TemporaryFolder folder, string name)
+    {
+        using var value = SecretValue.FromString("value");
+        await SecretsManager.Open(folder.Options with { UseLedger = false }).SetAsync(name, value, cancellationToken: Cancel);
     }
 
     private static void Copy(string from, string to)

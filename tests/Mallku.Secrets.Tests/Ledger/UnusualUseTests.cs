@@ -213,6 +213,19 @@ public sealed class UnusualUseTests
     }
 
     [Fact]
+    public void A_change_that_was_cut_off_has_replaced_nothing_also_before_that_is_told()
+    {
+        Change(Start, LedgerKind.Created, version: 1, generation: 2);
+        Change(Start.AddDays(1), LedgerKind.Updated, version: 2, generation: 3);
+        Use(Start.AddDays(2), Bot);
+        Assert.Empty(Find(vault: 2));
+        Assert.Equal("old-version", Assert.Single(Find(vault: 3)).Rule);
+
+        Add(Start.AddDays(3), LedgerKind.Aborted, Bot, version: null, generation: 2, secret: null);
+        Assert.Empty(Find(vault: 4));
+    }
+
+    [Fact]
     public void A_version_of_another_secret_or_of_before_is_replaced_all_the_same()
     {
         Change(Start, LedgerKind.Created, version: 1, generation: 2);
@@ -307,9 +320,9 @@ public sealed class UnusualUseTests
         DateTimeOffset time, LedgerKind kind, LedgerActor actor, int? version, long count = 1, string? secret = "key", long? generation = null, DateTimeOffset? graceEnds = null) =>
         _history.Add(new LedgerEntry(_history.Count, time, kind, secret, version, "vault", actor, null, count, generation, null) { GraceEnds = graceEnds });
 
-    private List<UnusualUse> Find(bool inOrderOfTime = true)
+    private List<UnusualUse> Find(bool inOrderOfTime = true, long? vault = null)
     {
-        var uses = new UnusualUses();
-        return [.. (inOrderOfTime ? _history.OrderBy(entry => entry.Time) : _history.AsEnumerable()).SelectMany(uses.Add)];
+        List<LedgerEntry> history = [.. inOrderOfTime ? _history.OrderBy(entry => entry.Time) : _history.AsEnumerable()];
+        return [.. history.SelectMany(new UnusualUses(UnusualUses.FindUnmade(history, vault)).Add)];
     }
 }

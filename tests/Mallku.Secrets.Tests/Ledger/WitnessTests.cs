@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using Mallku.Secrets.Tests.Processes;
+using Mallku.Secrets.Tests.Vault;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Tests.Ledger;
@@ -379,13 +380,61 @@ public sealed class WitnessTests : IDisposable
     }
 
     [Fact]
+    public async Task What_a_lookup_would_end_with_is_explained_by_the_witness_too()
+    {
+        await BeginAsync(ByFile);
+        await SetAsync(ByFile, "a", "a1");
+        var older = Copy(_folder.Vault, "older");
+        await SetAsync(ByFile, "a", "a2");
+        PutBack(older);
+        var explained = await SecretsManager.Open(ByFile).ExplainAsync("a", Cancel);
+        Assert.Equal((await Assert.ThrowsAsync<LedgerException>(() => GetAsync(ByFile, "a"))).Problem, explained.Error?.Problem);
+
+        var nowhere = _folder.Options with { WitnessFile = Path.Combine(_elsewhere.Path, "none", "witness") };
+        Assert.Contains("can't be written", (await SecretsManager.Open(nowhere).ExplainAsync("a", Cancel)).Error?.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_in_the_vaults_folder_is_refused_by_whatever_path()
+    {
+        await BeginAsync(_folder.Options);
+        var link = Path.Combine(_elsewhere.Path, "link");
+        Directory.CreateSymbolicLink(link, _folder.Vault);
+        foreach (var options in new[]
+        {
+            _folder.Options with { WitnessFile = Path.Combine(_folder.Vault, "witness") },
+            _folder.Options with { WitnessFile = Path.Combine(link, "witness") },
+            _folder.Options with { WitnessFile = Path.Combine(link, "ledger", "witness") },
+            _folder.Options with { Directory = link, WitnessFile = Path.Combine(_folder.Vault, "witness") },
+        })
+        {
+            Assert.Contains("in the folder of the vault", Assert.Throws<SecretsException>(() => SecretsManager.Open(options)).Problem, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_vault_that_another_program_started_afresh_can_be_wanted_where_there_is_a_witness()
+    {
+        await BeginAsync(ByFile);
+        await SetAsync(ByFile, "a", "a1");
+        await GetAsync(ByFile, "a");
+        Plaintext.Write(_folder, """{"a": "python's"}""");
+        File.Delete(_folder.VaultFile + ".previous");
+        await Assert.ThrowsAsync<LedgerException>(() => GetAsync(ByFile, "a"));
+
+        await VaultRecovery.RecoverAsync(SecretsManager.Open(ByFile).Vault, asIs: true, Cancel);
+        Assert.Equal("python's", await GetAsync(ByFile, "a"));
+        Assert.Equal(Newest, await File.ReadAllTextAsync(Witness, Cancel));
+    }
+
+    [Fact]
     public async Task A_restart_that_the_witness_does_not_take_can_be_asked_for_again()
     {
         await BeginAsync(ByFile);
         await SetAsync(ByFile, "a", "a1");
         var failing = ByFile with { WitnessCommand = "exit 1" };
         await Assert.ThrowsAsync<LedgerException>(async () => await VaultLedger.RestartAsync(SecretsManager.Open(failing).Vault, Cancel));
-        await Assert.ThrowsAsync<LedgerException>(() => GetAsync(ByFile, "a"));
+        Assert.Equal("a1", await GetAsync(ByFile, "a"));
 
         await VaultLedger.RestartAsync(SecretsManager.Open(ByFile).Vault, Cancel);
         Assert.Equal("a1", await GetAsync(ByFile, "a"));
