@@ -285,7 +285,7 @@ public sealed class SecretsManager
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Grace, TimeSpan.Zero, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Grace, VersionMoves.LongestGrace, nameof(options));
         var parsed = SecretName.Parse(name);
-        var vault = Vault;
+        _ = Vault;
         using var activity = Telemetry.Start(Telemetry.Set);
         try
         {
@@ -310,7 +310,7 @@ public sealed class SecretsManager
     public async ValueTask<SecretChange> RemoveAsync(string name, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(name);
-        var vault = Vault;
+        _ = Vault;
         using var activity = Telemetry.Start(Telemetry.Remove);
         try
         {
@@ -342,8 +342,10 @@ public sealed class SecretsManager
     {
         ArgumentNullException.ThrowIfNull(name);
         var existing = SecretName.Existing(name);
-        return (HasVault ? await Vault.GetHistoryAsync(existing, cancellationToken).ConfigureAwait(false) : null)
-            ?? (_store is null ? null : await _store.GetHistoryAsync(existing, cancellationToken).ConfigureAwait(false));
+        var home = Stores is [var only] ? only
+            : await SecretHome.FindAsync(Stores, existing, cancellationToken).ConfigureAwait(false)
+            ?? await SecretHome.FindFormerAsync(Stores, existing, static _ => true, cancellationToken).ConfigureAwait(false);
+        return home is null ? null : await home.GetHistoryAsync(existing, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -376,13 +378,13 @@ public sealed class SecretsManager
         return new SecretExplanation(name, answers, winner, error);
     }
 
-    /// <summary>What rotates the vault's secrets.</summary>
+    /// <summary>What rotates the secrets of the vault and of the shared store.</summary>
     /// <param name="rotators">Rotators besides <c>generate</c> and <c>command</c>; one of the same name takes their place.</param>
     /// <exception cref="InvalidOperationException">The manager was made over sources alone.</exception>
     public RotationRunner CreateRotationRunner(params IEnumerable<IRotator> rotators)
     {
         ArgumentNullException.ThrowIfNull(rotators);
-        return new RotationRunner(Vault, rotators);
+        return new RotationRunner(Stores, rotators);
     }
 
     /// <summary>Looks at every source now, so that the next lookup sees what changed.</summary>
@@ -415,27 +417,19 @@ public sealed class SecretsManager
 
     private bool HasVault => !Vault.Settings.IsMadeWhenNeeded;
 
+    // what can be written, in the order of a lookup
+    private ISecretStore[] Stores => _store is null ? [Vault] : HasVault ? [Vault, _store] : [_store];
+
     // where a secret lives now, and a new one in the store where there is one
-    private async ValueTask<ISecretStore> FindHomeAsync(SecretName name, SecretPlace? into, CancellationToken cancellationToken)
+    private async ValueTask<ISecretStore> FindHomeAsync(SecretName name, SecretPlace? into, CancellationToken cancellationToken) => into switch
     {
-        if (_store is null)
-        {
-            return into == SecretPlace.Store
-                ? throw new SecretsException("no shared store is named, so that nothing can be written there; nothing was changed", "name one by SecretsOptions.Store")
-                : Vault;
-        }
-
-        if (!HasVault)
-        {
-            return into == SecretPlace.Vault
-                ? throw new SecretsException("there is no vault to write to; nothing was changed", $"make one: {Vault.Settings.InitCommand}")
-                : _store;
-        }
-
-        var isInVault = into == SecretPlace.Vault
-            || (into is null && VaultMatch.FindStored(await Vault.OpenAsync(cancellationToken).ConfigureAwait(false), name) is not null);
-        return isInVault ? Vault : _store;
-    }
+        SecretPlace.Store => _store ?? throw new SecretsException(
+            "no shared store is named, so that nothing can be written there; nothing was changed", "name one by SecretsOptions.Store"),
+        SecretPlace.Vault when _store is not null && !HasVault => throw new SecretsException(
+            "there is no vault to write to; nothing was changed", $"make one: {Vault.Settings.InitCommand}"),
+        SecretPlace.Vault => Vault,
+        _ => Stores is [var only] ? only : await SecretHome.FindAsync(Stores, name, cancellationToken).ConfigureAwait(false) ?? _store!,
+    };
 
     private bool TryFindKnown(string name, CancellationToken cancellationToken, out FoundSecret? found)
     {

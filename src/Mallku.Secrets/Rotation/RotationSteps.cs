@@ -26,9 +26,14 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
             {
                 await TakeAsync(record, rotation, rotators.Get(rotation.Rotator), policy, isResumed, cancellationToken).ConfigureAwait(false);
             }
-            catch (SecretsException e) when (e is not (LedgerException or VaultOpenException))
+            catch (SecretsException e) when (e is not (LedgerException or VaultOpenException or StoreUnreachableException or RotationOvertakenException))
             {
                 throw await FailAsync(record, rotation, e).ConfigureAwait(false);
+            }
+            catch (RotationOvertakenException) when (rotation.Step == RotationStep.Set)
+            {
+                await PutBackAsync(name, rotation, cancellationToken).ConfigureAwait(false);
+                throw;
             }
 
             // its values are wiped when nobody holds it, and the store may have forgotten it meanwhile
@@ -89,7 +94,16 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
             using (made.Value)
             {
                 RequireNew(record, made.Value);
-                await rotations.KeepAsync(record.Name, rotation.Token, made, rotator.CanRevoke).ConfigureAwait(false);
+                try
+                {
+                    await rotations.KeepAsync(record.Name, rotation.Token, made, rotator.CanRevoke).ConfigureAwait(false);
+                }
+                catch (RotationOvertakenException) when (rotator.CanRevoke)
+                {
+                    // nobody else will ever know of it
+                    await rotator.RevokeAsync(key with { KeyId = made.KeyId }, made.Value, CancellationToken.None).ConfigureAwait(false);
+                    throw;
+                }
             }
 
             return;
@@ -108,9 +122,19 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
         await rotations.RecordStepAsync(record.Name, rotation.Token, rotation.Step).ConfigureAwait(false);
     }
 
+    // who was overtaken may have put a value last that another has given up meanwhile
+    private async ValueTask PutBackAsync(string name, RotationRecord rotation, CancellationToken cancellationToken)
+    {
+        var found = await rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
+        if (found.Record is { Rotation: null, Current: { } current } && current.Id != rotation.Id)
+        {
+            await PutAsync(found, rotation.Rotator, current, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
     private async ValueTask<SecretsException> FailAsync(SecretRecord record, RotationRecord rotation, SecretsException error)
     {
-        await rotations.RecordFailureAsync(record.Name, rotation.Token, Shorten(error.Problem)).ConfigureAwait(false);
+        await rotations.RecordFailureAsync(record.Name, rotation.Token, rotation.Step, Shorten(error.Problem)).ConfigureAwait(false);
         return new SecretsException(
             $"the rotation of '{record.Name}' stopped at the step '{RotationFormat.ToText(rotation.Step)}': {error.Problem}; version {record.Current!.Number} stays in use",
             $"{error.Remedy}; then go on: mallku rotate {record.Name} --resume, or give it up: mallku rotate {record.Name} --abandon",

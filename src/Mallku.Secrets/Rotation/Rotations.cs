@@ -96,7 +96,7 @@ internal sealed class Rotations(ISecretStore store)
             name,
             edit =>
             {
-                var (record, rotation) = FindRotation(edit, token);
+                var (record, rotation) = FindRotation(edit, token, RotationStep.Create);
                 var version = new VersionRecord
                 {
                     Number = rotation.Number,
@@ -122,7 +122,7 @@ internal sealed class Rotations(ISecretStore store)
             name,
             edit =>
             {
-                var (record, rotation) = FindRotation(edit, token);
+                var (_, rotation) = FindRotation(edit, token, done);
                 (rotation.Step, rotation.Failure) = (done + 1, null);
                 edit.Tell(LedgerKind.RotationStep, rotation.Number, rotation.Rotator, RotationFormat.ToText(done));
                 return true;
@@ -130,13 +130,13 @@ internal sealed class Rotations(ISecretStore store)
             CancellationToken.None).ConfigureAwait(false);
     }
 
-    internal async ValueTask RecordFailureAsync(string name, string token, string why)
+    internal async ValueTask RecordFailureAsync(string name, string token, RotationStep failed, string why)
     {
         await store.ChangeAsync(
             name,
             edit =>
             {
-                var (record, rotation) = FindRotation(edit, token);
+                var (_, rotation) = FindRotation(edit, token, failed);
                 rotation.Failure = why;
                 edit.Tell(LedgerKind.RotationFailed, rotation.Number, rotation.Rotator, RotationFormat.ToText(rotation.Step));
                 return true;
@@ -153,7 +153,7 @@ internal sealed class Rotations(ISecretStore store)
         name,
         edit =>
         {
-            var (record, rotation) = FindRotation(edit, token);
+            var (record, rotation) = FindRotation(edit, token, RotationStep.Finish);
             RequireUnchanged(record, rotation);
             var replaced = record.Current!;
             record.Apply(VersionMoves.Finish(Now, record.Facts, grace));
@@ -322,10 +322,17 @@ internal sealed class Rotations(ISecretStore store)
         }
     }
 
-    private static (SecretRecord Record, RotationRecord Rotation) FindRotation(SecretEdit edit, string token) =>
-        edit.Record is { Rotation: { } rotation } record && rotation.Token == token
-            ? (record, rotation)
-            : throw new SecretsException($"the rotation of '{edit.Record.Name}' was ended by another process meanwhile", $"see what happened: mallku history {edit.Record.Name}");
+    // the one that whoever changes it has seen, and at the step that he has taken
+    private static (SecretRecord Record, RotationRecord Rotation) FindRotation(SecretEdit edit, string token, RotationStep? taken = null)
+    {
+        var name = edit.Record.Name;
+        return edit.Record.Rotation is not { } rotation || rotation.Token != token
+            ? throw new RotationOvertakenException($"the rotation of '{name}' was ended by another process meanwhile", $"see what happened: mallku history {name}")
+            : taken is { } step && rotation.Step != step
+            ? throw new RotationOvertakenException(
+                $"another process has gone on with the rotation of '{name}', whose next step is '{RotationFormat.ToText(rotation.Step)}' now", $"see what happens: mallku list, or mallku history {name}")
+            : (edit.Record, rotation);
+    }
 
     private static void Insert(SecretRecord record, VersionRecord version)
     {

@@ -144,24 +144,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return found;
     }
 
-    public async ValueTask<string?> FindInUseAsync(ReadOnlyMemory<byte> value, string except, CancellationToken cancellationToken)
-    {
-        await foreach (var secret in ReadAllAsync(cancellationToken).ConfigureAwait(false))
-        {
-            var name = secret.Record.Name;
-            if (name != except && secret.Record.Current is not null && await ReadAsync(name, cancellationToken).ConfigureAwait(false) is { } whole)
-            {
-                var found = whole.Record.FindInUse(value, Clock.GetUtcNow());
-                GC.KeepAlive(whole.Owner);
-                if (found is not null)
-                {
-                    return name;
-                }
-            }
-        }
-
-        return null;
-    }
+    public ValueTask<string?> FindInUseAsync(ReadOnlyMemory<byte> value, string except, CancellationToken cancellationToken) =>
+        ValueSearch.FindAsync(this, value, except, cancellationToken);
 
     public ValueTask<T> ChangeAsync<T>(SecretName name, Func<SecretEdit, T> change, CancellationToken cancellationToken) =>
         ChangeAsync(name.ToString(), change, cancellationToken);
@@ -307,7 +291,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     // what does not fit into one write is dropped after it: nothing refers to it any more
     private static List<RecordWrite> Compose(StoreSealing sealing, OpenedSecret before, OpenedHead next, out List<RecordWrite> rest)
     {
-        var writes = new List<RecordWrite> { sealing.SealHead(next) };
+        var values = new List<RecordWrite>();
         var kept = new HashSet<RecordKey>();
         foreach (var version in next.Record.Versions)
         {
@@ -318,12 +302,13 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
                 kept.Add(key);
                 if (!before.Values.ContainsKey(key))
                 {
-                    writes.Add(sealing.SealValue(next.Id, version, value.Span, revision: null));
+                    values.Add(sealing.SealValue(next.Id, version, value.Span, revision: null));
                 }
             }
         }
 
-        writes[0] = sealing.SealHead(next);
+        // the head last, when it is known of each version whether it has a value
+        List<RecordWrite> writes = [sealing.SealHead(next), .. values];
         var dropped = before.Values.Where(pair => !kept.Contains(pair.Key)).Select(static pair => new RecordWrite(pair.Key, pair.Value, Data: null)).ToList();
         var room = Math.Max(0, RecordWrite.MostAtOnce - writes.Count);
         writes.AddRange(dropped.Take(room));
@@ -339,7 +324,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         }
         catch (StoreUnreachableException e) when (e.MayBeWritten)
         {
-            return await FindOutAsync(next, events, e).ConfigureAwait(false);
+            var added = next.Record.Versions.Find(version => writes.Exists(write => write.Data is not null && write.Key == StoreSealing.KeyOf(next.Id, version.Number)));
+            return await FindOutAsync(next, added, events, e).ConfigureAwait(false);
         }
         catch (SecretsException)
         {
@@ -349,7 +335,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     }
 
     // the answer was lost: what is there tells, if it can be read soon
-    private async ValueTask<bool> FindOutAsync(OpenedHead next, List<LedgerEvent> events, StoreUnreachableException lost)
+    private async ValueTask<bool> FindOutAsync(OpenedHead next, VersionRecord? added, List<LedgerEvent> events, StoreUnreachableException lost)
     {
         var pause = LongestPause;
         for (var tries = 0; tries < 4; tries++)
@@ -371,8 +357,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
                     return false;
                 }
 
-                // others have gone on from it, or from what was before it
-                var added = next.Record.Versions.LastOrDefault();
+                // others have gone on from it, or from what was before it: only a version that it has added tells
                 if (added is not null && head!.Record.Get(added.Number)?.Id == added.Id)
                 {
                     return true;

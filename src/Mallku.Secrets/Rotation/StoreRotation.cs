@@ -1,0 +1,232 @@
+using Mallku.Secrets.Storage;
+
+namespace Mallku.Secrets.Rotation;
+
+/// <summary>Rotates in one store. Safe for concurrent use.</summary>
+internal sealed class StoreRotation
+{
+    private readonly ISecretStore _store;
+    private readonly Rotators _rotators;
+    private readonly Rotations _rotations;
+    private readonly RotationSteps _steps;
+    private readonly KeyRevocation _revocation;
+    private readonly RetiredKeys _keys;
+
+    internal StoreRotation(ISecretStore store, Rotators rotators)
+    {
+        _store = store;
+        _rotators = rotators;
+        _rotations = new Rotations(store);
+        _steps = new RotationSteps(_rotations, _rotators);
+        _keys = new RetiredKeys(store);
+        _revocation = new KeyRevocation(store, _keys, _rotators);
+    }
+
+    internal async ValueTask<RotatedSecret> RotateAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken)
+    {
+        var before = (await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false)).Record;
+        var (stored, current) = (before.Name, before.Current!);
+        policy = policy is null ? null : ToKept(policy);
+        Require(policy ?? before.Policy ?? throw Rotations.NoPolicy(stored));
+        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        var absorbed = await _rotations.BeginAsync(stored, current.Id, policy, cancellationToken).ConfigureAwait(false);
+        var rotated = await RunAsync(stored, isResumed: false, cancellationToken).ConfigureAwait(false);
+        return rotated with { Absorbed = [.. absorbed, .. rotated.Absorbed] };
+    }
+
+    internal async ValueTask<RotatedSecret> ResumeAsync(string name, CancellationToken cancellationToken)
+    {
+        var stored = (await _rotations.FindUnderWayAsync(name, cancellationToken).ConfigureAwait(false)).Record.Name;
+        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        return await RunAsync(stored, isResumed: true, cancellationToken).ConfigureAwait(false);
+    }
+
+    internal async ValueTask<IReadOnlyList<RotationEvent>> AbandonAsync(string name, CancellationToken cancellationToken)
+    {
+        await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
+        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        var found = await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
+        var record = found.Record;
+        if (record.Misread is not null)
+        {
+            await _rotations.ForgetUnreadAsync(record.Name, cancellationToken).ConfigureAwait(false);
+            return [];
+        }
+
+        if (record.Rotation is not { } rotation)
+        {
+            await _keys.GiveUpAsync(record.Name, cancellationToken).ConfigureAwait(false);
+            return [];
+        }
+
+        SecretsException? notPut = null;
+        if (rotation.Step > RotationStep.Create && record.Current is { } current)
+        {
+            try
+            {
+                // the new value may be in use elsewhere by now, and is about to be revoked
+                await _steps.PutAsync(found, rotation.Rotator, current, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SecretsException e)
+            {
+                notPut = e;
+            }
+        }
+
+        var isDiscarded = false;
+        try
+        {
+            isDiscarded = await _steps.DiscardAsync(record, rotation, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SecretsException)
+        {
+            // it is tried again, and said, as what is to be revoked
+        }
+
+        await _rotations.AbandonAsync(
+            record.Name,
+            rotation.Token,
+            isDiscarded,
+            _rotators.MayRevoke(rotation.Rotator),
+            notPut is null ? null : RotationSteps.Shorten(notPut.Problem),
+            cancellationToken).ConfigureAwait(false);
+        return notPut is null
+            ? await _revocation.SettleAsync(record.Name, cancellationToken).ConfigureAwait(false)
+            : [NotPutBack(record, rotation.Number, notPut)];
+    }
+
+    internal async ValueTask<RolledBack> RollBackAsync(string name, int? version, TimeSpan? grace, CancellationToken cancellationToken)
+    {
+        RotationSchedule.RequireGrace(grace ?? TimeSpan.Zero);
+
+        // while another revokes a key, nobody can tell whether it still works
+        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
+        var record = found.Record;
+        var wanted = EarlierVersion.Find(record, version, _rotations.Now);
+        if (record.Policy is { } policy)
+        {
+            await _steps.PutAsync(found, policy.Rotator, wanted, cancellationToken).ConfigureAwait(false);
+        }
+
+        return await _rotations.RollBackAsync(record.Name, wanted.Number, grace, cancellationToken).ConfigureAwait(false);
+    }
+
+    internal async ValueTask<RotationPolicy?> GetPolicyAsync(string name, CancellationToken cancellationToken) =>
+        (await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false)).Record.Policy;
+
+    internal async ValueTask SetPolicyAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken)
+    {
+        var record = (await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false)).Record;
+        if (policy is not null)
+        {
+            policy = ToKept(policy);
+            Require(policy);
+        }
+
+        await _rotations.SetPolicyAsync(record.Name, policy, cancellationToken).ConfigureAwait(false);
+    }
+
+    internal async ValueTask<IReadOnlyList<RotationEvent>> RunDueAsync(CancellationToken cancellationToken)
+    {
+        if (await GetStatusAsync(cancellationToken).ConfigureAwait(false) is [])
+        {
+            return [];
+        }
+
+        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        var done = new List<RotationEvent>();
+        foreach (var status in await GetStatusAsync(cancellationToken).ConfigureAwait(false))
+        {
+            try
+            {
+                await RunDueAsync(status.Name, done, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SecretsException e)
+            {
+                done.Add(new RotationEvent(status.Name, RotationAction.Failed, status.Pending, status.Policy?.Tell, e));
+            }
+        }
+
+        return done;
+    }
+
+    internal async ValueTask<IReadOnlyList<RotationStatus>> GetStatusAsync(CancellationToken cancellationToken)
+    {
+        var now = _rotations.Now;
+        var statuses = new List<RotationStatus>();
+        await foreach (var secret in _store.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (RotationReview.IsOfInterest(secret.Record))
+            {
+                statuses.Add(RotationReview.Describe(secret.Record, now));
+            }
+        }
+
+        statuses.Sort(static (one, other) => string.CompareOrdinal(one.Name, other.Name));
+        return statuses;
+    }
+
+    private async ValueTask RunDueAsync(string name, List<RotationEvent> done, CancellationToken cancellationToken)
+    {
+        done.AddRange(await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false));
+
+        // as it is now: those before it may have taken long
+        var record = (await _store.ReadAsync(name, cancellationToken).ConfigureAwait(false))?.Record;
+        if (record is null || RotationReview.Describe(record, _rotations.Now) is not { } status)
+        {
+            return;
+        }
+
+        if (status.Fault is { } fault && status.Pending is null)
+        {
+            throw fault;
+        }
+
+        if (status is { Pending: null, Need: not (RotationNeed.Due or RotationNeed.Overdue) })
+        {
+            return;
+        }
+
+        if (_rotators.Get(record.Rotation?.Rotator ?? status.Policy!.Rotator).NeedsPerson)
+        {
+            done.Add(new RotationEvent(status.Name, RotationAction.NeedsPerson, status.Pending, status.Policy?.Tell));
+            return;
+        }
+
+        if (status.Pending is null)
+        {
+            Require(status.Policy!);
+            await _rotations.BeginAsync(status.Name, record.Current!.Id, policy: null, cancellationToken).ConfigureAwait(false);
+        }
+
+        var rotated = await RunAsync(status.Name, isResumed: status.Pending is not null, cancellationToken).ConfigureAwait(false);
+        done.Add(new RotationEvent(status.Name, RotationAction.Rotated, rotated.Version, status.Policy?.Tell));
+        done.AddRange(rotated.Settled);
+    }
+
+    private async ValueTask<RotatedSecret> RunAsync(string name, bool isResumed, CancellationToken cancellationToken)
+    {
+        var rotated = await _steps.RunAsync(name, isResumed, cancellationToken).ConfigureAwait(false);
+        return rotated with { Settled = await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false) };
+    }
+
+    private static RotationEvent NotPutBack(SecretRecord record, int abandoned, SecretsException error)
+    {
+        var current = record.Current!.Number;
+        return new RotationEvent(record.Name, RotationAction.NotPutBack, current, record.Policy?.Tell, new SecretsException(
+            $"version {current} of '{record.Name}' could not be put back where it is used: {error.Problem}",
+            $"put it there by hand, before the key of version {abandoned} is revoked by the next mallku rotate --due",
+            error));
+    }
+
+    private void Require(RotationPolicy policy) => _rotators.Require(policy, _rotations.Now);
+
+    // as the vault keeps it: in whole seconds, and a program as what it is from here
+    private static RotationPolicy ToKept(RotationPolicy policy) => policy with
+    {
+        Grace = TimeSpan.FromSeconds((long)policy.Grace.TotalSeconds),
+        Every = policy.Every is { } every ? TimeSpan.FromSeconds((long)every.TotalSeconds) : null,
+        Command = policy.Command is [{ Length: > 0 } program, ..] ? [StepProgram.Find(program), .. policy.Command.Skip(1)] : policy.Command,
+    };
+}
