@@ -1,4 +1,6 @@
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Rotation;
+using Mallku.Secrets.Storage;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.Secrets.Tests.Storage;
@@ -58,5 +60,81 @@ public sealed class SealedStoreContractTests : RotationContract
         Assert.Equal(["by hand", current!], Shop.Keys);
         Assert.Equal(2, (await HistoryAsync(place.OpenStore(), "key")).Count);
         Assert.Null(Assert.Single(await Runner(place).GetStatusAsync(Token)).Pending);
+    }
+
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    public async Task A_change_whose_answer_was_lost_is_acknowledged_only_where_it_was_made(bool isMade, bool isFollowed)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var records = new ForgetfulRecords(stage.Records);
+        var (store, other) = (stage.Open(records: records), stage.Open());
+        await SetAsync(store, "key", "one");
+        records.Instead = async make =>
+        {
+            if (isMade)
+            {
+                await make();
+            }
+
+            if (isFollowed)
+            {
+                await other.ChangeAsync("key", static edit => edit.Record.Policy = new RotationPolicy { Rotator = "another" }, Token);
+            }
+        };
+        var changing = store.ChangeAsync("key", static edit =>
+        {
+            edit.Record.Policy = new RotationPolicy { Rotator = "one" };
+            edit.Tell(LedgerKind.PolicySet, version: null, "one");
+            return 0;
+        }, Token).AsTask();
+
+        // others have gone on: nobody can tell from what
+        if (isFollowed)
+        {
+            Assert.True((await Assert.ThrowsAsync<StoreUnreachableException>(() => changing)).MayBeWritten);
+        }
+        else
+        {
+            await changing;
+        }
+
+        var read = (await stage.Open().ReadAsync("key", Token))!.Record;
+        Assert.Equal(isFollowed ? "another" : "one", read.Policy!.Rotator);
+        Assert.Equal(isMade && !isFollowed ? 0 : 1, stage.Told.Count(static told => told.Kind == LedgerKind.Aborted));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_version_whose_answer_was_lost_is_known_again_also_where_others_have_gone_on(bool isMade)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var records = new ForgetfulRecords(stage.Records);
+        var (store, other) = (stage.Open(records: records), stage.Open());
+        await SetAsync(store, "key", "one");
+        records.Instead = async make =>
+        {
+            if (isMade)
+            {
+                await make();
+            }
+
+            await SetAsync(other, "key", "of another");
+        };
+        var setting = SetAsync(store, "key", "two");
+        if (isMade)
+        {
+            Assert.Equal(2, (await setting).Version);
+        }
+        else
+        {
+            Assert.True((await Assert.ThrowsAsync<StoreUnreachableException>(() => setting)).MayBeWritten);
+        }
+
+        Assert.Equal("of another", await ReadAsync(stage.Open(), "key"));
     }
 }

@@ -1,0 +1,50 @@
+using Mallku.Secrets.Storage;
+
+namespace Mallku.Secrets.Tests.Storage;
+
+/// <summary>Records that do not answer, or lose an answer, as the test says.</summary>
+internal sealed class ForgetfulRecords(IRecordStore inner) : IRecordStore
+{
+    private static StoreUnreachableException Down => new("the store does not answer", "try again");
+
+    /// <summary>What happens in the place of the next write of a secret, whose answer is lost; null: it is made and answered.</summary>
+    internal Func<Func<Task>, Task>? Instead { get; set; }
+
+    /// <summary>Whether reads and writes fail.</summary>
+    internal bool IsDown { get; set; }
+
+    public string Description => inner.Description;
+
+    public int MaxDataLength => inner.MaxDataLength;
+
+    public ValueTask PrepareAsync(CancellationToken cancellationToken) => inner.PrepareAsync(cancellationToken);
+
+    public ValueTask<StoredRecord?> ReadAsync(RecordKey key, CancellationToken cancellationToken) => IsDown ? throw Down : inner.ReadAsync(key, cancellationToken);
+
+    public IAsyncEnumerable<StoredRecord> ListAsync(RecordKind kind, string from, string? before, CancellationToken cancellationToken) =>
+        IsDown ? throw Down : inner.ListAsync(kind, from, before, cancellationToken);
+
+    public IAsyncEnumerable<StoredRecord> FindAsync(RecordKind kind, string first, string last, CancellationToken cancellationToken) =>
+        inner.FindAsync(kind, first, last, cancellationToken);
+
+    public async ValueTask<bool> WriteAsync(IReadOnlyList<RecordWrite> writes, CancellationToken cancellationToken)
+    {
+        if (IsDown)
+        {
+            throw Down;
+        }
+
+        if (Instead is not { } instead || writes[0].Key.Kind != RecordKind.Secret)
+        {
+            return await inner.WriteAsync(writes, cancellationToken);
+        }
+
+        Instead = null;
+        await instead(async () => Assert.True(await inner.WriteAsync(writes, cancellationToken)));
+        throw new StoreUnreachableException("the answer was lost", "try again") { MayBeWritten = true };
+    }
+
+    public IAsyncEnumerable<RecordKey?> WatchAsync(CancellationToken cancellationToken) => inner.WatchAsync(cancellationToken);
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}
