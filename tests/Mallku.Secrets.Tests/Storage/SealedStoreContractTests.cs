@@ -11,13 +11,15 @@ public sealed class SealedStoreContractTests : RotationContract
     internal override async Task<StorePlace> CreateAsync(TimeProvider clock) => await StoreStage.CreateAsync(clock: clock);
 
     [Theory]
-    [InlineData("create", false)]
-    [InlineData("create", true)]
-    [InlineData("set", false)]
-    [InlineData("set", true)]
-    [InlineData("test", false)]
-    [InlineData("test", true)]
-    public async Task A_machine_that_stood_still_during_a_step_is_overtaken_and_leaves_no_key_behind(string step, bool isGivenUp)
+    [InlineData("create", "ends it")]
+    [InlineData("set", "ends it")]
+    [InlineData("test", "ends it")]
+    [InlineData("create", "gives it up")]
+    [InlineData("set", "gives it up")]
+    [InlineData("test", "gives it up")]
+    [InlineData("create", "stops at test")]
+    [InlineData("set", "stops at test")]
+    public async Task A_machine_that_stood_still_during_a_step_is_overtaken_and_leaves_no_key_behind(string step, string another)
     {
         await using var place = await BeginAsync();
         var isReached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -36,28 +38,37 @@ public sealed class SealedStoreContractTests : RotationContract
         var standing = frozen.RotateAsync("key", policy, Token).AsTask();
         await isReached.Task.WaitAsync(TimeSpan.FromMinutes(1), Token);
 
+        Shop.FailsAt = another == "stops at test" ? "test" : null;
         var other = new RotationRunner(place.OpenAt(Clock), [Shop]);
-        var going = isGivenUp ? other.AbandonAsync("key", Token).AsTask() : (Task)other.ResumeAsync("key", Token).AsTask();
+        var going = another == "gives it up" ? other.AbandonAsync("key", Token).AsTask() : (Task)other.ResumeAsync("key", Token).AsTask();
         while (!going.IsCompleted)
         {
             Clock.Advance(TimeSpan.FromSeconds(1));
             await Task.Delay(1, Token);
         }
 
-        await going;
+        Assert.Equal(another == "stops at test", (await Record.ExceptionAsync(() => going)) is SecretsException);
+        Shop.FailsAt = null;
         stands.SetResult();
         var overtaken = await Assert.ThrowsAnyAsync<SecretsException>(() => standing);
         Assert.Contains("another process", overtaken.Problem, StringComparison.Ordinal);
-        var current = await ReadAsync(place.OpenStore(), "key");
-        if (isGivenUp)
+        if (another == "gives it up")
         {
-            Assert.Equal("by hand", current);
+            Assert.Equal("by hand", await ReadAsync(place.OpenStore(), "key"));
             Assert.Equal(["by hand"], Shop.Keys);
             Assert.True(Shop.InUse is null or "by hand", "what is in use is revoked");
             return;
         }
 
+        if (another == "stops at test")
+        {
+            Assert.Equal("test", Assert.Single(await Runner(place).GetStatusAsync(Token)).PendingStep);
+            Assert.Equal(2, (await other.ResumeAsync("key", Token)).Version);
+        }
+
+        var current = await ReadAsync(place.OpenStore(), "key");
         Assert.Equal(["by hand", current!], Shop.Keys);
+        Assert.Equal(current, Shop.InUse);
         Assert.Equal(2, (await HistoryAsync(place.OpenStore(), "key")).Count);
         Assert.Null(Assert.Single(await Runner(place).GetStatusAsync(Token)).Pending);
     }
