@@ -96,7 +96,10 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         {
             sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
             var head = sealing.OpenHead(found);
-            Require(head);
+
+            // where it was overtaken since its page was read, only a look of its own tells whether it was put back
+            head = head.Generation < _use.Seen.Get(head.Id) ? (await ReadHeadAsync(sealing, head.Id, cancellationToken).ConfigureAwait(false))! : head;
+            _use.Seen.Note(head.Id, head.Generation);
             yield return new StoredSecret(head.Record, head);
         }
     }
@@ -201,9 +204,11 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     // null where nobody ever had it
     private async ValueTask<OpenedHead?> ReadHeadAsync(StoreSealing sealing, string id, CancellationToken cancellationToken)
     {
+        // before the look: what another one here sees or writes meanwhile does not make the answer an old one
+        var seen = _use.Seen.Get(id);
         if (await _records.ReadAsync(new RecordKey(RecordKind.Secret, id), cancellationToken).ConfigureAwait(false) is not { } found)
         {
-            return _use.Seen.Get(id) == 0
+            return seen == 0
                 ? null
                 : throw new SecretsException(
                     $"{Describe()} has lost a secret that this machine has seen there: it was put back to an older state, or tampered with",
@@ -212,13 +217,6 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 
         sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
         var head = sealing.OpenHead(found);
-        Require(head);
-        return head;
-    }
-
-    private void Require(OpenedHead head)
-    {
-        var seen = _use.Seen.Get(head.Id);
         if (head.Generation < seen)
         {
             throw new SecretsException(
@@ -226,10 +224,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
                 "put the newer state back");
         }
 
-        if (head.Generation > seen)
-        {
-            _use.Seen.Note(head.Id, head.Generation);
-        }
+        _use.Seen.Note(id, head.Generation);
+        return head;
     }
 
     // with all values

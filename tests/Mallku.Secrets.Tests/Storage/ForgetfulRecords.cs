@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Tests.Storage;
@@ -13,16 +14,30 @@ internal sealed class ForgetfulRecords(IRecordStore inner) : IRecordStore
     /// <summary>Whether reads and writes fail.</summary>
     internal bool IsDown { get; set; }
 
+    /// <summary>What happens once between the next read of secrets and its answer.</summary>
+    internal Func<Task>? AfterRead { get; set; }
+
     public string Description => inner.Description;
 
     public int MaxDataLength => inner.MaxDataLength;
 
     public ValueTask PrepareAsync(CancellationToken cancellationToken) => inner.PrepareAsync(cancellationToken);
 
-    public ValueTask<StoredRecord?> ReadAsync(RecordKey key, CancellationToken cancellationToken) => IsDown ? throw Down : inner.ReadAsync(key, cancellationToken);
+    public async ValueTask<StoredRecord?> ReadAsync(RecordKey key, CancellationToken cancellationToken)
+    {
+        var found = IsDown ? throw Down : await inner.ReadAsync(key, cancellationToken);
+        await PauseAsync(key.Kind);
+        return found;
+    }
 
-    public IAsyncEnumerable<StoredRecord> ListAsync(RecordKind kind, string from, string? before, CancellationToken cancellationToken) =>
-        IsDown ? throw Down : inner.ListAsync(kind, from, before, cancellationToken);
+    public async IAsyncEnumerable<StoredRecord> ListAsync(RecordKind kind, string from, string? before, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var found in IsDown ? throw Down : inner.ListAsync(kind, from, before, cancellationToken))
+        {
+            await PauseAsync(kind);
+            yield return found;
+        }
+    }
 
     public IAsyncEnumerable<StoredRecord> FindAsync(RecordKind kind, string first, string last, CancellationToken cancellationToken) =>
         inner.FindAsync(kind, first, last, cancellationToken);
@@ -47,4 +62,13 @@ internal sealed class ForgetfulRecords(IRecordStore inner) : IRecordStore
     public IAsyncEnumerable<RecordKey?> WatchAsync(CancellationToken cancellationToken) => inner.WatchAsync(cancellationToken);
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private async Task PauseAsync(RecordKind kind)
+    {
+        if (kind == RecordKind.Secret && AfterRead is { } pause)
+        {
+            AfterRead = null;
+            await pause();
+        }
+    }
 }

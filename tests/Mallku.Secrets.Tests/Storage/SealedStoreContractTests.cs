@@ -148,4 +148,25 @@ public sealed class SealedStoreContractTests : RotationContract
 
         Assert.Equal("of another", await ReadAsync(stage.Open(), "key"));
     }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_look_that_is_overtaken_is_not_taken_for_a_state_that_was_put_back(bool isOfAll)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var records = new ForgetfulRecords(stage.Records);
+        var store = stage.Open(records: records);
+        await SetAsync(store, "key", "one");
+
+        // by others of the same process, between the medium's answer and its use
+        records.AfterRead = () => SetAsync(store, "key", "two");
+        var found = isOfAll ? await store.ReadAllAsync(Token).SingleAsync(Token) : (await store.FindAsync(SecretName.Parse("key"), Token))!;
+        Assert.InRange(found.Record.Current!.Number, isOfAll ? 2 : 1, 2);
+
+        // nor is one that did not see the first write of a secret
+        records.AfterRead = () => SetAsync(store, "new", "one");
+        Assert.Null(await store.FindAsync(SecretName.Parse("new"), Token));
+        Assert.Equal("one", await ReadAsync(store, "new"));
+    }
 }
