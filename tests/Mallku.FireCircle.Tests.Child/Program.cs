@@ -1,9 +1,11 @@
-// A process of its own for the tests: it shares a vault with the one that started it.
+// A process of its own for the tests: it shares a vault with the one that started it, or the store that a variable names.
 using System.Globalization;
 using Mallku.FireCircle.Rotators;
 using Mallku.FireCircle.Tests;
+using Mallku.Secrets.Stores;
 
-var secrets = SecretsManager.Open(new SecretsOptions { Directory = args[1] });
+var store = Environment.GetEnvironmentVariable("MALLKU_TEST_STORE");
+var secrets = SecretsManager.Open(store is null ? new SecretsOptions { Directory = args[1] } : new SecretsOptions { Store = SharedStores.Open(store) });
 using var factory = new AdapterFactory(secrets, await ProviderCatalogue.LoadAsync(args[2]));
 switch (args[0])
 {

@@ -20,10 +20,12 @@ internal sealed partial class RotatingStage : IAsyncDisposable
     private readonly Stage _stage;
     private readonly AdapterFactory _rotatorsFactory;
     private readonly RotationPolicy _policy;
+    private readonly SharedKeys? _shared;
 
-    private RotatingStage(Stage stage, ProviderCatalogue providers, TimeSpan grace)
+    private RotatingStage(Stage stage, ProviderCatalogue providers, TimeSpan grace, SharedKeys? shared)
     {
         _stage = stage;
+        _shared = shared;
         _policy = new RotationPolicy { Rotator = "openai", Account = "proj_test", Grace = grace };
         Factory = new AdapterFactory(stage.Secrets, providers);
         var rotating = SecretsManager.Open(stage.Options);
@@ -43,13 +45,15 @@ internal sealed partial class RotatingStage : IAsyncDisposable
     /// <summary>The callers' requests, without those of rotations.</summary>
     internal List<SeenRequest> Calls => [.. Server.Seen.Where(static request => Prompt(request).Length > 0)];
 
-    internal static async Task<RotatingStage> SetAsync(TimeSpan grace)
+    /// <param name="grace">Of each rotation.</param>
+    /// <param name="shared">Where the keys lie; null for a vault.</param>
+    internal static async Task<RotatingStage> SetAsync(TimeSpan grace, SharedKeys? shared = null)
     {
-        var stage = await Stage.SetAsync();
+        var stage = await Stage.SetAsync(shared?.Options);
 
         // so that every caller is waiting for an answer nearly all the time, and leaves the machine to the rotations
         stage.Server.Latency = TimeSpan.FromMilliseconds(10);
-        var rotating = new RotatingStage(stage, await stage.LoadProvidersAsync(Providers(stage.Server)), grace);
+        var rotating = new RotatingStage(stage, await stage.LoadProvidersAsync(Providers(stage.Server)), grace, shared);
         const string administrator = "canary-admin-0123456789";
         stage.Server.AcceptAdministrator(administrator);
         await rotating.StoreAsync("openai_admin_key", administrator);
@@ -61,9 +65,12 @@ internal sealed partial class RotatingStage : IAsyncDisposable
 
     internal ValueTask<RotatedSecret> RotateAsync() => Runner.RotateAsync(Secret, _policy, Stage.Cancel);
 
-    /// <summary>Another process on the same vault.</summary>
-    internal Child Start(string verb, params string[] arguments) =>
-        Child.StartOther(Program, [verb, _stage.Options.Directory!, _stage.PathOf("providers.json"), .. arguments]);
+    /// <summary>Another process on the same vault, or another machine on the same store.</summary>
+    internal Child Start(string verb, params string[] arguments) => Child.StartOtherWith(
+        _shared?.OfAnotherMachine() ?? [], Program, [verb, _stage.Options.Directory ?? "-", _stage.PathOf("providers.json"), .. arguments]);
+
+    /// <summary>What goes on with rotations on another clock.</summary>
+    internal RotationRunner CreateRunner(TimeProvider clock) => SecretsManager.Open(_stage.Options with { TimeProvider = clock }).CreateRotationRunner(Book);
 
     internal async Task<string> GetCurrentAsync()
     {

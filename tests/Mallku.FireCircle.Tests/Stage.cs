@@ -4,15 +4,15 @@ using Microsoft.Extensions.AI;
 
 namespace Mallku.FireCircle.Tests;
 
-/// <summary>A vault, a server that plays the providers, and a factory: what a test of an adapter needs.</summary>
+/// <summary>A vault or a shared store, a server that plays the providers, and a factory: what a test of an adapter needs.</summary>
 internal sealed class Stage : IAsyncDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("mallku-test-").FullName;
 
-    private Stage(ProviderServer server)
+    private Stage(ProviderServer server, SecretsOptions? options)
     {
         Server = server;
-        Options = new SecretsOptions { Directory = Path.Combine(_folder, ".secrets") };
+        Options = options ?? new SecretsOptions { Directory = Path.Combine(_folder, ".secrets") };
         Secrets = SecretsManager.Open(Options);
         Factory = new AdapterFactory(Secrets);
     }
@@ -27,10 +27,15 @@ internal sealed class Stage : IAsyncDisposable
 
     public AdapterFactory Factory { get; }
 
-    public static async Task<Stage> SetAsync()
+    /// <param name="options">Where the keys lie; null for a vault of the test's own.</param>
+    public static async Task<Stage> SetAsync(SecretsOptions? options = null)
     {
-        var stage = new Stage(await ProviderServer.StartAsync(cancellationToken: Cancel));
-        await VaultCreation.CreateAsync(stage.Secrets.Vault, Cancel);
+        var stage = new Stage(await ProviderServer.StartAsync(cancellationToken: Cancel), options);
+        if (options is null)
+        {
+            await VaultCreation.CreateAsync(stage.Secrets.Vault, Cancel);
+        }
+
         return stage;
     }
 

@@ -19,6 +19,9 @@ internal sealed class Child : IDisposable
     /// <summary>Starts a program that itself starts the child.</summary>
     internal static Child StartOther(string program, params string[] arguments) => Start(program, arguments, []);
 
+    internal static Child StartOtherWith(IReadOnlyList<KeyValuePair<string, string>> variables, string program, params string[] arguments) =>
+        Start(program, arguments, variables);
+
     private static Child Start(string program, string[] arguments, IReadOnlyList<KeyValuePair<string, string>> variables)
     {
         var start = new ProcessStartInfo(program, arguments)
