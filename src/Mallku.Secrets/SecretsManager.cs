@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Sources;
@@ -28,7 +27,7 @@ public sealed class SecretsManager
     private readonly bool _isNamed;
     private readonly AccessCounts _counts;
     private readonly AccessTrail? _trail;
-    private Known _known = new(null);
+    private readonly SecretLookup _lookup;
 
     /// <summary>A manager over sources of the caller's choice, in their order; it can't set or remove.</summary>
     /// <exception cref="ArgumentException">The list or one of its sources is null.</exception>
@@ -47,6 +46,7 @@ public sealed class SecretsManager
         _isNamed = isNamed;
         _counts = new AccessCounts(clock, isNamed);
         _trail = vault is null ? null : new AccessTrail(vault, _counts, handingOut, purpose);
+        _lookup = new SecretLookup(sources, _counts, _trail, isNamed);
     }
 
     /// <summary>
@@ -145,10 +145,10 @@ public sealed class SecretsManager
     /// <exception cref="SecretsException">A source failed.</exception>
     public ValueTask<SecretValue?> GetAsync(string name, CancellationToken cancellationToken = default)
     {
-        return TryFindKnown(name, cancellationToken, out var found) ? new(found!.Value) : Ask(this, name, cancellationToken);
+        return _lookup.TryFindKnown(name, cancellationToken, out var found) ? new(found!.Value) : Ask(this, name, cancellationToken);
 
         static async ValueTask<SecretValue?> Ask(SecretsManager manager, string name, CancellationToken cancellationToken) =>
-            (await manager.FindAfreshAsync(name, cancellationToken).ConfigureAwait(false))?.Value;
+            (await manager._lookup.FindAfreshAsync(name, cancellationToken).ConfigureAwait(false))?.Value;
     }
 
     /// <summary>The value of a secret, or <paramref name="defaultValue"/> where no source has it.</summary>
@@ -161,16 +161,16 @@ public sealed class SecretsManager
     /// <inheritdoc cref="GetAsync(string, CancellationToken)"/>
     public ValueTask<SecretValue> GetRequiredAsync(string name, CancellationToken cancellationToken = default)
     {
-        return TryFindKnown(name, cancellationToken, out var found) ? new(found!.Value) : Ask(this, name, cancellationToken);
+        return _lookup.TryFindKnown(name, cancellationToken, out var found) ? new(found!.Value) : Ask(this, name, cancellationToken);
 
         static async ValueTask<SecretValue> Ask(SecretsManager manager, string name, CancellationToken cancellationToken) =>
-            (await manager.FindAfreshAsync(name, cancellationToken).ConfigureAwait(false))?.Value ?? throw manager.NotFound(name);
+            (await manager._lookup.FindAfreshAsync(name, cancellationToken).ConfigureAwait(false))?.Value ?? throw manager.NotFound(name);
     }
 
     /// <summary>A secret with its version and source, or null where no source has it.</summary>
     /// <inheritdoc cref="GetAsync(string, CancellationToken)"/>
     public ValueTask<FoundSecret?> FindAsync(string name, CancellationToken cancellationToken = default) =>
-        TryFindKnown(name, cancellationToken, out var found) ? new(found) : FindAfreshAsync(name, cancellationToken);
+        _lookup.TryFindKnown(name, cancellationToken, out var found) ? new(found) : _lookup.FindAfreshAsync(name, cancellationToken);
 
     /// <summary>
     /// The secret of the first of several names that a source has, or null. An exact match of any of the names comes before
@@ -187,24 +187,7 @@ public sealed class SecretsManager
         ArgumentOutOfRangeException.ThrowIfZero(names.Count, nameof(names));
         cancellationToken.ThrowIfCancellationRequested();
         SecretName[] parsed = [.. names.Select(SecretName.Parse)];
-        using var activity = Telemetry.Start(Telemetry.Lookup);
-        try
-        {
-            var (known, now) = Observe();
-            var found = await TellAsync(names[0], _sources.FindFirstAsync(parsed, cancellationToken)).ConfigureAwait(false);
-            if (found is not null)
-            {
-                known.Secrets[found.Name] = await HandOutAsync(found, now, cancellationToken).ConfigureAwait(false);
-            }
-
-            Telemetry.LookedUp(activity, found, _isNamed);
-            return found;
-        }
-        catch (Exception e)
-        {
-            Telemetry.LookupFailed(activity, e);
-            throw;
-        }
+        return await _lookup.FindFirstAsync(parsed, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -248,7 +231,7 @@ public sealed class SecretsManager
             // what was the current one a moment ago is not handed out twice
             if (previous.Version < current.Version)
             {
-                await HandOutAsync(previous, Environment.TickCount64, cancellationToken).ConfigureAwait(false);
+                await _lookup.HandOutAsync(previous, cancellationToken).ConfigureAwait(false);
                 live.Add(previous);
             }
         }
@@ -262,7 +245,10 @@ public sealed class SecretsManager
     /// </summary>
     public long GetChangeStamp() => _sources.GetChangeStamp(Environment.TickCount64);
 
-    /// <summary>Writes a new version of a secret into the vault. It is durable when the task completes.</summary>
+    /// <summary>
+    /// Writes a new version of a secret to where it lives, and a new one as <see cref="SetOptions.Into"/> says. It is durable
+    /// when the task completes.
+    /// </summary>
     /// <param name="name">The name; a secret that matches it loosely is updated under its own name.</param>
     /// <param name="value">Up to 1 MiB; stays the caller's.</param>
     /// <param name="options">How it is set.</param>
@@ -302,7 +288,7 @@ public sealed class SecretsManager
         }
     }
 
-    /// <summary>Removes a secret from the vault: its values are dropped, its numbers are never used again.</summary>
+    /// <summary>Removes a secret from where it lives: its values are dropped, its numbers are never used again.</summary>
     /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
     /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
     /// <exception cref="SecretsException">The vault can't be opened or written. Nothing changed, unless the message says so.</exception>
@@ -332,8 +318,8 @@ public sealed class SecretsManager
     public ValueTask<IReadOnlyList<SecretFacts>> ListAsync(CancellationToken cancellationToken = default) => _sources.ListAsync(cancellationToken);
 
     /// <summary>
-    /// The versions of a secret in the vault, without values, also of one that was removed; null where the vault never had
-    /// it. A name that matches loosely is taken for the secret's own.
+    /// The versions of a secret where it lives, else where it lived, without values; null where neither the vault nor the
+    /// shared store ever had it. A name that matches loosely is taken for the secret's own.
     /// </summary>
     /// <exception cref="AmbiguousSecretNameException">Several names match loosely.</exception>
     /// <exception cref="VaultOpenException">The vault can't be opened.</exception>
@@ -352,30 +338,10 @@ public sealed class SecretsManager
     /// What every source says about a secret, and what a lookup would end with: the one that it takes, or the error, also
     /// where its use can't be recorded. A source that fails is in the answer. Hands nothing out, and records nothing.
     /// </summary>
-    public async ValueTask<SecretExplanation> ExplainAsync(string name, CancellationToken cancellationToken = default)
+    public ValueTask<SecretExplanation> ExplainAsync(string name, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(name);
-        var existing = SecretName.Existing(name);
-        var answers = await _sources.AskAllAsync(existing, cancellationToken).ConfigureAwait(false);
-
-        SecretsException? error = null;
-        int? winner = null;
-        try
-        {
-            var found = await _sources.FindAsync(name, cancellationToken).ConfigureAwait(false);
-            if (found is not null && _trail is not null)
-            {
-                await _trail.TryAsync(_counts.Get(found), cancellationToken).ConfigureAwait(false);
-            }
-
-            winner = found is null ? null : answers.FindIndex(answer => answer.Source == found.Source);
-        }
-        catch (SecretsException e)
-        {
-            error = e;
-        }
-
-        return new SecretExplanation(name, answers, winner, error);
+        return _lookup.ExplainAsync(name, cancellationToken);
     }
 
     /// <summary>What rotates the secrets of the vault and of the shared store.</summary>
@@ -418,7 +384,7 @@ public sealed class SecretsManager
     private bool HasVault => !Vault.Settings.IsMadeWhenNeeded;
 
     // what can be written, in the order of a lookup
-    private ISecretStore[] Stores => _store is null ? [Vault] : HasVault ? [Vault, _store] : [_store];
+    private ISecretStore[] Stores => !SharedStore.IsSupported || _store is null ? [Vault] : HasVault ? [Vault, _store] : [_store];
 
     // where a secret lives now, and a new one in the store where there is one
     private async ValueTask<ISecretStore> FindHomeAsync(SecretName name, SecretPlace? into, CancellationToken cancellationToken) => into switch
@@ -430,110 +396,4 @@ public sealed class SecretsManager
         SecretPlace.Vault => Vault,
         _ => Stores is [var only] ? only : await SecretHome.FindAsync(Stores, name, cancellationToken).ConfigureAwait(false) ?? _store!,
     };
-
-    private bool TryFindKnown(string name, CancellationToken cancellationToken, out FoundSecret? found)
-    {
-        ArgumentNullException.ThrowIfNull(name);
-        cancellationToken.ThrowIfCancellationRequested();
-        var known = Volatile.Read(ref _known);
-        var now = Environment.TickCount64;
-        if (known.IsCurrent(_sources, now) && known.Secrets.TryGetValue(name, out var entry) && (_trail is null || entry.Counter.IsRecorded))
-        {
-            entry.Counter.Add(now);
-            found = entry.Found;
-            return true;
-        }
-
-        found = null;
-        return false;
-    }
-
-    private async ValueTask<FoundSecret?> FindAfreshAsync(string name, CancellationToken cancellationToken)
-    {
-        using var activity = Telemetry.Start(Telemetry.Lookup);
-        try
-        {
-            var (known, now) = Observe();
-            var found = await TellAsync(name, _sources.FindAsync(name, cancellationToken)).ConfigureAwait(false);
-            if (found is not null)
-            {
-                known.Secrets[name] = await HandOutAsync(found, now, cancellationToken).ConfigureAwait(false);
-            }
-
-            Telemetry.LookedUp(activity, found, _isNamed);
-            return found;
-        }
-        catch (Exception e)
-        {
-            Telemetry.LookupFailed(activity, e);
-            throw;
-        }
-    }
-
-    // The stamps are taken before the sources are asked: a change in between makes the answer stale, never fresh.
-    private (Known Known, long Now) Observe()
-    {
-        var now = Environment.TickCount64;
-        var known = Volatile.Read(ref _known);
-        if (!known.IsCurrent(_sources, now))
-        {
-            known = new Known(_sources.GetChangeStamps(now));
-            Volatile.Write(ref _known, known);
-        }
-
-        return (known, now);
-    }
-
-    private async ValueTask<Entry> HandOutAsync(FoundSecret found, long now, CancellationToken cancellationToken)
-    {
-        var counter = _counts.Get(found);
-        if (_trail is null)
-        {
-            counter.Add(now);
-        }
-        else
-        {
-            try
-            {
-                await _trail.HandOutAsync(counter, now, cancellationToken).ConfigureAwait(false);
-            }
-            catch (LedgerException e)
-            {
-                Telemetry.Refused(Telemetry.Lookup, e);
-                throw;
-            }
-        }
-
-        return new Entry(found, counter);
-    }
-
-    // who got no value is for the ledger too
-    private async ValueTask<FoundSecret?> TellAsync(string name, ValueTask<FoundSecret?> lookup)
-    {
-        try
-        {
-            var found = await lookup.ConfigureAwait(false);
-            if (found is null)
-            {
-                _trail?.Refuse(LedgerKind.Missing, SecretsException.Show(name), note: null);
-            }
-
-            return found;
-        }
-        catch (AmbiguousSecretNameException)
-        {
-            _trail?.Refuse(LedgerKind.Denied, SecretsException.Show(name), "several names match loosely");
-            throw;
-        }
-    }
-
-    /// <summary>What was found while no source changed.</summary>
-    private sealed class Known(long[]? stamps)
-    {
-        internal ConcurrentDictionary<string, Entry> Secrets { get; } = new(StringComparer.Ordinal);
-
-        internal bool IsCurrent(SourceChain sources, long now) => sources.HaveStamps(stamps, now);
-    }
-
-    private sealed record Entry(FoundSecret Found, AccessCounter Counter);
 }

@@ -80,11 +80,8 @@ internal abstract partial class SecretReader
         RequireToken(json, JsonTokenType.StartObject, "policy");
         var policy = new RotationPolicy { Rotator = "" };
         var others = new List<RawMember>();
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        while (ReadMember(ref json, out var nameToken, out var name))
         {
-            var nameToken = SliceName(json);
-            var name = ReadText(ref json);
-            json.Read();
             switch (name)
             {
                 case "rotator":
@@ -135,11 +132,8 @@ internal abstract partial class SecretReader
         DateTimeOffset? begun = null;
         var number = 0;
         var others = new List<RawMember>();
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        while (ReadMember(ref json, out var nameToken, out var name))
         {
-            var nameToken = SliceName(json);
-            var name = ReadText(ref json);
-            json.Read();
             switch (name)
             {
                 case "token":

@@ -17,11 +17,8 @@ internal abstract partial class SecretReader(Memory<byte> plaintext, bool values
     {
         bool hasNext = false, hasVersions = false;
         var rotation = default(RawMember);
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        while (ReadMember(ref json, out var nameToken, out var name))
         {
-            var nameToken = SliceName(json);
-            var name = ReadText(ref json);
-            json.Read();
             switch (name)
             {
                 case "next":
@@ -80,11 +77,8 @@ internal abstract partial class SecretReader(Memory<byte> plaintext, bool values
         ReadOnlyMemory<byte>? value = null;
         var isSealed = false;
         var others = new List<RawMember>();
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        while (ReadMember(ref json, out var nameToken, out var name))
         {
-            var nameToken = SliceName(json);
-            var name = ReadText(ref json);
-            json.Read();
             switch (name)
             {
                 case "number":
@@ -171,7 +165,25 @@ internal abstract partial class SecretReader(Memory<byte> plaintext, bool values
     }
 
     // the reader has consumed the colon with the name, and white space may stand before it
-    protected ReadOnlyMemory<byte> SliceName(in Utf8JsonReader json)
+    /// <summary>Goes on to the value of an object's next member; false at its end.</summary>
+    /// <param name="json">The object, at its beginning or at the end of a member's value.</param>
+    /// <param name="nameToken">The member's name as it is written.</param>
+    /// <param name="name">The same as a text; null where it is none.</param>
+    protected bool ReadMember(ref Utf8JsonReader json, out ReadOnlyMemory<byte> nameToken, out string? name)
+    {
+        if (!json.Read() || json.TokenType != JsonTokenType.PropertyName)
+        {
+            (nameToken, name) = (default, null);
+            return false;
+        }
+
+        nameToken = SliceName(json);
+        name = ReadText(ref json);
+        json.Read();
+        return true;
+    }
+
+    private ReadOnlyMemory<byte> SliceName(in Utf8JsonReader json)
     {
         var slice = Slice(json.TokenStartIndex, json.BytesConsumed);
         return slice[..(slice.Span.LastIndexOf((byte)'"') + 1)];

@@ -107,11 +107,8 @@ internal sealed class VaultReader : SecretReader
             throw Damaged(_path, "holds no JSON object");
         }
 
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        while (ReadMember(ref json, out var nameToken, out var name))
         {
-            var nameToken = SliceName(json);
-            var name = ReadText(ref json);
-            json.Read();
             if (name == VaultFormat.ReservedMember)
             {
                 ReadReserved(ref json);
@@ -139,11 +136,8 @@ internal sealed class VaultReader : SecretReader
         Require(!_document.HasHistory, VaultFormat.ReservedMember);
         _document.HasHistory = true;
         bool hasFormat = false, hasGeneration = false, hasSecrets = false;
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        while (ReadMember(ref json, out var nameToken, out var name))
         {
-            var nameToken = SliceName(json);
-            var name = ReadText(ref json);
-            json.Read();
             switch (name)
             {
                 case "format":
@@ -200,11 +194,8 @@ internal sealed class VaultReader : SecretReader
         var suspended = false;
         long? suspendedAt = null;
         var others = new List<RawMember>();
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        while (ReadMember(ref json, out var nameToken, out var name))
         {
-            var nameToken = SliceName(json);
-            var name = ReadText(ref json);
-            json.Read();
             switch (name)
             {
                 case "origin":
@@ -242,12 +233,10 @@ internal sealed class VaultReader : SecretReader
     private void ReadSecrets(ref Utf8JsonReader json)
     {
         RequireToken(json, JsonTokenType.StartObject, "secrets");
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        while (ReadMember(ref json, out _, out var name))
         {
-            var name = ReadText(ref json) ?? throw Misunderstood("secrets");
-            json.Read();
             RequireToken(json, JsonTokenType.StartObject, "secrets");
-            var record = new SecretRecord(name);
+            var record = new SecretRecord(name ?? throw Misunderstood("secrets"));
             if (!_document.Secrets.TryAdd(name, record))
             {
                 throw Misunderstood("secrets");
