@@ -75,9 +75,9 @@ public abstract class RecordStoreContract
     public async Task Absence_can_be_demanded()
     {
         await using var store = await PreparedAsync();
-        var absent = new RecordWrite(new(RecordKind.DataKey, "x"), null, null);
+        var absent = new RecordWrite(new(RecordKind.Store, "x"), null, null);
         Assert.True(await store.WriteAsync([absent, Put(RecordKind.Secret, "a", null, "a")], Token));
-        Assert.True(await store.WriteAsync([Put(RecordKind.DataKey, "x", null, "x")], Token));
+        Assert.True(await store.WriteAsync([Put(RecordKind.Store, "x", null, "x")], Token));
         Assert.False(await store.WriteAsync([absent, Put(RecordKind.Secret, "b", null, "b")], Token));
         Assert.Null(await store.ReadAsync(new(RecordKind.Secret, "b"), Token));
     }
@@ -328,8 +328,8 @@ public abstract class RecordStoreContract
         Assert.Null(heard.Current);
         Assert.True(await other.WriteAsync([Put(RecordKind.Secret, "a", null, "a")], Token));
         await HearAsync(heard, new RecordKey(RecordKind.Secret, "a"));
-        Assert.True(await one.WriteAsync([Put(RecordKind.DataKey, "k", null, "k"), Put(RecordKind.Version, "v", null, "v")], Token));
-        await HearAsync(heard, new RecordKey(RecordKind.DataKey, "k"), new RecordKey(RecordKind.Version, "v"));
+        Assert.True(await one.WriteAsync([Put(RecordKind.Store, "k", null, "k"), Put(RecordKind.Version, "v", null, "v")], Token));
+        await HearAsync(heard, new RecordKey(RecordKind.Store, "k"), new RecordKey(RecordKind.Version, "v"));
         var a = await RequireAsync(one, RecordKind.Secret, "a");
         Assert.True(await other.WriteAsync([new RecordWrite(a.Key, a.Revision, null)], Token));
         await HearAsync(heard, a.Key);

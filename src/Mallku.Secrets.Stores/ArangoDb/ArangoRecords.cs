@@ -30,7 +30,6 @@ internal static class ArangoRecords
     internal static string CollectionOf(RecordKind kind, string prefix) => prefix + kind switch
     {
         RecordKind.Store => "store",
-        RecordKind.DataKey => "data_key",
         RecordKind.Secret => "secret",
         RecordKind.Version => "version",
         RecordKind.Instance => "instance",

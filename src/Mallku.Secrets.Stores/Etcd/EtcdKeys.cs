@@ -16,7 +16,7 @@ internal sealed class EtcdKeys(string prefix)
     internal (ReadOnlyMemory<byte> First, ReadOnlyMemory<byte> Before) Records => (Utf8(_records), Utf8(After(_records)));
 
     /// <summary>Those of the kinds that are watched: the others come often, nobody waits for them, and they sort before.</summary>
-    internal (ReadOnlyMemory<byte> First, ReadOnlyMemory<byte> Before) Watched => (Utf8(KindOf(RecordKind.DataKey)), Utf8(After(_records)));
+    internal (ReadOnlyMemory<byte> First, ReadOnlyMemory<byte> Before) Watched => (Utf8(KindOf(RecordKind.Secret)), Utf8(After(_records)));
 
     internal ReadOnlyMemory<byte> Record(RecordKey key) => Utf8($"{KindOf(key.Kind)}{key.Id}");
 
@@ -65,7 +65,6 @@ internal sealed class EtcdKeys(string prefix)
     {
         RecordKind.Audit => "audit",
         RecordKind.Instance => "instance",
-        RecordKind.DataKey => "key",
         RecordKind.Secret => "secret",
         RecordKind.Store => "store",
         RecordKind.Version => "version",

@@ -17,7 +17,6 @@ internal static class PostgreSqlSchema
     internal static string Table(RecordKind kind) => kind switch
     {
         RecordKind.Store => "store",
-        RecordKind.DataKey => "data_key",
         RecordKind.Secret => "secret",
         RecordKind.Version => "version",
         RecordKind.Instance => "instance",
@@ -28,7 +27,6 @@ internal static class PostgreSqlSchema
     internal static RecordKind? Kind(ReadOnlySpan<char> table) => table switch
     {
         "store" => RecordKind.Store,
-        "data_key" => RecordKind.DataKey,
         "secret" => RecordKind.Secret,
         "version" => RecordKind.Version,
         "instance" => RecordKind.Instance,
@@ -53,7 +51,7 @@ internal static class PostgreSqlSchema
                 CREATE SCHEMA "{schema}";
             END IF;
 
-            FOREACH kind IN ARRAY ARRAY['store', 'data_key', 'secret', 'version', 'instance', 'audit'] LOOP
+            FOREACH kind IN ARRAY ARRAY['store', 'secret', 'version', 'instance', 'audit'] LOOP
                 EXECUTE format('CREATE TABLE "{schema}".%I (id text COLLATE "C" PRIMARY KEY, revision bigint NOT NULL, data bytea NOT NULL)', kind);
                 EXECUTE format('CREATE TABLE "{schema}".%I (term text COLLATE "C", id text COLLATE "C", PRIMARY KEY (term, id))', kind || '_term');
                 EXECUTE format('CREATE INDEX ON "{schema}".%I (id)', kind || '_term');

@@ -3,11 +3,8 @@ namespace Mallku.Secrets.Storage;
 /// <summary>What a record is about, as far as the medium may know. The medium keeps each kind apart, with rights of its own.</summary>
 public enum RecordKind
 {
-    /// <summary>The one record of the store itself.</summary>
+    /// <summary>The store itself, with its data keys, wrapped; and who may rotate.</summary>
     Store,
-
-    /// <summary>A data key, wrapped.</summary>
-    DataKey,
 
     /// <summary>A secret's head: what is known of it, and of its versions but for their values.</summary>
     Secret,

@@ -40,7 +40,7 @@ public sealed class ArangoJsTests
         }
 
         var read = await DriveAsync(server, folder.Path, "ours_", "read");
-        Assert.Equal("ours_audit,ours_data_key,ours_instance,ours_secret,ours_store,ours_version", Join(read["collections"]));
+        Assert.Equal("ours_audit,ours_instance,ours_secret,ours_store,ours_version", Join(read["collections"]));
         Assert.Equal("_key,order,t0,t1,t2,t3,t4,t5,t6,t7", Join(read["indexes"]));
         Assert.True(JsonNode.DeepEquals(
             read["document"], JsonNode.Parse("""{"_key":"a","_rev":"string","order":"61","t0":"6c6f6f73652e78","t1":"74696d652e3035","data":{"text":"a"}}""")), read["document"]!.ToJsonString());

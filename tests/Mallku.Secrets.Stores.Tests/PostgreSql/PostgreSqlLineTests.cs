@@ -198,7 +198,7 @@ public sealed class PostgreSqlLineTests(SharedPostgreSql shared)
         await store.PrepareAsync(Token);
         await using var heard = store.WatchAsync(Token).GetAsyncEnumerator(Token);
         Assert.True(await heard.MoveNextAsync());
-        var longIds = Enumerable.Range(0, 16).Select(static i => new RecordKey(RecordKind.DataKey, $"{i:D3}{new string('x', 197)}")).ToList();
+        var longIds = Enumerable.Range(0, 16).Select(static i => new RecordKey(RecordKind.Store, $"{i:D3}{new string('x', 197)}")).ToList();
         Assert.True(await store.WriteAsync([.. longIds.Select(static key => Put(key, null))], Token));
         var told = new List<RecordKey?>();
         while (told.Count < longIds.Count)

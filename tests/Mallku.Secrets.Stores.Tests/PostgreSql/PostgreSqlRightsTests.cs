@@ -99,7 +99,7 @@ public sealed partial class PostgreSqlRightsTests(SharedPostgreSql shared)
             await Faults.ExpectAsync<SecretsException>(() => audit.ReadAsync(Secret, Token).AsTask());
             await RefuseWriteAsync(audit, PutTerm(new(RecordKind.Secret, "b"), null));
             await RefuseWriteAsync(audit, PutTerm(new(RecordKind.Version, "b"), null));
-            await RefuseWriteAsync(audit, PutTerm(new(RecordKind.DataKey, "b"), null));
+            await RefuseWriteAsync(audit, PutTerm(new(RecordKind.Store, "b"), null));
             state = await audit.ReadAsync(Instance, Token);
             await RefuseWriteAsync(audit, new RecordWrite(Instance, state!.Revision, null));
             await RefuseAsync(

@@ -55,7 +55,7 @@ async function read() {
 
 async function write() {
   assert.equal((await db.get()).name, databaseName);
-  for (const kind of ["store", "data_key", "secret", "version", "instance", "audit"]) {
+  for (const kind of ["store", "secret", "version", "instance", "audit"]) {
     const collection = await db.createCollection(prefix + kind);
     await assert.rejects(db.createCollection(prefix + kind), { errorNum: 1207 });
     const made = await collection.ensureIndex({ type: "persistent", fields: ["order"], sparse: false, inBackground: true });
