@@ -79,14 +79,9 @@ internal sealed class KeyRevocation(ISecretStore store, RetiredKeys keys, Rotato
 
     private async ValueTask RequireUnusedAsync(SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        if (version.Value is not { } value)
-        {
-            return;
-        }
-
-        var own = record.FindInUse(value, now);
+        var own = record.FindInUse(version, now);
         var user = own is not null ? $"version {own.Number}"
-            : await store.FindInUseAsync(value, record.Name, cancellationToken).ConfigureAwait(false) is { } other ? $"the secret '{SecretsException.Show(other)}'"
+            : await store.FindInUseAsync(version, record.Name, cancellationToken).ConfigureAwait(false) is { } other ? $"the secret '{SecretsException.Show(other)}'"
             : null;
         if (user is not null)
         {

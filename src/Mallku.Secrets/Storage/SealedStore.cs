@@ -144,14 +144,14 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return found;
     }
 
-    public async ValueTask<string?> FindInUseAsync(ReadOnlyMemory<byte> value, string except, CancellationToken cancellationToken)
+    public async ValueTask<string?> FindInUseAsync(VersionRecord one, string except, CancellationToken cancellationToken)
     {
         await foreach (var secret in ReadAllAsync(cancellationToken).ConfigureAwait(false))
         {
             var name = secret.Record.Name;
             if (name != except && secret.Record.Current is not null && await ReadAsync(name, cancellationToken).ConfigureAwait(false) is { } whole)
             {
-                var found = whole.Record.FindInUse(value, Clock.GetUtcNow());
+                var found = whole.Record.FindInUse(one, Clock.GetUtcNow());
                 GC.KeepAlive(whole.Owner);
                 if (found is not null)
                 {

@@ -20,8 +20,8 @@ internal sealed class SecretEdit(ISecretStore store, SecretRecord record, Func<b
     /// <summary>The names of files that the change takes in.</summary>
     internal IReadOnlyList<string> Absorbed { get; init; } = [];
 
-    /// <summary>Finds a version of another secret that may be used and has a value, and that is changed together with this secret.</summary>
-    internal Func<ReadOnlyMemory<byte>, VersionRecord?> FindElsewhere { get; init; } = static _ => null;
+    /// <summary>Finds a version of another secret that may be used and has the value of one, and that is changed together with this secret.</summary>
+    internal Func<VersionRecord, VersionRecord?> FindElsewhere { get; init; } = static _ => null;
 
     internal DateTimeOffset Now => store.Clock.GetUtcNow();
 

@@ -71,11 +71,11 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         }
     }
 
-    public async ValueTask<string?> FindInUseAsync(ReadOnlyMemory<byte> value, string except, CancellationToken cancellationToken)
+    public async ValueTask<string?> FindInUseAsync(VersionRecord one, string except, CancellationToken cancellationToken)
     {
         Forget();
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
-        var found = document.FindInUse(value, except, Clock.GetUtcNow());
+        var found = document.FindInUse(one, except, Clock.GetUtcNow());
         GC.KeepAlive(document);
         return found?.Record.Name;
     }
@@ -319,7 +319,7 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         {
             Fault = opened.FindFileError(stored),
             Absorbed = opened.Absorbed,
-            FindElsewhere = value => document.FindInUse(value, stored, Clock.GetUtcNow())?.Version,
+            FindElsewhere = version => document.FindInUse(version, stored, Clock.GetUtcNow())?.Version,
         };
     }
 

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Tests.Processes;
@@ -178,20 +180,49 @@ public sealed class KeyRevocationTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("key", false)]
+    [InlineData("key", true)]
+    [InlineData("second_name", false)]
+    [InlineData("second_name", true)]
+    public async Task A_key_that_is_set_again_after_its_secret_was_removed_is_not_revoked_while_it_is_in_use(string name, bool isRemovedByAnother)
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await RemoveAsync(isRemovedByAnother);
+        await SetAsync("made-1", name);
+        _clock.Advance(TimeSpan.FromDays(10));
+        await Runner.RunDueAsync(Cancel);
+        Assert.True(_shop.Live.ContainsKey("made-1"));
+
+        await SetAsync("something else", name);
+        _clock.Advance(TimeSpan.FromDays(10));
+        Assert.Contains(await Runner.RunDueAsync(Cancel), done => done is { Name: "key", Action: RotationAction.Revoked });
+        Assert.False(_shop.Live.ContainsKey("made-1"));
+    }
+
+    [Fact]
+    public async Task Of_a_value_that_was_removed_the_vault_has_what_the_format_says_until_its_key_is_revoked()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await Manager.RemoveAsync("key", Cancel);
+        var versions = JsonNode.Parse(Plaintext.Read(_folder))!["$mallku"]!["secrets"]!["key"]!["versions"]!.AsArray();
+        var digests = versions.Select(version => Convert.FromHexString(version!["digest"]!.GetValue<string>())).ToList();
+        Assert.Equal(HMACSHA256.HashData(digests[0].AsSpan(0, 32), "by hand"u8), digests[0][32..]);
+        Assert.Equal(HMACSHA256.HashData(digests[1].AsSpan(0, 32), "made-1"u8), digests[1][32..]);
+        Assert.DoesNotContain("made-1", Plaintext.Read(_folder), StringComparison.Ordinal);
+
+        _clock.Advance(Grace);
+        await RunAsync();
+        await Runner.AbandonAsync("key", Cancel);
+        Assert.DoesNotContain("digest", Plaintext.Read(_folder), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task The_key_of_a_secret_that_was_removed_is_revoked_by_its_token_after_the_grace(bool isByAnother)
     {
         await Runner.RotateAsync("key", Policy, Cancel);
-        if (isByAnother)
-        {
-            Plaintext.Write(_folder, $"{{\"$mallku\":{Plaintext.Members(Plaintext.Read(_folder))["$mallku"]}}}", _clock);
-        }
-        else
-        {
-            await Manager.RemoveAsync("key", Cancel);
-        }
-
+        await RemoveAsync(isByAnother);
         Assert.Empty(await RunAsync());
         Assert.Equal(["by hand", "made-1"], _shop.Keys);
         _clock.Advance(Grace);
@@ -285,6 +316,18 @@ public sealed class KeyRevocationTests : IAsyncLifetime
     {
         using var secret = SecretValue.FromString(value);
         await Manager.SetAsync(name, secret, cancellationToken: Cancel);
+    }
+
+    private async Task RemoveAsync(bool isByAnother)
+    {
+        if (isByAnother)
+        {
+            Plaintext.Write(_folder, $"{{\"$mallku\":{Plaintext.Members(Plaintext.Read(_folder))["$mallku"]}}}", _clock);
+        }
+        else
+        {
+            await Manager.RemoveAsync("key", Cancel);
+        }
     }
 
     private async Task<string?> GetAsync() => (await Manager.GetAsync("key", Cancel))?.RevealString();
