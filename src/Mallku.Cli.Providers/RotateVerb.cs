@@ -54,12 +54,12 @@ internal sealed class RotateVerb : Verb
         var command = FindCommand(invocation);
         RequireSense(parsed, name, command);
         using var rotations = await OpenedRotations.OpenAsync(invocation, cancellationToken);
-        return await rotations.UntilEndedAsync(ending => RunAsync(rotations.Runner, invocation, name, command, ending));
+        return await rotations.UntilEndedAsync(ending => RunAsync(rotations, invocation, name, command, ending));
     }
 
-    private async ValueTask<int> RunAsync(RotationRunner runner, Invocation invocation, string? name, string[] command, CancellationToken cancellationToken)
+    private async ValueTask<int> RunAsync(OpenedRotations rotations, Invocation invocation, string? name, string[] command, CancellationToken cancellationToken)
     {
-        var parsed = invocation.Parsed;
+        var (parsed, runner) = (invocation.Parsed, rotations.Runner);
         if (parsed.GetValue(_due))
         {
             return await RunDueAsync(runner, parsed.GetValue(_json), cancellationToken);
@@ -89,6 +89,7 @@ internal sealed class RotateVerb : Verb
         {
             await runner.SetPolicyAsync(name!, policy, cancellationToken);
             Notice.Done($"noted; {SecretsException.Show(name!)} is not rotated now");
+            rotations.SayWhatIsNotTried(name!, policy);
             return ExitCode.Done;
         }
 
