@@ -151,16 +151,21 @@ public sealed class AdapterFactory : IDisposable
             : client;
     }
 
-    private static IChatClient CreateOpenAI(HttpClient http, Uri server, string model) =>
-        new ChatClient(
+    private static IChatClient CreateOpenAI(HttpClient http, Uri server, string model)
+    {
+        // one clock for a request and not two: its own, which would otherwise be shorter
+        http.Timeout = Timeout.InfiniteTimeSpan;
+        return new ChatClient(
             model,
             new ApiKeyCredential(Placeholder),
             new OpenAIClientOptions
             {
                 Endpoint = server,
                 Transport = new HttpClientPipelineTransport(http),
+                NetworkTimeout = Connections.LongPatience,
                 RetryPolicy = new ClientRetryPolicy(maxRetries: 0),
             }).AsIChatClient();
+    }
 
     // what it would take from the environment is said here
     private static IChatClient CreateAnthropic(HttpClient http, Uri server, string model) =>
