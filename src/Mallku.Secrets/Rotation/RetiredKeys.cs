@@ -48,11 +48,9 @@ internal sealed class RetiredKeys(ISecretStore store)
                 // where somebody has set the value again meanwhile, the key is that version's, which is in use
                 if (version?.Key is { } key)
                 {
-                    var value = version.Value;
-                    foreach (var same in record.Versions.Where(other => other == version || (value is not null && !other.IsLive(Now) && other.Value is { } its && JsonToken.AreSame(its, value.Value))))
+                    foreach (var same in record.Drop(version, Now))
                     {
-                        (same.State, same.GraceEnds, same.RevokeAfter) = (SecretVersionState.Retired, null, null);
-                        (same.Value, same.Revoked) = (null, Now);
+                        same.Revoked = Now;
                     }
 
                     version.Key = key with { RevokeBy = null };
@@ -77,7 +75,10 @@ internal sealed class RetiredKeys(ISecretStore store)
             CancellationToken.None).ConfigureAwait(false);
     }
 
-    /// <summary>Leaves keys alone that are still to be revoked: somebody has done it otherwise.</summary>
+    /// <summary>
+    /// Leaves keys alone that are still to be revoked: somebody has done it otherwise, or they are to stay. A value that could
+    /// not come back by then can't afterwards, since nobody can tell whether it works.
+    /// </summary>
     internal ValueTask<int> GiveUpAsync(string name, CancellationToken cancellationToken) => store.ChangeAsync(
         name,
         edit =>
@@ -92,7 +93,12 @@ internal sealed class RetiredKeys(ISecretStore store)
             foreach (var version in left)
             {
                 edit.Tell(LedgerKind.RotationFailed, version.Number, version.Key!.RevokeBy, "revoke, given up");
-                (version.Key, version.RevokeAfter) = (null, null);
+                if (version.IsSpent(Now))
+                {
+                    record.Drop(version, Now);
+                }
+
+                (version.Key, version.RevokeAfter, version.Digest) = (null, null, null);
             }
 
             return left.Count;

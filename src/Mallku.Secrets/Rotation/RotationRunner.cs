@@ -128,8 +128,9 @@ public sealed class RotationRunner
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
     /// <exception cref="SecretNotFoundException">The vault does not have it.</exception>
     /// <exception cref="SecretsException">
-    /// There is no such version, or it has no value, or its key is being revoked or was, or it can't be put where it is used,
-    /// or another process rotates for long. Nothing was changed.
+    /// There is no such version, or it has no value, or its key is being revoked or was, or a rotation is under way, or another
+    /// process rotates for long: nothing was changed. Or the value can't be put where it is used, or does not work: the current
+    /// version stays in use, and the rollback is gone on with or given up as a rotation is.
     /// </exception>
     public async ValueTask<RolledBack> RollBackAsync(string name, int? version = null, TimeSpan? grace = null, CancellationToken cancellationToken = default)
     {
@@ -140,12 +141,17 @@ public sealed class RotationRunner
         var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
         var record = found.Record;
         var wanted = EarlierVersion.Find(record, version, _rotations.Now);
-        if (record.Policy is { } policy)
+        if (record.Policy is not { } policy)
         {
-            await _steps.PutAsync(found, policy.Rotator, wanted, cancellationToken).ConfigureAwait(false);
+            return await _rotations.RollBackAsync(record.Name, wanted.Number, grace ?? RotationPolicy.UsualGrace, cancellationToken).ConfigureAwait(false);
         }
 
-        return await _rotations.RollBackAsync(record.Name, wanted.Number, grace, cancellationToken).ConfigureAwait(false);
+        // it is used elsewhere too: what is done there is written down before, for whoever is cut off
+        _rotators.Get(policy.Rotator);
+        var absorbed = await _rotations.BeginRollbackAsync(record.Name, wanted.Number, policy.Rotator, grace, cancellationToken).ConfigureAwait(false);
+        var back = await _steps.RunAsync(record.Name, isResumed: false, cancellationToken).ConfigureAwait(false);
+        DateTimeOffset? ends = back.GraceEnds > _rotations.Now ? back.GraceEnds : null;
+        return new RolledBack(record.Name, back.Version, wanted.Number, back.Replaced, ends, [.. absorbed, .. back.Absorbed]);
     }
 
     /// <summary>How a secret is rotated; null where nobody has said.</summary>

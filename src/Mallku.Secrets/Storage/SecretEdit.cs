@@ -25,6 +25,9 @@ internal sealed class SecretEdit(ISecretStore store, SecretRecord record, Func<b
 
     internal DateTimeOffset Now => store.Clock.GetUtcNow();
 
+    /// <summary>For what this process uses the store.</summary>
+    internal string? Purpose => store.Purpose;
+
     /// <summary>Takes over the token of a value, to be wiped when the change is done.</summary>
     internal ReadOnlyMemory<byte> Own(byte[] token) => owner(token);
 

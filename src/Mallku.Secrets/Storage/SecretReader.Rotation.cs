@@ -133,6 +133,7 @@ internal abstract partial class SecretReader
         RequireToken(json, JsonTokenType.StartObject, "rotation");
         string? token = null, rotator = null, id = null, from = null, step = null, failure = null;
         DateTimeOffset? begun = null;
+        TimeSpan? grace = null;
         var number = 0;
         var others = new List<RawMember>();
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
@@ -163,6 +164,9 @@ internal abstract partial class SecretReader
                 case "step":
                     step = ReadString(ref json, "rotation");
                     break;
+                case "grace":
+                    grace = ReadSeconds(ref json);
+                    break;
                 case "failure":
                     failure = ReadString(ref json, "rotation");
                     break;
@@ -186,6 +190,7 @@ internal abstract partial class SecretReader
             From = from,
             Begun = begun.Value,
             Step = next,
+            Grace = grace,
             Failure = failure,
             Others = others,
         };

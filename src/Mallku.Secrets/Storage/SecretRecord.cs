@@ -173,6 +173,20 @@ internal sealed class SecretRecord(string name)
         }
     }
 
+    /// <summary>Drops the value of a version that can't come back, and with it that of every other that has it and may not be used.</summary>
+    /// <returns>Which they are, the version among them.</returns>
+    internal List<VersionRecord> Drop(VersionRecord version, DateTimeOffset now)
+    {
+        var dropped = Versions.FindAll(other => other == version || (!other.IsLive(now) && other.HasValueOf(version)));
+        foreach (var other in dropped)
+        {
+            (other.State, other.GraceEnds, other.RevokeAfter) = (SecretVersionState.Retired, null, null);
+            (other.Value, other.Digest) = (null, null);
+        }
+
+        return dropped;
+    }
+
     /// <summary>The newest version that may be used and has the value of another; null where none has.</summary>
     internal VersionRecord? FindInUse(VersionRecord other, DateTimeOffset now) =>
         Versions.FindLast(version => version.IsLive(now) && version.HasValueOf(other));

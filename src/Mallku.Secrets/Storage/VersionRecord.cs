@@ -43,6 +43,9 @@ internal sealed class VersionRecord
     /// <summary>When the key was revoked at the provider.</summary>
     internal DateTimeOffset? Revoked { get; set; }
 
+    /// <summary>Whether it has the value of an earlier one, which was brought back.</summary>
+    internal bool IsRollback => Source == VersionSources.Rollback;
+
     /// <summary>Whether somebody is to revoke its key at some time.</summary>
     internal bool HasKeyToRevoke => Key?.RevokeBy is not null;
 

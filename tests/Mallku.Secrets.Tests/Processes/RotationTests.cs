@@ -57,6 +57,41 @@ public sealed class RotationTests(ITestOutputHelper output)
         await shop.RequireOneKeyAsync();
     }
 
+    [Theory]
+    [InlineData("before set", true)]
+    [InlineData("after set", true)]
+    [InlineData("after set", false)]
+    [InlineData("after test", true)]
+    public async Task A_kill_while_an_earlier_value_is_put_back_leaves_a_rollback_that_is_gone_on_with_or_given_up(string moment, bool isResumed)
+    {
+        using var shop = await Shop.OpenAsync();
+        var keeping = new RotationPolicy { Rotator = "command", Command = shop.Renew[3..], Grace = TimeSpan.FromHours(1) };
+        await shop.Folder.Open().CreateRotationRunner().RotateAsync("key", keeping, Cancel);
+        var current = await shop.Folder.GetAsync("key");
+        shop.Write("kill", moment);
+        string[] rollback = ["rollback", shop.Folder.Vault, "key"];
+        using (var child = Child.Start(rollback))
+        {
+            Assert.Equal(128 + 9, (await child.WaitAsync()).ExitCode);
+        }
+
+        Assert.Equal(current, await shop.Folder.GetAsync("key"));
+        if (isResumed)
+        {
+            Assert.Equal("resumed 3", await Child.AskAsync("resume", shop.Folder.Vault, "key"));
+            Assert.Equal("by hand", await shop.Folder.GetAsync("key"));
+        }
+        else
+        {
+            await shop.Folder.Open().CreateRotationRunner().AbandonAsync("key", Cancel);
+            Assert.Equal(current, await shop.Folder.GetAsync("key"));
+        }
+
+        Assert.Equal(await shop.Folder.GetAsync("key"), await File.ReadAllTextAsync(shop["used"], Cancel));
+        Assert.Null(Assert.Single(await shop.Folder.Open().CreateRotationRunner().GetStatusAsync(Cancel)).Pending);
+        Assert.True(File.Exists(shop["keys/by-hand"]));
+    }
+
     [Fact]
     public async Task A_kill_while_the_old_key_is_revoked_leaves_the_new_version_in_use_and_the_rest_to_be_done()
     {

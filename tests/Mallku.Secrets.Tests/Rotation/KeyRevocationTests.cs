@@ -4,72 +4,12 @@ using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Tests.Processes;
 using Mallku.Secrets.Tests.Vault;
-using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.Secrets.Tests.Rotation;
 
 /// <summary>Whoever takes a version out of use, its key is revoked by the rotator that made it, and not before.</summary>
-public sealed class KeyRevocationTests : IAsyncLifetime
+public sealed class KeyRevocationTests : ShopStage
 {
-    private static readonly TimeSpan Grace = TimeSpan.FromHours(6);
-    private static readonly RotationPolicy Policy = new() { Rotator = "shop", Grace = Grace, Account = "account-1" };
-    private readonly FakeTimeProvider _clock = new(new DateTimeOffset(2026, 11, 24, 10, 0, 0, TimeSpan.Zero));
-    private readonly KeyShop _shop = new();
-    private readonly KeyShop _other = new() { Name = "other" };
-    private TemporaryFolder _folder = null!;
-
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
-    private SecretsManager Manager => SecretsManager.Open(_folder.Options with { TimeProvider = _clock });
-
-    private RotationRunner Runner => Manager.CreateRotationRunner([_shop, _other]);
-
-    public async ValueTask InitializeAsync()
-    {
-        _folder = await TemporaryFolder.WithVaultAsync();
-        await SetAsync("by hand");
-        _shop.Live.Add("by hand", null);
-    }
-
-    public ValueTask DisposeAsync()
-    {
-        _folder.Dispose();
-        return default;
-    }
-
-    [Fact]
-    public async Task A_rollback_of_a_rollback_leaves_the_one_key_that_is_in_use()
-    {
-        await Runner.RotateAsync("key", Policy, Cancel);
-        await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        Assert.Equal("made-1", await GetAsync());
-        Assert.Equal(["by hand", "made-1"], _shop.Keys);
-        _clock.Advance(Grace);
-        await Runner.RunDueAsync(Cancel);
-        Assert.Equal(["made-1"], _shop.Keys);
-
-        await Runner.RotateAsync("key", Policy, Cancel);
-        await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        _clock.Advance(Grace);
-        await Runner.RunDueAsync(Cancel);
-        Assert.Equal("made-1", await GetAsync());
-        Assert.Equal(["made-1"], _shop.Keys);
-        await RequireNothingLeftAsync();
-    }
-
-    [Fact]
-    public async Task A_rollback_without_a_grace_leaves_the_key_to_the_next_run()
-    {
-        await Runner.RotateAsync("key", Policy, Cancel);
-        await Runner.RollBackAsync("key", grace: TimeSpan.Zero, cancellationToken: Cancel);
-        Assert.Equal([2], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
-        Assert.Equal([(RotationAction.Revoked, 2)], await RunAsync());
-        Assert.Equal(["by hand"], _shop.Keys);
-    }
-
     [Fact]
     public async Task A_version_that_another_rotator_replaces_is_revoked_by_the_one_that_made_it_with_what_it_was_told_then()
     {
@@ -303,21 +243,6 @@ public sealed class KeyRevocationTests : IAsyncLifetime
         Assert.Empty(_shop.Keys);
     }
 
-    private async Task<List<(RotationAction Action, int Version)>> RunAsync() =>
-        [.. (await Runner.RunDueAsync(Cancel)).Select(done => (done.Action, done.Version!.Value))];
-
-    private async Task RequireNothingLeftAsync()
-    {
-        Assert.Empty(await Runner.RunDueAsync(Cancel));
-        Assert.All(await Runner.GetStatusAsync(Cancel), status => Assert.Empty(status.Unrevoked));
-    }
-
-    private async Task SetAsync(string value, string name = "key")
-    {
-        using var secret = SecretValue.FromString(value);
-        await Manager.SetAsync(name, secret, cancellationToken: Cancel);
-    }
-
     private async Task RemoveAsync(bool isByAnother)
     {
         if (isByAnother)
@@ -329,8 +254,4 @@ public sealed class KeyRevocationTests : IAsyncLifetime
             await Manager.RemoveAsync("key", Cancel);
         }
     }
-
-    private async Task<string?> GetAsync() => (await Manager.GetAsync("key", Cancel))?.RevealString();
-
-    private async Task<string[]> LiveAsync() => [.. (await Manager.FindLiveAsync("key", Cancel)).Select(found => found.Value.RevealString())];
 }

@@ -24,6 +24,9 @@ internal sealed class KeyShop : IRotator
     /// <summary>Whether the answer to <c>create</c> is lost once, after the key was made.</summary>
     internal bool LosesAnswer { get; set; }
 
+    /// <summary>Whether a value is tried that is not live, which is a mistake in a test else.</summary>
+    internal bool RefusesUnknown { get; set; }
+
     /// <summary>What happens during a step.</summary>
     internal Func<string, Task> During { get; set; } = static _ => Task.CompletedTask;
 
@@ -63,6 +66,11 @@ internal sealed class KeyShop : IRotator
     public async ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
     {
         await DoAsync("test");
+        if (RefusesUnknown && !Live.ContainsKey(value.RevealString()))
+        {
+            throw new SecretsException("the shop does not know it", "make another one");
+        }
+
         Assert.True(Live.ContainsKey(value.RevealString()));
     }
 
