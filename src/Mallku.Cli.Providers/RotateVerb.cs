@@ -67,11 +67,13 @@ internal sealed class RotateVerb : Verb
 
         if (parsed.GetValue(_abandon))
         {
-            var isUnderWay = (await runner.GetStatusAsync(cancellationToken)).Any(status => status.Name == name && status.Pending is not null);
+            var status = Find(await runner.GetStatusAsync(cancellationToken), SecretName.Existing(name!));
             var settled = await runner.AbandonAsync(name!, cancellationToken);
-            Notice.Done(isUnderWay
-                ? $"given up; the current version of {SecretsException.Show(name!)} stays in use"
-                : $"given up what was left to do of {SecretsException.Show(name!)}");
+            var stored = status?.Name ?? name!;
+            Changes.SayLooseMatch(name!, stored);
+            Notice.Done(status is { Pending: not null }
+                ? $"given up; the current version of {SecretsException.Show(stored)} stays in use"
+                : $"given up what was left to do of {SecretsException.Show(stored)}");
             RotationWords.Say(settled);
 
             // the new value may be in use, and is about to be revoked
@@ -80,7 +82,9 @@ internal sealed class RotateVerb : Verb
 
         if (parsed.GetValue(_resume))
         {
-            RotationWords.Say(await runner.ResumeAsync(name!, cancellationToken), invocation.Options.TimeProvider.GetUtcNow());
+            var resumed = await runner.ResumeAsync(name!, cancellationToken);
+            Changes.SayLooseMatch(name!, resumed.Name);
+            RotationWords.Say(resumed, invocation.Options.TimeProvider.GetUtcNow());
             return ExitCode.Done;
         }
 
@@ -118,6 +122,10 @@ internal sealed class RotateVerb : Verb
 
         return events.Any(done => done.Action is RotationAction.Failed or RotationAction.NeedsPerson) ? ExitCode.Failed : ExitCode.Done;
     }
+
+    // as the runner finds it
+    private static RotationStatus? Find(IReadOnlyList<RotationStatus> all, SecretName name) =>
+        all.FirstOrDefault(status => status.Name == name.ToString()) ?? all.FirstOrDefault(status => SecretName.Existing(status.Name).Fold() == name.Fold());
 
     private static string[] FindCommand(Invocation invocation) =>
         Array.IndexOf(invocation.Arguments, "--") is var separator and >= 0 ? invocation.Arguments[(separator + 1)..] : [];

@@ -68,7 +68,7 @@ public sealed class InjectionTests
         var previous = await stage.StoreAsync("openai_api_key");
         var current = await stage.StoreAsync("openai_api_key", isAccepted: false, grace: TimeSpan.FromHours(1));
         Assert.Equal(KeyOutcome.Refused, (await stage.Factory.CheckAsync("openai", options, Stage.Cancel)).Outcome);
-        Assert.Equal([current], stage.Server.Seen.Select(request => request.Key!));
+        Assert.Equal(current, Assert.Single(stage.Server.Seen).Key);
 
         // one that is newer than what was known is the current one
         var newer = await stage.StoreAsync("openai_api_key", grace: TimeSpan.FromHours(1));

@@ -44,6 +44,12 @@ internal sealed class KeyRevocation(ISecretStore store, RetiredKeys keys, Rotato
             await RequireUnusedAsync(record, version, now, cancellationToken).ConfigureAwait(false);
             using var value = version.Value is null ? null : RotationSteps.Reveal(record, version);
             await rotator.RevokeAsync(key, value, cancellationToken).ConfigureAwait(false);
+
+            // before it is recorded here, after which nobody would look for them any more
+            await foreach (var holder in store.ReadHoldersAsync(version, record.Name, CancellationToken.None).ConfigureAwait(false))
+            {
+                await keys.DropAsync(holder.Record.Name, version).ConfigureAwait(false);
+            }
         }
         catch (SecretsException e)
         {
@@ -79,15 +85,33 @@ internal sealed class KeyRevocation(ISecretStore store, RetiredKeys keys, Rotato
 
     private async ValueTask RequireUnusedAsync(SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var own = record.FindInUse(version, now);
-        var user = own is not null ? $"version {own.Number}"
-            : await store.FindInUseAsync(version, record.Name, cancellationToken).ConfigureAwait(false) is { } other ? $"the secret '{SecretsException.Show(other)}'"
-            : null;
-        if (user is not null)
+        if (record.FindInUse(version, now) is { } own)
         {
-            throw new SecretsException(
-                $"version {version.Number} of '{record.Name}' is not revoked: {user} has the same value, and is in use",
-                $"replace that too, or leave the key so: mallku rotate {record.Name} --abandon");
+            throw InUse(record, version, $"version {own.Number}");
+        }
+
+        // of another secret, also what may have been replaced by mistake: a rollback would bring the key into use
+        await foreach (var holder in store.ReadHoldersAsync(version, record.Name, cancellationToken).ConfigureAwait(false))
+        {
+            var (other, name) = (holder.Record, SecretsException.Show(holder.Record.Name));
+            var isLive = other.FindInUse(version, now) is not null;
+            var late = other.Versions.FindLast(held => held.HasValueOf(version) && other.IsReplacedOfLate(held, now));
+            GC.KeepAlive(holder.Owner);
+            if (isLive)
+            {
+                throw InUse(record, version, $"the secret '{name}'");
+            }
+
+            if (late is not null)
+            {
+                throw new SecretsException(
+                    $"version {version.Number} of '{record.Name}' is not revoked: version {late.Number} of the secret '{name}' has the same value, was replaced of late, and may come back",
+                    $"wait: it is tried again; or leave the key so: mallku rotate {record.Name} --abandon");
+            }
         }
     }
+
+    private static SecretsException InUse(SecretRecord record, VersionRecord version, string user) => new(
+        $"version {version.Number} of '{record.Name}' is not revoked: {user} has the same value, and is in use",
+        $"replace that too, or leave the key so: mallku rotate {record.Name} --abandon");
 }

@@ -61,6 +61,29 @@ internal sealed class RetiredKeys(ISecretStore store)
             CancellationToken.None).ConfigureAwait(false);
     }
 
+    /// <summary>Records of another secret that a key was revoked that versions of it have which are not in use.</summary>
+    /// <param name="name">The name under which the store has that secret.</param>
+    /// <param name="revoked">The version whose key it was.</param>
+    internal async ValueTask DropAsync(string name, VersionRecord revoked)
+    {
+        await store.ChangeAsync(
+            name,
+            edit =>
+            {
+                foreach (var version in edit.Record.Versions.Where(version => !version.IsLive(Now) && version.HasValueOf(revoked)).ToList())
+                {
+                    edit.Tell(LedgerKind.Revoked, version.Number, revoked.Key?.RevokeBy, "with another secret");
+                    foreach (var dropped in edit.Record.Drop(version, Now))
+                    {
+                        (dropped.Revoked, dropped.Key) = (Now, dropped.Key is { } key ? key with { RevokeBy = null } : null);
+                    }
+                }
+
+                return true;
+            },
+            CancellationToken.None).ConfigureAwait(false);
+    }
+
     /// <summary>Records that a key could not be revoked.</summary>
     internal async ValueTask RecordFailureAsync(string name, int number)
     {

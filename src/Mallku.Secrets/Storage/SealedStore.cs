@@ -144,23 +144,20 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return found;
     }
 
-    public async ValueTask<string?> FindInUseAsync(VersionRecord one, string except, CancellationToken cancellationToken)
+    public async IAsyncEnumerable<StoredSecret> ReadHoldersAsync(
+        VersionRecord one, string except, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var secret in ReadAllAsync(cancellationToken).ConfigureAwait(false))
         {
             var name = secret.Record.Name;
-            if (name != except && secret.Record.Current is not null && await ReadAsync(name, cancellationToken).ConfigureAwait(false) is { } whole)
+            if (name != except
+                && secret.Record.Current is not null
+                && await ReadAsync(name, cancellationToken).ConfigureAwait(false) is { } whole
+                && whole.Record.Versions.Exists(version => version.HasValueOf(one)))
             {
-                var found = whole.Record.FindInUse(one, Clock.GetUtcNow());
-                GC.KeepAlive(whole.Owner);
-                if (found is not null)
-                {
-                    return name;
-                }
+                yield return whole;
             }
         }
-
-        return null;
     }
 
     public ValueTask<T> ChangeAsync<T>(SecretName name, Func<SecretEdit, T> change, CancellationToken cancellationToken) =>

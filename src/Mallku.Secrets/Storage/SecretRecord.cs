@@ -187,6 +187,11 @@ internal sealed class SecretRecord(string name)
         return dropped;
     }
 
+    /// <summary>Whether a version was replaced so little ago that it may have been so by mistake: its key stays for as long.</summary>
+    internal bool IsReplacedOfLate(VersionRecord version, DateTimeOffset now) =>
+        Versions.Find(later => later.Number > version.Number && later.State != SecretVersionState.Pending) is { } next
+        && VersionMoves.Later(next.Created, Policy?.Grace ?? RotationPolicy.UsualGrace) > now;
+
     /// <summary>The newest version that may be used and has the value of another; null where none has.</summary>
     internal VersionRecord? FindInUse(VersionRecord other, DateTimeOffset now) =>
         Versions.FindLast(version => version.IsLive(now) && version.HasValueOf(other));

@@ -98,9 +98,21 @@ public sealed class KeyRevocationTests : ShopStage
         var refused = Assert.Single(await Runner.RunDueAsync(Cancel));
         Assert.Contains("the secret 'second_name' has the same value", refused.Error!.Problem, StringComparison.Ordinal);
         Assert.True(_shop.Live.ContainsKey("made-1"));
+
+        // and may have been replaced by mistake
         await SetAsync("something else", "second_name");
-        Assert.Equal([(RotationAction.Revoked, 2)], await RunAsync());
+        refused = Assert.Single(await Runner.RunDueAsync(Cancel));
+        Assert.Contains("version 1 of the secret 'second_name' has the same value, was replaced of late", refused.Error!.Problem, StringComparison.Ordinal);
+        await Runner.RollBackAsync("second_name", cancellationToken: Cancel);
+        Assert.True(_shop.Live.ContainsKey("made-1"));
+        await SetAsync("something else", "second_name");
+        _clock.Advance(RotationPolicy.UsualGrace);
+        Assert.Contains((RotationAction.Revoked, 2), await RunAsync());
         Assert.False(_shop.Live.ContainsKey("made-1"));
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RollBackAsync("second_name", 3, cancellationToken: Cancel));
+        Assert.Contains("was revoked", error.Problem, StringComparison.Ordinal);
+        Assert.DoesNotContain("made-1", Plaintext.Read(_folder), StringComparison.Ordinal);
+        await RequireNothingLeftAsync();
     }
 
     [Fact]

@@ -304,6 +304,23 @@ public sealed class RotationRunnerTests : ShopStage
     }
 
     [Fact]
+    public async Task A_rotation_that_a_person_has_begun_waits_for_him_and_keeps_no_other_from_its_turn()
+    {
+        var people = new KeyShop { Name = "people", NeedsPerson = true, FailsAt = "test" };
+        var runner = Manager.CreateRotationRunner([people, _shop]);
+        await SetAsync("another", "z_due");
+        await runner.SetPolicyAsync("z_due", Policy with { Every = TimeSpan.FromDays(1) }, Cancel);
+        await Assert.ThrowsAsync<SecretsException>(async () => await runner.RotateAsync("key", new RotationPolicy { Rotator = "people" }, Cancel));
+        people.FailsAt = null;
+        _clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(
+            [("key", RotationAction.NeedsPerson, 2), ("z_due", RotationAction.Rotated, 2)],
+            (await runner.RunDueAsync(Cancel)).Select(done => (done.Name, done.Action, done.Version!.Value)));
+        Assert.Equal("by hand", await GetAsync());
+        Assert.Equal("test", (await runner.GetStatusAsync(Cancel))[0].PendingStep);
+    }
+
+    [Fact]
     public async Task A_generated_value_has_the_shape_that_its_policy_says()
     {
         var policy = new RotationPolicy { Rotator = "generate", Length = 64, Alphabet = "0123456789abcdef", Prefix = "sk-" };

@@ -1,5 +1,4 @@
 using Mallku.Secrets.Rotation;
-using Mallku.Secrets.Tests.Vault;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.Secrets.Tests.Rotation;
