@@ -101,8 +101,7 @@ public sealed class KeyRevocationTests : ShopStage
 
         // and may have been replaced by mistake
         await SetAsync("something else", "second_name");
-        refused = Assert.Single(await Runner.RunDueAsync(Cancel));
-        Assert.Contains("version 1 of the secret 'second_name' has the same value, was replaced of late", refused.Error!.Problem, StringComparison.Ordinal);
+        Assert.Empty(await RunAsync());
         await Runner.RollBackAsync("second_name", cancellationToken: Cancel);
         Assert.True(_shop.Live.ContainsKey("made-1"));
         await SetAsync("something else", "second_name");
