@@ -12,6 +12,8 @@ namespace Mallku.Cli.Commands;
 internal sealed class OpenedRotations : IDisposable
 {
     private readonly AdapterFactory _factory;
+    private readonly AssistedRotator _assisted;
+
     // no signal may end the command between the start of a program and its being known
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private readonly CancellationTokenSource _ending = new();
@@ -21,7 +23,8 @@ internal sealed class OpenedRotations : IDisposable
     private OpenedRotations(AdapterFactory factory, SecretsManager secrets)
     {
         _factory = factory;
-        Runner = secrets.CreateRotationRunner(new OpenAIRotator(factory), new XaiRotator(factory), new AssistedRotator(factory, Ask));
+        _assisted = new AssistedRotator(factory, Ask);
+        Runner = secrets.CreateRotationRunner(new OpenAIRotator(factory), new XaiRotator(factory), _assisted);
 
         // the signal does what it always does when this returns
         _signals = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT }
@@ -76,8 +79,19 @@ internal sealed class OpenedRotations : IDisposable
         _rest.Wait(Patience);
     }
 
-    private static ValueTask<SecretValue> Ask(RotatedKey key, Uri? page, CancellationToken cancellationToken)
+    /// <summary>Says of a secret whose new keys nobody tries that it is so.</summary>
+    internal void SayWhatIsNotTried(string name, RotationPolicy policy)
     {
+        if (policy.Rotator == _assisted.Name && _assisted.FindProvider(name) is null)
+        {
+            var shown = SecretsException.Show(name);
+            Terminal.Notice.Warn($"no provider is known whose key '{shown}' is, so that a new key of it is not tried: see that it works before the one before is gone (mallku rollback {shown})");
+        }
+    }
+
+    private ValueTask<SecretValue> Ask(RotatedKey key, Uri? page, CancellationToken cancellationToken)
+    {
+        SayWhatIsNotTried(key.Secret, key.Policy);
         var name = SecretsException.Show(key.Secret);
         Terminal.Notice.Done(page is null ? $"make a new key for {name} at its provider" : $"make a new key for {name}: {page}");
         return new(GivenValue.Read($"the new key for {name} (not shown)"));

@@ -54,12 +54,12 @@ internal sealed class RotateVerb : Verb
         var command = FindCommand(invocation);
         RequireSense(parsed, name, command);
         using var rotations = await OpenedRotations.OpenAsync(invocation, cancellationToken);
-        return await rotations.UntilEndedAsync(ending => RunAsync(rotations.Runner, invocation, name, command, ending));
+        return await rotations.UntilEndedAsync(ending => RunAsync(rotations, invocation, name, command, ending));
     }
 
-    private async ValueTask<int> RunAsync(RotationRunner runner, Invocation invocation, string? name, string[] command, CancellationToken cancellationToken)
+    private async ValueTask<int> RunAsync(OpenedRotations rotations, Invocation invocation, string? name, string[] command, CancellationToken cancellationToken)
     {
-        var parsed = invocation.Parsed;
+        var (parsed, runner) = (invocation.Parsed, rotations.Runner);
         if (parsed.GetValue(_due))
         {
             return await RunDueAsync(runner, parsed.GetValue(_json), cancellationToken);
@@ -67,11 +67,13 @@ internal sealed class RotateVerb : Verb
 
         if (parsed.GetValue(_abandon))
         {
-            var isUnderWay = (await runner.GetStatusAsync(cancellationToken)).Any(status => status.Name == name && status.Pending is not null);
+            var status = Find(await runner.GetStatusAsync(cancellationToken), SecretName.Existing(name!));
             var settled = await runner.AbandonAsync(name!, cancellationToken);
-            Notice.Done(isUnderWay
-                ? $"given up; the current version of {SecretsException.Show(name!)} stays in use"
-                : $"given up what was left to do of {SecretsException.Show(name!)}");
+            var stored = status?.Name ?? name!;
+            Changes.SayLooseMatch(name!, stored);
+            Notice.Done(status is { Pending: not null }
+                ? $"given up; the current version of {SecretsException.Show(stored)} stays in use"
+                : $"given up what was left to do of {SecretsException.Show(stored)}");
             RotationWords.Say(settled);
 
             // the new value may be in use, and is about to be revoked
@@ -80,7 +82,9 @@ internal sealed class RotateVerb : Verb
 
         if (parsed.GetValue(_resume))
         {
-            RotationWords.Say(await runner.ResumeAsync(name!, cancellationToken), invocation.Options.TimeProvider.GetUtcNow());
+            var resumed = await runner.ResumeAsync(name!, cancellationToken);
+            Changes.SayLooseMatch(name!, resumed.Name);
+            RotationWords.Say(resumed, invocation.Options.TimeProvider.GetUtcNow());
             return ExitCode.Done;
         }
 
@@ -89,6 +93,7 @@ internal sealed class RotateVerb : Verb
         {
             await runner.SetPolicyAsync(name!, policy, cancellationToken);
             Notice.Done($"noted; {SecretsException.Show(name!)} is not rotated now");
+            rotations.SayWhatIsNotTried(name!, policy);
             return ExitCode.Done;
         }
 
@@ -117,6 +122,10 @@ internal sealed class RotateVerb : Verb
 
         return events.Any(done => done.Action is RotationAction.Failed or RotationAction.NeedsPerson) ? ExitCode.Failed : ExitCode.Done;
     }
+
+    // as the runner finds it
+    private static RotationStatus? Find(IReadOnlyList<RotationStatus> all, SecretName name) =>
+        all.FirstOrDefault(status => status.Name == name.ToString()) ?? all.FirstOrDefault(status => SecretName.Existing(status.Name).Fold() == name.Fold());
 
     private static string[] FindCommand(Invocation invocation) =>
         Array.IndexOf(invocation.Arguments, "--") is var separator and >= 0 ? invocation.Arguments[(separator + 1)..] : [];

@@ -76,6 +76,9 @@ internal sealed class SecretLookup(SourceChain sources, AccessCounts counts, Acc
         }
     }
 
+    /// <summary>Asks the sources for a secret that is not handed out yet.</summary>
+    internal ValueTask<FoundSecret?> LookUpAsync(string name, CancellationToken cancellationToken) => TellAsync(name, sources.FindAsync(name, cancellationToken));
+
     /// <summary>Counts and records a secret as handed out, whoever has found it.</summary>
     internal async ValueTask HandOutAsync(FoundSecret found, CancellationToken cancellationToken) =>
         await HandOutEntryAsync(found, Environment.TickCount64, cancellationToken).ConfigureAwait(false);

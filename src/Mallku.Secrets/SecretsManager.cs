@@ -194,16 +194,12 @@ public sealed class SecretsManager
     /// The same without handing it out: for who may yet have to refuse it. Before a value leaves the process, it goes through
     /// <see cref="HandOutAsync(IEnumerable{FoundSecret}, CancellationToken)"/>.
     /// </summary>
-    internal ValueTask<FoundSecret?> LookUpAsync(string name, CancellationToken cancellationToken) =>
-        TellAsync(name, _sources.FindAsync(name, cancellationToken));
+    internal ValueTask<FoundSecret?> LookUpAsync(string name, CancellationToken cancellationToken) => _lookup.LookUpAsync(name, cancellationToken);
 
     /// <summary>Records that they are handed out, all with one flush of the ledger.</summary>
     /// <exception cref="SecretsException">It can't be recorded: none may be used.</exception>
-    internal async ValueTask HandOutAsync(IEnumerable<FoundSecret> found, CancellationToken cancellationToken)
-    {
-        var now = Environment.TickCount64;
-        await Task.WhenAll(found.Distinct().Select(one => HandOutAsync(one, now, cancellationToken).AsTask())).ConfigureAwait(false);
-    }
+    internal async ValueTask HandOutAsync(IEnumerable<FoundSecret> found, CancellationToken cancellationToken) =>
+        await Task.WhenAll(found.Distinct().Select(one => _lookup.HandOutAsync(one, cancellationToken).AsTask())).ConfigureAwait(false);
 
     /// <summary>
     /// What may work now, after a fresh look: the current version, then those before it that are still within their grace,

@@ -61,6 +61,23 @@ public sealed class InjectionTests
     }
 
     [Fact]
+    public async Task A_check_is_of_the_current_version_whatever_the_previous_one_can_do()
+    {
+        await using var stage = await Stage.SetAsync();
+        var options = new AdapterOptions { BaseUrl = stage.Server.BaseUrl("openai") };
+        var previous = await stage.StoreAsync("openai_api_key");
+        var current = await stage.StoreAsync("openai_api_key", isAccepted: false, grace: TimeSpan.FromHours(1));
+        Assert.Equal(KeyOutcome.Refused, (await stage.Factory.CheckAsync("openai", options, Stage.Cancel)).Outcome);
+        Assert.Equal(current, Assert.Single(stage.Server.Seen).Key);
+
+        // one that is newer than what was known is the current one
+        var newer = await stage.StoreAsync("openai_api_key", grace: TimeSpan.FromHours(1));
+        stage.Server.Refuse(previous);
+        Assert.Equal(KeyOutcome.Works, (await stage.Factory.CheckAsync("openai", options, Stage.Cancel)).Outcome);
+        Assert.Equal(newer, stage.Server.Seen.Last().Key);
+    }
+
+    [Fact]
     public async Task It_is_sent_again_once_and_a_version_without_grace_is_not_tried()
     {
         await using var stage = await Stage.SetAsync();

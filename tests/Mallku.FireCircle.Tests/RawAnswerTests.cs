@@ -56,6 +56,26 @@ public sealed class RawAnswerTests
         AssertNoPart(error.ToString());
     }
 
+    [Theory]
+    [InlineData("application/json", true)]
+    [InlineData("Application/JSON; charset=utf-8", true)]
+    [InlineData("application/json-seq", false)]
+    [InlineData("application/x-ndjson", false)]
+    [InlineData("text/event-stream", false)]
+    [InlineData(null, false)]
+    public async Task Of_what_is_no_error_a_whole_document_alone_is_left_as_it_is(string? type, bool isLeft)
+    {
+        await using var stage = await Stage.SetAsync();
+        await using var server = new RawServer($"HTTP/1.1 200 OK\r\n{(type is null ? "" : $"Content-Type: {type}\r\n")}Content-Length: {Key.Length}\r\n\r\n{Key}");
+        using var key = SecretValue.FromString(Key);
+        var provider = ProviderCatalogue.BuiltIn.Find("openai");
+        var options = new AdapterOptions { Key = key };
+        using var connections = new Connections();
+        using var http = connections.Open(
+            new Adapter(provider, options, server.Address, new AdapterKey(stage.Secrets, ProviderCatalogue.BuiltIn, provider, options)), Connections.ShortPatience);
+        Assert.Equal(isLeft ? Key : new string('*', Key.Length), await http.GetStringAsync("", Stage.Cancel));
+    }
+
     [Fact]
     public async Task A_key_is_masked_wherever_the_parts_of_a_stream_end()
     {

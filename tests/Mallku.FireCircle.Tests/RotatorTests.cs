@@ -146,6 +146,15 @@ public sealed class RotatorTests
     }
 
     [Fact]
+    public async Task It_can_be_told_before_a_rotation_whether_anybody_tries_the_new_key()
+    {
+        await using var desk = await Desk.SetAsync("openai");
+        var rotator = new AssistedRotator(desk.Factory, static (_, _, _) => throw new InvalidOperationException());
+        Assert.Equal("mistral", rotator.FindProvider("MISTRAL-api_key")?.Id);
+        Assert.Null(rotator.FindProvider("house_key"));
+    }
+
+    [Fact]
     public async Task Nothing_is_called_revoked_where_a_person_typed_no_key_in_or_its_value_is_gone()
     {
         await using var desk = await Desk.SetAsync("anthropic");

@@ -136,6 +136,10 @@ switch (args[0])
         });
         return 0;
 
+    case "rollback":
+        await Answer(async () => "rolled back " + (await manager.CreateRotationRunner().RollBackAsync(args[2], grace: TimeSpan.Zero)).Version);
+        return 0;
+
     case "resume":
         await Answer(async () => "resumed " + (await manager.CreateRotationRunner().ResumeAsync(args[2])).Version);
         return 0;

@@ -83,6 +83,6 @@ internal static class RotationWords
     });
 
     private static string? Why(RotationEvent done) => done.Action == RotationAction.NeedsPerson
-        ? $"a person has to do it: mallku rotate {done.Name}"
+        ? $"a person has to do it: mallku rotate {SecretsException.Show(done.Name)}{(done.Version is null ? "" : " --resume, or give it up: --abandon")}"
         : done.Error is { } error ? $"{error.Problem}: {error.Remedy}".ReplaceLineEndings(" ") : null;
 }

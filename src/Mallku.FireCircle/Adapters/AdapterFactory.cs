@@ -78,7 +78,10 @@ public sealed class AdapterFactory : IDisposable
         return injected;
     }
 
-    /// <summary>Makes the provider's cheap request, and says what it shows of the key.</summary>
+    /// <summary>
+    /// Makes the provider's cheap request, and says what it shows of the key: of the current version alone, also where the one
+    /// before could still be used.
+    /// </summary>
     /// <param name="name">The provider's id or alias; or a name of the caller's, where the options name the provider.</param>
     /// <param name="options">What differs from the catalogue; a key here is checked in place of the stored one.</param>
     /// <param name="cancellationToken">Ends the request.</param>
@@ -86,7 +89,7 @@ public sealed class AdapterFactory : IDisposable
     /// <exception cref="SecretsException">There is no such provider, an option is not allowed, or a source failed.</exception>
     public async ValueTask<KeyVerdict> CheckAsync(string name, AdapterOptions? options = null, CancellationToken cancellationToken = default)
     {
-        var adapter = Describe(name, options);
+        var adapter = Describe(name, options, mayBePrevious: false);
         using var http = _connections.Open(adapter, Connections.ShortPatience);
         return await KeyVerdict.AskAsync(http, adapter.Provider.Check, cancellationToken).ConfigureAwait(false);
     }
@@ -116,7 +119,7 @@ public sealed class AdapterFactory : IDisposable
     /// <summary>Closes the connections. Clients that it made can't be used any more.</summary>
     public void Dispose() => _connections.Dispose();
 
-    private Adapter Describe(string name, AdapterOptions? options)
+    private Adapter Describe(string name, AdapterOptions? options, bool mayBePrevious = true)
     {
         ArgumentNullException.ThrowIfNull(name);
         options ??= new AdapterOptions();
@@ -129,7 +132,7 @@ public sealed class AdapterFactory : IDisposable
         }
 
         var secrets = _secrets.WithPurpose($"adapter {SecretsException.Show(name)}");
-        return new Adapter(provider, options, ProviderRules.AsFolder(server), new AdapterKey(secrets, Providers, provider, options));
+        return new Adapter(provider, options, ProviderRules.AsFolder(server), new AdapterKey(secrets, Providers, provider, options) { MayBePrevious = mayBePrevious });
     }
 
     private IChatClient Create(Adapter adapter)
@@ -148,16 +151,21 @@ public sealed class AdapterFactory : IDisposable
             : client;
     }
 
-    private static IChatClient CreateOpenAI(HttpClient http, Uri server, string model) =>
-        new ChatClient(
+    private static IChatClient CreateOpenAI(HttpClient http, Uri server, string model)
+    {
+        // one clock for a request and not two: its own, which would otherwise be shorter
+        http.Timeout = Timeout.InfiniteTimeSpan;
+        return new ChatClient(
             model,
             new ApiKeyCredential(Placeholder),
             new OpenAIClientOptions
             {
                 Endpoint = server,
                 Transport = new HttpClientPipelineTransport(http),
+                NetworkTimeout = Connections.LongPatience,
                 RetryPolicy = new ClientRetryPolicy(maxRetries: 0),
             }).AsIChatClient();
+    }
 
     // what it would take from the environment is said here
     private static IChatClient CreateAnthropic(HttpClient http, Uri server, string model) =>

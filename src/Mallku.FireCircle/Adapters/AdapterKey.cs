@@ -12,6 +12,9 @@ internal sealed class AdapterKey(SecretsManager secrets, ProviderCatalogue provi
     private readonly bool _isRequired = options.Secret is not null || !provider.Key.IsOptional;
     private Choice? _choice;
 
+    /// <summary>Whether a request may be made with the version before the current one, where that is refused.</summary>
+    internal bool MayBePrevious { get; init; } = true;
+
     /// <summary>The key as it is now, or null where there is none and none is needed.</summary>
     /// <exception cref="MissingKeyException">There is none, and one is needed.</exception>
     /// <exception cref="SecretsException">A source failed.</exception>
@@ -67,6 +70,13 @@ internal sealed class AdapterKey(SecretsManager secrets, ProviderCatalogue provi
         if (await secrets.GetAsync(name, cancellationToken).ConfigureAwait(false) is { } known && known != refused)
         {
             return known;
+        }
+
+        if (!MayBePrevious)
+        {
+            // what is not sent is not handed out
+            await secrets.RefreshAsync(cancellationToken).ConfigureAwait(false);
+            return await secrets.GetAsync(name, cancellationToken).ConfigureAwait(false) is { } current && current != refused ? current : null;
         }
 
         var live = await secrets.FindLiveAsync(name, cancellationToken).ConfigureAwait(false);

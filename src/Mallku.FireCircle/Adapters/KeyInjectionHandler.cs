@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using Mallku.FireCircle.Providers;
 
@@ -20,6 +21,7 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
     // A header's value is a string, which nobody can wipe: one that lives as long as the value that it was made of leaves
     // fewer copies in memory than one for each request.
     private readonly ConditionalWeakTable<SecretValue, string> _headerValues = [];
+    private readonly ConditionalWeakTable<SecretValue, string>.CreateValueCallback _compose = value => Compose(value, provider);
 
     private readonly string _header = provider.Key.Header switch
     {
@@ -37,36 +39,53 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
         }
 
         var sent = await key.GetAsync(cancellationToken).ConfigureAwait(false);
-        var response = await SendWithAsync(sent, request, cancellationToken).ConfigureAwait(false);
-        try
+        for (var isAgain = false; ; isAgain = true)
         {
-            if (sent is not null
-                && provider.Check.Refused.Contains((int)response.StatusCode)
-                && ReplayableBody.IsOne(request.Content)
-                && await key.FindOtherAsync(sent, cancellationToken).ConfigureAwait(false) is { } other)
+            // one method for all of it: each that waits adds to every request
+            HttpResponseMessage response;
+            PutIn(request.Headers, sent);
+            try
+            {
+                response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            }
+            catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ProxyTunnelError)
+            {
+                // its text has the proxy's whole address, with a password where that has one
+                throw new HttpRequestException(HttpRequestError.ProxyTunnelError, $"the proxy refused to connect to {Authority}");
+            }
+            finally
+            {
+                // who holds the request, or the response to it, holds no key
+                request.Headers.Remove(_header);
+            }
+
+            try
+            {
+                if (!isAgain && sent is not null && IsRefusal(response.StatusCode) && ReplayableBody.IsOne(request.Content)
+                    && await key.FindOtherAsync(sent, cancellationToken).ConfigureAwait(false) is { } other)
+                {
+                    response.Dispose();
+                    sent = other;
+                    continue;
+                }
+
+                RequireAnswer(response.StatusCode);
+                if (sent is not null && !response.IsSuccessStatusCode)
+                {
+                    await ErrorAnswer.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
+                }
+                else if (sent is not null && MaskingStream.IsFor(response.Content, sent))
+                {
+                    await MaskingStream.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
+                }
+
+                return response;
+            }
+            catch
             {
                 response.Dispose();
-                sent = other;
-                response = await SendWithAsync(sent, request, cancellationToken).ConfigureAwait(false);
+                throw;
             }
-
-            RequireAnswer(response.StatusCode);
-
-            if (sent is not null && !response.IsSuccessStatusCode)
-            {
-                await ErrorAnswer.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
-            }
-            else if (sent is { Length: >= MaskingStream.ShortestKey })
-            {
-                await MaskingStream.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
-            }
-
-            return response;
-        }
-        catch
-        {
-            response.Dispose();
-            throw;
         }
     }
 
@@ -75,26 +94,13 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
 
     private string Authority => server.GetLeftPart(UriPartial.Authority);
 
-    private async Task<HttpResponseMessage> SendWithAsync(SecretValue? sent, HttpRequestMessage request, CancellationToken cancellationToken)
+    private bool IsRefusal(HttpStatusCode status) => provider.Check.Refused.Contains((int)status);
+
+    private void PutIn(HttpRequestHeaders headers, SecretValue? sent)
     {
         if (sent is not null)
         {
-            request.Headers.TryAddWithoutValidation(_header, _headerValues.GetValue(sent, Compose));
-        }
-
-        try
-        {
-            return await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
-        }
-        catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ProxyTunnelError)
-        {
-            // its text has the proxy's whole address, with a password where that has one
-            throw new HttpRequestException(HttpRequestError.ProxyTunnelError, $"the proxy refused to connect to {Authority}");
-        }
-        finally
-        {
-            // who holds the request, or the response to it, holds no key
-            request.Headers.Remove(_header);
+            headers.TryAddWithoutValidation(_header, _headerValues.GetValue(sent, _compose));
         }
     }
 
@@ -118,7 +124,7 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
     /// </summary>
     internal static bool IsNoAnswer(HttpStatusCode status) => status is < HttpStatusCode.OK or HttpStatusCode.NotModified;
 
-    private string Compose(SecretValue value)
+    private static string Compose(SecretValue value, Provider provider)
     {
         var text = value.RevealString();
         return text.AsSpan().ContainsAnyExceptInRange('!', '~')

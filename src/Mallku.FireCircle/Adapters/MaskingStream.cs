@@ -3,8 +3,8 @@ using System.Security.Cryptography;
 namespace Mallku.FireCircle.Adapters;
 
 /// <summary>
-/// An answer as it comes, with <c>*</c> in place of the bytes of the key that it was asked with: a provider may tell of an
-/// error within a stream that began well. Not safe for concurrent use.
+/// An answer in parts as it comes, with <c>*</c> in place of the bytes of the key that it was asked with: a provider may tell
+/// of an error within a stream that began well. Not safe for concurrent use.
 /// </summary>
 /// <remarks>
 /// Nothing waits for more than what the server has sent, except an end that is the beginning of the key, until it is known
@@ -15,9 +15,10 @@ namespace Mallku.FireCircle.Adapters;
 /// <param name="length">How long the answer is, where that is known.</param>
 internal sealed class MaskingStream(Stream inner, SecretValue key, long? length = null) : Stream
 {
-    /// <summary>A shorter key may be a word that a server of one's own takes, which answers hold for other reasons.</summary>
-    internal const int ShortestKey = 16;
+    // a shorter one may be a word that a server of one's own takes, which answers hold for other reasons
+    private const int ShortestKey = 16;
 
+    private const string Document = "application/json";
     private const int LongestChunk = 4 << 10, LongestOnStack = 256;
     private readonly byte[] _buffer = new byte[Math.Clamp(length ?? LongestChunk, 1, LongestChunk) + key.Length];
     private int _next, _ready, _filled;
@@ -36,6 +37,16 @@ internal sealed class MaskingStream(Stream inner, SecretValue key, long? length 
         get => throw new NotSupportedException();
         set => throw new NotSupportedException();
     }
+
+    /// <summary>
+    /// Whether an answer of success may tell of an error later on. A whole document is what it says that it is, and stays as it is.
+    /// </summary>
+    internal static bool IsFor(HttpContent answer, SecretValue key) =>
+        key.Length >= ShortestKey
+        && !(answer.Headers.NonValidated.TryGetValues("Content-Type", out var type)
+            && type.ToString() is var text
+            && text.StartsWith(Document, StringComparison.OrdinalIgnoreCase)
+            && (text.Length == Document.Length || text[Document.Length] is ';' or ' '));
 
     /// <summary>Puts a masked body in place of an answer's; headers stay.</summary>
     internal static async ValueTask MaskAsync(HttpResponseMessage response, SecretValue key, CancellationToken cancellationToken)

@@ -70,7 +70,7 @@ internal static class ProviderRules
     internal static bool IsSameServer(Uri one, Uri other) =>
         one.Port == other.Port
         && string.Equals(one.Scheme, other.Scheme, StringComparison.Ordinal)
-        && string.Equals(one.IdnHost, other.IdnHost, StringComparison.OrdinalIgnoreCase);
+        && (string.Equals(one.Host, other.Host, StringComparison.OrdinalIgnoreCase) || string.Equals(one.IdnHost, other.IdnHost, StringComparison.OrdinalIgnoreCase));
 
     // what the reader of JSON looks at is whether a member is null, not what is in it
     private static string? FindNull(Provider provider) =>

@@ -7,7 +7,8 @@ namespace Mallku.FireCircle.Rotators;
 /// <summary>
 /// For providers whose interface can't make keys: a person makes one and types it in; it is tried by the provider's cheap
 /// request. The old one is deactivated where the interface can do that (Anthropic), and otherwise it is said that somebody
-/// has to. The provider is the one in the catalogue that looks for a key under the secret's name. Safe for concurrent use.
+/// has to. The provider is the one in the catalogue that looks for a key under the secret's name; where there is none, nobody
+/// tries the new key, which <see cref="FindProvider"/> tells before a person relies on it. Safe for concurrent use.
 /// </summary>
 /// <param name="factory">Where the providers and their connections come from; stays the caller's.</param>
 /// <param name="ask">Asks a person for the new key of a secret, which he makes on the page that is named, where one is known.</param>
@@ -22,6 +23,15 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
     /// <inheritdoc/>
     public bool NeedsPerson => true;
 
+    /// <summary>The provider at which the keys of a secret are tried; null for none, so that they are not.</summary>
+    /// <param name="secret">The secret's name.</param>
+    public Provider? FindProvider(string secret)
+    {
+        ArgumentNullException.ThrowIfNull(secret);
+        var folded = SecretName.Existing(secret).Fold();
+        return factory.Providers.All.FirstOrDefault(provider => provider.Key.Secrets.Any(name => SecretName.Existing(name).Fold() == folded));
+    }
+
     /// <inheritdoc/>
     public void Require(RotationPolicy policy)
     {
@@ -31,7 +41,7 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
     public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        return new NewKey(await ask(key, Find(key)?.Key.Console, cancellationToken).ConfigureAwait(false));
+        return new NewKey(await ask(key, FindProvider(key.Secret)?.Key.Console, cancellationToken).ConfigureAwait(false));
     }
 
     /// <inheritdoc/>
@@ -41,7 +51,7 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
     public async ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        if (Find(key) is { } provider)
+        if (FindProvider(key.Secret) is { } provider)
         {
             var verdict = await factory.CheckAsync(provider.Id, new AdapterOptions { Key = value }, cancellationToken).ConfigureAwait(false);
             if (verdict.Outcome != KeyOutcome.Works)
@@ -61,7 +71,7 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
     public async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        var provider = Find(key);
+        var provider = FindProvider(key.Secret);
         if (value is null || provider is not { Protocol: ProviderProtocol.Anthropic, Management: { } management } || !management.Can.Contains(KeyAction.Disable))
         {
             throw new SecretsException(
@@ -91,7 +101,4 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
             static _ => true,
             cancellationToken).ConfigureAwait(false);
     }
-
-    private Provider? Find(RotatedKey key) => factory.Providers.All.FirstOrDefault(provider =>
-        provider.Key.Secrets.Any(name => SecretName.Existing(name).Fold() == SecretName.Existing(key.Secret).Fold()));
 }

@@ -10,28 +10,11 @@ namespace Mallku.FireCircle.Rotators;
 /// secrets, and the project as the policy's account. Safe for concurrent use.
 /// </summary>
 /// <param name="factory">Where the provider and its connections come from; stays the caller's.</param>
-public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
+public sealed class OpenAIRotator(AdapterFactory factory)
+    : ProviderRotator(factory, "openai", "the rotator 'openai' needs the project in which keys are made", "name it: --account proj_…")
 {
-    private const string ProviderId = "openai";
-
     /// <inheritdoc/>
-    public string Name => "openai";
-
-    /// <inheritdoc/>
-    public bool CanRevoke => true;
-
-    /// <inheritdoc/>
-    public bool NeedsPerson => false;
-
-    /// <inheritdoc/>
-    public void Require(RotationPolicy policy)
-    {
-        ArgumentNullException.ThrowIfNull(policy);
-        KeyDesk.RequireAccount(policy, "the rotator 'openai' needs the project in which keys are made", "name it: --account proj_…");
-    }
-
-    /// <inheritdoc/>
-    public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
+    public override async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
     {
         using var desk = Open(key);
         return await desk.PostAsync(
@@ -47,14 +30,7 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
     }
 
     /// <inheritdoc/>
-    public ValueTask SetAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
-
-    /// <inheritdoc/>
-    public ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) =>
-        KeyDesk.RequireWorksAsync(factory, factory.Providers.Find(ProviderId), value, cancellationToken);
-
-    /// <inheritdoc/>
-    public async ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken)
+    public override async ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken)
     {
         using var desk = Open(key);
         var accounts = await desk.ListAsync(
@@ -69,7 +45,7 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
     }
 
     /// <inheritdoc/>
-    public async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
+    public override async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         using var desk = Open(key);
         if (key.KeyId is { } id)
@@ -117,11 +93,4 @@ public sealed class OpenAIRotator(AdapterFactory factory) : IRotator
             : null);
 
     private static string Accounts(RotatedKey key) => $"projects/{key.Policy.Account}/service_accounts";
-
-    private KeyDesk Open(RotatedKey key)
-    {
-        ArgumentNullException.ThrowIfNull(key);
-        Require(key.Policy);
-        return new KeyDesk(factory, factory.Providers.Find(ProviderId));
-    }
 }

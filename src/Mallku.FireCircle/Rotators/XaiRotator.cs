@@ -13,28 +13,11 @@ namespace Mallku.FireCircle.Rotators;
 /// the former value for a week at most.
 /// </remarks>
 /// <param name="factory">Where the provider and its connections come from; stays the caller's.</param>
-public sealed class XaiRotator(AdapterFactory factory) : IRotator
+public sealed class XaiRotator(AdapterFactory factory)
+    : ProviderRotator(factory, "xai", "the rotator 'xai' needs the team in which keys are made", "name it: --account TEAM, whose id xAI's console shows")
 {
-    private const string ProviderId = "xai";
-
     /// <inheritdoc/>
-    public string Name => "xai";
-
-    /// <inheritdoc/>
-    public bool CanRevoke => true;
-
-    /// <inheritdoc/>
-    public bool NeedsPerson => false;
-
-    /// <inheritdoc/>
-    public void Require(RotationPolicy policy)
-    {
-        ArgumentNullException.ThrowIfNull(policy);
-        KeyDesk.RequireAccount(policy, "the rotator 'xai' needs the team in which keys are made", "name it: --account TEAM, whose id xAI's console shows");
-    }
-
-    /// <inheritdoc/>
-    public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
+    public override async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
     {
         using var desk = Open(key);
 
@@ -63,14 +46,7 @@ public sealed class XaiRotator(AdapterFactory factory) : IRotator
     }
 
     /// <inheritdoc/>
-    public ValueTask SetAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) => default;
-
-    /// <inheritdoc/>
-    public ValueTask TestAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken) =>
-        KeyDesk.RequireWorksAsync(factory, factory.Providers.Find(ProviderId), value, cancellationToken);
-
-    /// <inheritdoc/>
-    public async ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken)
+    public override async ValueTask DiscardAsync(RotatedKey key, CancellationToken cancellationToken)
     {
         using var desk = Open(key);
         var all = await desk.ListAsync(
@@ -85,7 +61,7 @@ public sealed class XaiRotator(AdapterFactory factory) : IRotator
     }
 
     /// <inheritdoc/>
-    public async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
+    public override async ValueTask RevokeAsync(RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         using var desk = Open(key);
         if (key.KeyId is null && value is null)
@@ -113,13 +89,6 @@ public sealed class XaiRotator(AdapterFactory factory) : IRotator
         PathOf(id), id, () => desk.ListAsync(Keys(key), KeyPages.Xai, static listed => KeyDesk.ReadText(listed, "apiKeyId"), cancellationToken), cancellationToken);
 
     private static string PathOf(string id) => $"auth/api-keys/{Uri.EscapeDataString(id)}";
-
-    private KeyDesk Open(RotatedKey key)
-    {
-        ArgumentNullException.ThrowIfNull(key);
-        Require(key.Policy);
-        return new KeyDesk(factory, factory.Providers.Find(ProviderId));
-    }
 
     /// <summary>What a key tells of itself.</summary>
     private sealed record KeyFacts(string Id, IReadOnlyList<string> Rights);

@@ -15,7 +15,7 @@ namespace Mallku.Secrets.Rotation;
 public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
 {
     private const int LongestValue = 1 << 20;
-    private const string Prefix = "MALLKU_ROTATION_";
+    private const string Create = "create", Prefix = "MALLKU_ROTATION_";
     internal const string VersionIdVariable = Prefix + "VERSION_ID";
     private static readonly TimeSpan ToEnd = TimeSpan.FromSeconds(5);
     private readonly TimeSpan _patience = patience ?? TimeSpan.FromMinutes(5);
@@ -49,7 +49,10 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
     /// <inheritdoc/>
     public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
     {
-        var bytes = await RunAsync("create", key, value: null, cancellationToken).ConfigureAwait(false);
+        var bytes = await RunAsync(Create, key, value: null, cancellationToken).ConfigureAwait(false)
+            ?? throw new SecretsException(
+                $"{Describe(key)} ended at the step 'create', and a program that it left running holds its standard output, so that nobody can tell where the value ends",
+                "let it redirect the standard output of what it leaves running: COMMAND > /dev/null &");
         try
         {
             var text = bytes.AsMemory();
@@ -85,7 +88,8 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
     private async ValueTask TellAsync(string step, RotatedKey key, SecretValue? value, CancellationToken cancellationToken) =>
         CryptographicOperations.ZeroMemory(await RunAsync(step, key, value, cancellationToken).ConfigureAwait(false));
 
-    private async ValueTask<byte[]> RunAsync(string step, RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
+    // null where its output has no end
+    private async ValueTask<byte[]?> RunAsync(string step, RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
         Require(key.Policy);
@@ -96,18 +100,19 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
         // at once, within the call that cancels: this process may be about to end
         using var ending = limit.Token.UnsafeRegister(static state => Kill((Process)state!), process);
         limit.CancelAfter(_patience);
-        byte[] output = [];
+
+        // written and read at once, since either may have to wait for the other
+        using var streams = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
+        var writing = WriteAsync(process, value, streams.Token);
+        var reading = ReadAsync(process.StandardOutput.BaseStream, streams.Token);
         try
         {
-            // written and read at once, since either may have to wait for the other
-            var writing = WriteAsync(process, value, limit.Token);
-            output = await ReadAsync(process.StandardOutput.BaseStream, limit.Token).ConfigureAwait(false);
-            await writing.ConfigureAwait(false);
             await process.WaitForExitAsync(limit.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
-            CryptographicOperations.ZeroMemory(output);
+            await writing.ConfigureAwait(false);
+            CryptographicOperations.ZeroMemory(await reading.ConfigureAwait(false));
             await AwaitEndAsync(process).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
             throw new SecretsException(
@@ -115,6 +120,10 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
                 "see why it waits: its standard input is no terminal");
         }
 
+        // what it leaves running may hold them for ever
+        streams.CancelAfter(step == Create ? ToEnd : TimeSpan.Zero);
+        await writing.ConfigureAwait(false);
+        var output = await reading.ConfigureAwait(false);
         if (process.ExitCode != 0)
         {
             CryptographicOperations.ZeroMemory(output);
@@ -161,7 +170,7 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
             await process.StandardInput.BaseStream.WriteAsync(bytes, cancellationToken).ConfigureAwait(false);
             process.StandardInput.Close();
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or OperationCanceledException)
         {
             // it need not read what it does not want: its exit code decides
         }
@@ -171,8 +180,8 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
         }
     }
 
-    // no further than what shows that it is too long; the rest is let go, so that the program can end
-    private static async Task<byte[]> ReadAsync(Stream stream, CancellationToken cancellationToken)
+    // no further than what shows that it is too long; the rest is let go, so that the program can end. Null where it does not.
+    private static async Task<byte[]?> ReadAsync(Stream stream, CancellationToken cancellationToken)
     {
         const int newline = 2;
         var buffer = SecretValue.Allocate(4096);
@@ -194,6 +203,10 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
             var read = SecretValue.Allocate(length);
             buffer.AsSpan(0, length).CopyTo(read);
             return read;
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
         }
         finally
         {

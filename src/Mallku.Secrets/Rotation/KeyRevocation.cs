@@ -28,22 +28,36 @@ internal sealed class KeyRevocation(ISecretStore store, RetiredKeys keys, Rotato
 
         foreach (var version in found.Record.Versions.Where(version => version.State == SecretVersionState.Retired && version.IsSpent(now)))
         {
-            done.Add(await RevokeAsync(found.Record, version, now, cancellationToken).ConfigureAwait(false));
+            if (await RevokeAsync(found.Record, version, now, cancellationToken).ConfigureAwait(false) is { } happened)
+            {
+                done.Add(happened);
+            }
         }
 
         GC.KeepAlive(found.Owner);
         return done;
     }
 
-    private async ValueTask<RotationEvent> RevokeAsync(SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
+    // null where it is not yet the time
+    private async ValueTask<RotationEvent?> RevokeAsync(SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
     {
         try
         {
             var key = Describe(record, version, version.Key!);
             var rotator = FindMaker(key, version.Value is not null);
-            await RequireUnusedAsync(record, version, now, cancellationToken).ConfigureAwait(false);
+            if (await MayComeBackAsync(record, version, now, cancellationToken).ConfigureAwait(false))
+            {
+                return null;
+            }
+
             using var value = version.Value is null ? null : RotationSteps.Reveal(record, version);
             await rotator.RevokeAsync(key, value, cancellationToken).ConfigureAwait(false);
+
+            // before it is recorded here, after which nobody would look for them any more
+            await foreach (var holder in store.ReadHoldersAsync(version, record.Name, CancellationToken.None).ConfigureAwait(false))
+            {
+                await keys.DropAsync(holder.Record.Name, version).ConfigureAwait(false);
+            }
         }
         catch (SecretsException e)
         {
@@ -77,22 +91,32 @@ internal sealed class KeyRevocation(ISecretStore store, RetiredKeys keys, Rotato
         return obstacle is null ? rotator : throw new SecretsException(obstacle, $"revoke the key at its provider, then say so: mallku rotate {key.Secret} --abandon");
     }
 
-    private async ValueTask RequireUnusedAsync(SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
+    // Whether a rollback of another secret could bring the key into use, since its version was replaced a little ago and perhaps
+    // by mistake. Throws where the key is in use.
+    private async ValueTask<bool> MayComeBackAsync(SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        if (version.Value is not { } value)
+        if (record.FindInUse(version, now) is { } own)
         {
-            return;
+            throw InUse(record, version, $"version {own.Number}");
         }
 
-        var own = record.FindInUse(value, now);
-        var user = own is not null ? $"version {own.Number}"
-            : await store.FindInUseAsync(value, record.Name, cancellationToken).ConfigureAwait(false) is { } other ? $"the secret '{SecretsException.Show(other)}'"
-            : null;
-        if (user is not null)
+        var mayComeBack = false;
+        await foreach (var holder in store.ReadHoldersAsync(version, record.Name, cancellationToken).ConfigureAwait(false))
         {
-            throw new SecretsException(
-                $"version {version.Number} of '{record.Name}' is not revoked: {user} has the same value, and is in use",
-                $"replace that too, or leave the key so: mallku rotate {record.Name} --abandon");
+            var other = holder.Record;
+            if (other.FindInUse(version, now) is not null)
+            {
+                throw InUse(record, version, $"the secret '{SecretsException.Show(other.Name)}'");
+            }
+
+            mayComeBack |= other.Versions.Exists(held => held.HasValueOf(version) && other.IsReplacedOfLate(held, now));
+            GC.KeepAlive(holder.Owner);
         }
+
+        return mayComeBack;
     }
+
+    private static SecretsException InUse(SecretRecord record, VersionRecord version, string user) => new(
+        $"version {version.Number} of '{record.Name}' is not revoked: {user} has the same value, and is in use",
+        $"replace that too, or leave the key so: mallku rotate {record.Name} --abandon");
 }

@@ -48,14 +48,35 @@ internal sealed class RetiredKeys(ISecretStore store)
                 // where somebody has set the value again meanwhile, the key is that version's, which is in use
                 if (version?.Key is { } key)
                 {
-                    var value = version.Value;
-                    foreach (var same in record.Versions.Where(other => other == version || (value is not null && !other.IsLive(Now) && other.Value is { } its && JsonToken.AreSame(its, value.Value))))
+                    foreach (var same in record.Drop(version, Now))
                     {
-                        (same.State, same.GraceEnds, same.RevokeAfter) = (SecretVersionState.Retired, null, null);
-                        (same.Value, same.Revoked) = (null, Now);
+                        same.Revoked = Now;
                     }
 
                     version.Key = key with { RevokeBy = null };
+                }
+
+                return true;
+            },
+            CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Records of another secret that a key was revoked that versions of it have which are not in use.</summary>
+    /// <param name="name">The name under which the store has that secret.</param>
+    /// <param name="revoked">The version whose key it was.</param>
+    internal async ValueTask DropAsync(string name, VersionRecord revoked)
+    {
+        await store.ChangeAsync(
+            name,
+            edit =>
+            {
+                foreach (var version in edit.Record.Versions.Where(version => !version.IsLive(Now) && version.HasValueOf(revoked)).ToList())
+                {
+                    edit.Tell(LedgerKind.Revoked, version.Number, revoked.Key?.RevokeBy, "with another secret");
+                    foreach (var dropped in edit.Record.Drop(version, Now))
+                    {
+                        (dropped.Revoked, dropped.Key) = (Now, dropped.Key is { } key ? key with { RevokeBy = null } : null);
+                    }
                 }
 
                 return true;
@@ -77,7 +98,10 @@ internal sealed class RetiredKeys(ISecretStore store)
             CancellationToken.None).ConfigureAwait(false);
     }
 
-    /// <summary>Leaves keys alone that are still to be revoked: somebody has done it otherwise.</summary>
+    /// <summary>
+    /// Leaves keys alone that are still to be revoked: somebody has done it otherwise, or they are to stay. A value that could
+    /// not come back by then can't afterwards, since nobody can tell whether it works.
+    /// </summary>
     internal ValueTask<int> GiveUpAsync(string name, CancellationToken cancellationToken) => store.ChangeAsync(
         name,
         edit =>
@@ -92,7 +116,12 @@ internal sealed class RetiredKeys(ISecretStore store)
             foreach (var version in left)
             {
                 edit.Tell(LedgerKind.RotationFailed, version.Number, version.Key!.RevokeBy, "revoke, given up");
-                (version.Key, version.RevokeAfter) = (null, null);
+                if (version.IsSpent(Now))
+                {
+                    record.Drop(version, Now);
+                }
+
+                (version.Key, version.RevokeAfter, version.Digest) = (null, null, null);
             }
 
             return left.Count;

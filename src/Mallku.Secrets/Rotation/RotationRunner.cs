@@ -64,8 +64,9 @@ public sealed class RotationRunner
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
     /// <exception cref="SecretNotFoundException">No store has it.</exception>
     /// <exception cref="SecretsException">
-    /// There is no such version, or it has no value, or its key is being revoked or was, or it can't be put where it is used,
-    /// or another process rotates for long. Nothing was changed.
+    /// There is no such version, or it has no value, or its key is being revoked or was, or a rotation is under way, or another
+    /// process rotates for long: nothing was changed. Or the value can't be put where it is used, or does not work: the current
+    /// version stays in use, and the rollback is gone on with or given up as a rotation is.
     /// </exception>
     public async ValueTask<RolledBack> RollBackAsync(string name, int? version = null, TimeSpan? grace = null, CancellationToken cancellationToken = default) =>
         await (await FindAsync(name, cancellationToken).ConfigureAwait(false)).RollBackAsync(name, version, grace, cancellationToken).ConfigureAwait(false);

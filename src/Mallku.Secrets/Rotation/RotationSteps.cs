@@ -19,7 +19,7 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
             var policy = record.Policy ?? new RotationPolicy { Rotator = rotation.Rotator };
             if (rotation.Step == RotationStep.Finish)
             {
-                return await rotations.FinishAsync(name, rotation.Token, policy.Grace, rotators.MayRevoke(rotation.Rotator)).ConfigureAwait(false);
+                return await rotations.FinishAsync(name, rotation.Token, rotation.Grace ?? policy.Grace, rotators.MayRevoke(rotation.Rotator)).ConfigureAwait(false);
             }
 
             try
@@ -136,7 +136,7 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
     {
         await rotations.RecordFailureAsync(record.Name, rotation.Token, rotation.Step, Shorten(error.Problem)).ConfigureAwait(false);
         return new SecretsException(
-            $"the rotation of '{record.Name}' stopped at the step '{RotationFormat.ToText(rotation.Step)}': {error.Problem}; version {record.Current!.Number} stays in use",
+            $"the {(record.Get(rotation.Number) is { IsRollback: true } ? "rollback" : "rotation")} of '{record.Name}' stopped at the step '{RotationFormat.ToText(rotation.Step)}': {error.Problem}; version {record.Current!.Number} stays in use",
             $"{error.Remedy}; then go on: mallku rotate {record.Name} --resume, or give it up: mallku rotate {record.Name} --abandon",
             error);
     }

@@ -104,12 +104,17 @@ internal sealed class StoreRotation
         var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
         var record = found.Record;
         var wanted = EarlierVersion.Find(record, version, _rotations.Now);
-        if (record.Policy is { } policy)
+        if (record.Policy is not { } policy)
         {
-            await _steps.PutAsync(found, policy.Rotator, wanted, cancellationToken).ConfigureAwait(false);
+            return await _rotations.RollBackAsync(record.Name, wanted.Number, grace ?? RotationPolicy.UsualGrace, cancellationToken).ConfigureAwait(false);
         }
 
-        return await _rotations.RollBackAsync(record.Name, wanted.Number, grace, cancellationToken).ConfigureAwait(false);
+        // it is used elsewhere too: what is done there is written down before, for whoever is cut off
+        _rotators.Get(policy.Rotator);
+        var absorbed = await _rotations.BeginRollbackAsync(record.Name, wanted.Number, policy.Rotator, grace, cancellationToken).ConfigureAwait(false);
+        var back = await _steps.RunAsync(record.Name, isResumed: false, cancellationToken).ConfigureAwait(false);
+        DateTimeOffset? ends = back.GraceEnds > _rotations.Now ? back.GraceEnds : null;
+        return new RolledBack(record.Name, back.Version, wanted.Number, back.Replaced, ends, [.. absorbed, .. back.Absorbed]);
     }
 
     internal async ValueTask<RotationPolicy?> GetPolicyAsync(string name, CancellationToken cancellationToken) =>

@@ -34,12 +34,12 @@ internal interface ISecretStore
     /// <exception cref="SecretsException">It can't be told.</exception>
     IAsyncEnumerable<StoredSecret> ReadAllAsync(CancellationToken cancellationToken);
 
-    /// <summary>The name of another secret of which a version that may be used has a value; null where none has.</summary>
-    /// <param name="value">The value, as a JSON token.</param>
-    /// <param name="except">The secret that is left out.</param>
+    /// <summary>The other secrets, as they are now and with their values, of which a version has the value of one.</summary>
+    /// <param name="one">The version.</param>
+    /// <param name="except">Its secret, which is left out.</param>
     /// <param name="cancellationToken">Ends the search.</param>
     /// <exception cref="SecretsException">It can't be told.</exception>
-    ValueTask<string?> FindInUseAsync(ReadOnlyMemory<byte> value, string except, CancellationToken cancellationToken);
+    IAsyncEnumerable<StoredSecret> ReadHoldersAsync(VersionRecord one, string except, CancellationToken cancellationToken);
 
     /// <summary>
     /// One change of one secret: durable when it returns, together with what the ledger says of it. Nothing is changed where

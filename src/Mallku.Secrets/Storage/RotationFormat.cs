@@ -26,6 +26,12 @@ internal static class RotationFormat
         SecretFormat.WriteText(json, "from"u8, rotation.From);
         SecretFormat.WriteTime(json, "begun"u8, rotation.Begun);
         SecretFormat.WriteText(json, "step"u8, ToText(rotation.Step));
+        if (rotation.Grace is { } grace)
+        {
+            json.Name("grace"u8);
+            json.Number((long)grace.TotalSeconds);
+        }
+
         SecretFormat.WriteText(json, "failure"u8, rotation.Failure);
         SecretFormat.Write(json, rotation.Others);
         json.Raw("}"u8);

@@ -37,6 +37,9 @@ internal sealed class RotationRecord
 
     internal RotationStep Step { get; set; }
 
+    /// <summary>How long the version that it replaces may still be used; null for what the policy says.</summary>
+    internal TimeSpan? Grace { get; init; }
+
     /// <summary>Why the step failed when it was tried last.</summary>
     internal string? Failure { get; set; }
 

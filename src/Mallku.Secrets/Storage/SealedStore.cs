@@ -147,8 +147,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return found;
     }
 
-    public ValueTask<string?> FindInUseAsync(ReadOnlyMemory<byte> value, string except, CancellationToken cancellationToken) =>
-        ValueSearch.FindAsync(this, value, except, cancellationToken);
+    public IAsyncEnumerable<StoredSecret> ReadHoldersAsync(VersionRecord one, string except, CancellationToken cancellationToken) =>
+        ValueSearch.FindAsync(this, one, except, cancellationToken);
 
     public ValueTask<T> ChangeAsync<T>(SecretName name, Func<SecretEdit, T> change, CancellationToken cancellationToken) =>
         ChangeAsync(name.ToString(), change, cancellationToken);

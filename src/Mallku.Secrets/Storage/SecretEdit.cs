@@ -20,10 +20,13 @@ internal sealed class SecretEdit(ISecretStore store, SecretRecord record, Func<b
     /// <summary>The names of files that the change takes in.</summary>
     internal IReadOnlyList<string> Absorbed { get; init; } = [];
 
-    /// <summary>Finds a version of another secret that may be used and has a value, and that is changed together with this secret.</summary>
-    internal Func<ReadOnlyMemory<byte>, VersionRecord?> FindElsewhere { get; init; } = static _ => null;
+    /// <summary>Finds a version of another secret that may be used and has the value of one, and that is changed together with this secret.</summary>
+    internal Func<VersionRecord, VersionRecord?> FindElsewhere { get; init; } = static _ => null;
 
     internal DateTimeOffset Now => store.Clock.GetUtcNow();
+
+    /// <summary>For what this process uses the store.</summary>
+    internal string? Purpose => store.Purpose;
 
     /// <summary>Takes over the token of a value, to be wiped when the change is done.</summary>
     internal ReadOnlyMemory<byte> Own(byte[] token) => owner(token);

@@ -96,6 +96,11 @@ internal static class SecretFormat
             RotationFormat.Write(json, key);
         }
 
+        if (version is { HasKeyToRevoke: true, HasValue: false })
+        {
+            WriteText(json, "digest"u8, version.Digest?.Text);
+        }
+
         WriteTime(json, "revokeAfter"u8, version.RevokeAfter);
         WriteTime(json, "revoked"u8, version.Revoked);
         Write(json, version.Others);

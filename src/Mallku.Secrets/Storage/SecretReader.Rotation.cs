@@ -130,6 +130,7 @@ internal abstract partial class SecretReader
         RequireToken(json, JsonTokenType.StartObject, "rotation");
         string? token = null, rotator = null, id = null, from = null, step = null, failure = null;
         DateTimeOffset? begun = null;
+        TimeSpan? grace = null;
         var number = 0;
         var others = new List<RawMember>();
         while (ReadMember(ref json, out var nameToken, out var name))
@@ -157,6 +158,9 @@ internal abstract partial class SecretReader
                 case "step":
                     step = ReadString(ref json, "rotation");
                     break;
+                case "grace":
+                    grace = ReadSeconds(ref json);
+                    break;
                 case "failure":
                     failure = ReadString(ref json, "rotation");
                     break;
@@ -180,6 +184,7 @@ internal abstract partial class SecretReader
             From = from,
             Begun = begun.Value,
             Step = next,
+            Grace = grace,
             Failure = failure,
             Others = others,
         };

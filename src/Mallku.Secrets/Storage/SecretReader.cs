@@ -73,6 +73,7 @@ internal abstract partial class SecretReader(Memory<byte> plaintext, bool values
         string? id = null, state = null, source = null;
         string? token = null, keyId = null, revokeBy = null, account = null;
         List<string> command = [];
+        ValueDigest? digest = null;
         DateTimeOffset? created = null, graceEnds = null, revokeAfter = null, revoked = null;
         ReadOnlyMemory<byte>? value = null;
         var isSealed = false;
@@ -121,6 +122,9 @@ internal abstract partial class SecretReader(Memory<byte> plaintext, bool values
                 case "command":
                     command = ReadStrings(ref json, "command");
                     break;
+                case "digest":
+                    Require(ValueDigest.TryParse(ReadString(ref json, "digest"), out digest), "digest");
+                    break;
                 case "revokeAfter":
                     revokeAfter = ReadTime(ref json, "revokeAfter");
                     break;
@@ -151,6 +155,7 @@ internal abstract partial class SecretReader(Memory<byte> plaintext, bool values
             Key = (token ?? keyId ?? revokeBy) is null
                 ? null
                 : new ProviderKey { Token = token, Id = keyId, RevokeBy = revokeBy, Account = account, Command = command },
+            Digest = digest,
             RevokeAfter = revokeAfter,
             Revoked = revoked,
             Others = others,

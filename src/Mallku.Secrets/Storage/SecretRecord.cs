@@ -103,10 +103,10 @@ internal sealed class SecretRecord(string name)
         for (var i = Versions.Count - 1; i >= 0; i--)
         {
             var other = Versions[i];
-            if (other != newest && other.Key is { } key && other.Value is { } value && JsonToken.AreSame(value, newest.Value!.Value))
+            if (other != newest && other.Key is { } key && newest.HasValueOf(other))
             {
                 newest.Key ??= key;
-                (other.Key, other.RevokeAfter) = (null, null);
+                (other.Key, other.RevokeAfter, other.Digest) = (null, null, null);
             }
         }
     }
@@ -125,15 +125,18 @@ internal sealed class SecretRecord(string name)
         }
     }
 
-    /// <summary>Drops every value; the numbers and the facts stay, and what names a key that is to be revoked.</summary>
+    /// <summary>
+    /// Drops every value; the numbers and the facts stay, and of a key that is to be revoked what names it, and by what it is
+    /// known again where somebody sets it anew.
+    /// </summary>
     /// <param name="now">The time.</param>
-    /// <param name="findElsewhere">A version of another secret that may be used and has a value: a key belongs to that from then on.</param>
-    internal void Remove(DateTimeOffset now, Func<ReadOnlyMemory<byte>, VersionRecord?> findElsewhere)
+    /// <param name="findElsewhere">A version of another secret that may be used and has the value of one: a key belongs to that from then on.</param>
+    internal void Remove(DateTimeOffset now, Func<VersionRecord, VersionRecord?> findElsewhere)
     {
         Removed = now;
         foreach (var version in Versions)
         {
-            if (version is { HasKeyToRevoke: true, Value: { } value } && findElsewhere(value) is { } other)
+            if (version.HasKeyToRevoke && findElsewhere(version) is { } other)
             {
                 other.Key ??= version.Key;
                 version.Key = null;
@@ -146,6 +149,7 @@ internal sealed class SecretRecord(string name)
 
             version.State = SecretVersionState.Retired;
             version.GraceEnds = null;
+            version.Digest = version is { HasKeyToRevoke: true, Value: { } value } ? ValueDigest.Of(value) : version.Digest;
             version.Value = null;
         }
     }
@@ -169,7 +173,26 @@ internal sealed class SecretRecord(string name)
         }
     }
 
-    /// <summary>The newest version that may be used and has that value; null where none has.</summary>
-    internal VersionRecord? FindInUse(ReadOnlyMemory<byte> value, DateTimeOffset now) =>
-        Versions.FindLast(version => version.IsLive(now) && version.Value is { } other && JsonToken.AreSame(other, value));
+    /// <summary>Drops the value of a version that can't come back, and with it that of every other that has it and may not be used.</summary>
+    /// <returns>Which they are, the version among them.</returns>
+    internal List<VersionRecord> Drop(VersionRecord version, DateTimeOffset now)
+    {
+        var dropped = Versions.FindAll(other => other == version || (!other.IsLive(now) && other.HasValueOf(version)));
+        foreach (var other in dropped)
+        {
+            (other.State, other.GraceEnds, other.RevokeAfter) = (SecretVersionState.Retired, null, null);
+            (other.Value, other.Digest) = (null, null);
+        }
+
+        return dropped;
+    }
+
+    /// <summary>Whether a version was replaced so little ago that it may have been so by mistake: its key stays for as long.</summary>
+    internal bool IsReplacedOfLate(VersionRecord version, DateTimeOffset now) =>
+        Versions.Find(later => later.Number > version.Number && later.State != SecretVersionState.Pending) is { } next
+        && VersionMoves.Later(next.Created, Policy?.Grace ?? RotationPolicy.UsualGrace) > now;
+
+    /// <summary>The newest version that may be used and has the value of another; null where none has.</summary>
+    internal VersionRecord? FindInUse(VersionRecord other, DateTimeOffset now) =>
+        Versions.FindLast(version => version.IsLive(now) && version.HasValueOf(other));
 }

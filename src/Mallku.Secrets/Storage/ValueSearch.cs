@@ -1,52 +1,59 @@
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 
 namespace Mallku.Secrets.Storage;
 
-/// <summary>Finds where else a value is in use in a shared store. Every secret and every value is read once, whatever their number.</summary>
+/// <summary>Finds where else a value is in a shared store. Every head and every value is looked at once, whatever their number, and only who has it is read whole.</summary>
 internal static class ValueSearch
 {
-    /// <inheritdoc cref="ISecretStore.FindInUseAsync"/>
-    internal static async ValueTask<string?> FindAsync(SealedStore store, ReadOnlyMemory<byte> value, string except, CancellationToken cancellationToken)
+    /// <inheritdoc cref="ISecretStore.ReadHoldersAsync"/>
+    internal static async IAsyncEnumerable<StoredSecret> FindAsync(
+        SealedStore store, VersionRecord one, string except, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var now = store.Clock.GetUtcNow();
         var sealing = await store.Root.OpenAsync(cancellationToken).ConfigureAwait(false);
-        var live = new Dictionary<RecordKey, (string Id, string Name, VersionRecord Version)>();
+        var kept = new Dictionary<RecordKey, (string Id, string Name, VersionRecord Version)>();
         await foreach (var secret in store.ReadAllAsync(cancellationToken).ConfigureAwait(false))
         {
             var name = secret.Record.Name;
-            if (name == except)
+            if (name == except || secret.Record.Current is null)
             {
                 continue;
             }
 
             var id = sealing.IdOf(SecretName.Existing(name));
-            foreach (var version in secret.Record.Versions)
+            foreach (var version in secret.Record.Versions.Where(static version => version.HasValue))
             {
-                if (version.HasValue && version.IsLive(now))
-                {
-                    live.Add(StoreSealing.KeyOf(id, version.Number), (id, name, version));
-                }
+                kept.Add(StoreSealing.KeyOf(id, version.Number), (id, name, version));
             }
         }
 
-        if (live.Count > 0)
+        var holders = new HashSet<string>(StringComparer.Ordinal);
+        if (kept.Count > 0)
         {
             await foreach (var found in store.Records.ListAsync(RecordKind.Version, "", before: null, cancellationToken).ConfigureAwait(false))
             {
-                if (live.TryGetValue(found.Key, out var known))
+                if (kept.TryGetValue(found.Key, out var known) && !holders.Contains(known.Name))
                 {
                     sealing = await store.Root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
                     var token = sealing.OpenValue(found, known.Id, known.Version);
-                    var isSame = JsonToken.AreSame(token, value);
-                    CryptographicOperations.ZeroMemory(token);
-                    if (isSame)
+                    known.Version.Value = token;
+                    if (known.Version.HasValueOf(one))
                     {
-                        return known.Name;
+                        holders.Add(known.Name);
                     }
+
+                    known.Version.Value = null;
+                    CryptographicOperations.ZeroMemory(token);
                 }
             }
         }
 
-        return null;
+        foreach (var name in holders)
+        {
+            if (await store.ReadAsync(name, cancellationToken).ConfigureAwait(false) is { } whole && whole.Record.Versions.Exists(version => version.HasValueOf(one)))
+            {
+                yield return whole;
+            }
+        }
     }
 }

@@ -25,6 +25,9 @@ internal sealed class VersionRecord
     /// <summary>Whether there is a value, also where it lies apart and was not read.</summary>
     internal bool HasValue { get; set; }
 
+    /// <summary>Of the value, where that was dropped with its secret and its key is still to be revoked; else null.</summary>
+    internal ValueDigest? Digest { get; set; }
+
     /// <summary>Members that this version of the program does not know, to be written back as they are.</summary>
     internal List<RawMember> Others { get; init; } = [];
 
@@ -40,6 +43,9 @@ internal sealed class VersionRecord
     /// <summary>When the key was revoked at the provider.</summary>
     internal DateTimeOffset? Revoked { get; set; }
 
+    /// <summary>Whether it has the value of an earlier one, which was brought back.</summary>
+    internal bool IsRollback => Source == VersionSources.Rollback;
+
     /// <summary>Whether somebody is to revoke its key at some time.</summary>
     internal bool HasKeyToRevoke => Key?.RevokeBy is not null;
 
@@ -54,6 +60,10 @@ internal sealed class VersionRecord
     internal bool IsSpent(DateTimeOffset now) =>
         HasKeyToRevoke && !IsLive(now) && !(RevokeAfter > now)
         && (State == SecretVersionState.Retired || GraceEnds is not null || RevokeAfter is not null);
+
+    /// <summary>Whether it has the value that another version has, or had before its secret was removed.</summary>
+    internal bool HasValueOf(VersionRecord other) =>
+        Value is { } value && (other.Value is { } its ? JsonToken.AreSame(value, its) : other.Digest?.IsOf(value) ?? false);
 
     internal SecretVersion ToFacts() => new(Number, Id, State, Created, Source) { GraceEnds = State == SecretVersionState.Previous ? GraceEnds : null };
 

@@ -73,13 +73,18 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         }
     }
 
-    public async ValueTask<string?> FindInUseAsync(ReadOnlyMemory<byte> value, string except, CancellationToken cancellationToken)
+    public async IAsyncEnumerable<StoredSecret> ReadHoldersAsync(
+        VersionRecord one, string except, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         Forget();
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
-        var found = document.FindInUse(value, except, Clock.GetUtcNow());
-        GC.KeepAlive(document);
-        return found?.Record.Name;
+        foreach (var record in document.Secrets.Values)
+        {
+            if (record.Name != except && record.Versions.Exists(version => version.HasValueOf(one)))
+            {
+                yield return new StoredSecret(record, document);
+            }
+        }
     }
 
     public ValueTask<T> ChangeAsync<T>(SecretName name, Func<SecretEdit, T> change, CancellationToken cancellationToken) =>
@@ -362,7 +367,7 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         {
             Fault = opened.FindFileError(stored),
             Absorbed = opened.Absorbed,
-            FindElsewhere = value => document.FindInUse(value, stored, Clock.GetUtcNow())?.Version,
+            FindElsewhere = version => document.FindInUse(version, stored, Clock.GetUtcNow())?.Version,
         };
     }
 

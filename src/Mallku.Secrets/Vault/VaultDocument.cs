@@ -87,14 +87,14 @@ internal sealed class VaultDocument : IDisposable
     }
 
     /// <summary>Removes a secret. A key that another one has in use too belongs to that from then on.</summary>
-    internal void Remove(SecretRecord record, DateTimeOffset now) => record.Remove(now, value => FindInUse(value, record.Name, now)?.Version);
+    internal void Remove(SecretRecord record, DateTimeOffset now) => record.Remove(now, version => FindInUse(version, record.Name, now)?.Version);
 
-    /// <summary>A version that may be used and has that value, in another secret than the one that is left out; null where none has.</summary>
-    internal (SecretRecord Record, VersionRecord Version)? FindInUse(ReadOnlyMemory<byte> value, string except, DateTimeOffset now)
+    /// <summary>A version that may be used and has the value of one, in another secret than the one that is left out; null where none has.</summary>
+    internal (SecretRecord Record, VersionRecord Version)? FindInUse(VersionRecord one, string except, DateTimeOffset now)
     {
         foreach (var record in Secrets.Values)
         {
-            if (record.Name != except && record.FindInUse(value, now) is { } version)
+            if (record.Name != except && record.FindInUse(one, now) is { } version)
             {
                 return (record, version);
             }

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Rotation;
 
@@ -53,6 +55,41 @@ public sealed class RotationTests(ITestOutputHelper output)
         Assert.Equal(SecretVersionState.Pending, (await shop.Folder.Open().GetHistoryAsync("key", Cancel))!.Versions[0].State);
         Assert.Equal("resumed 2", await Child.AskAsync("resume", shop.Folder.Vault, "key"));
         await shop.RequireOneKeyAsync();
+    }
+
+    [Theory]
+    [InlineData("before set", true)]
+    [InlineData("after set", true)]
+    [InlineData("after set", false)]
+    [InlineData("after test", true)]
+    public async Task A_kill_while_an_earlier_value_is_put_back_leaves_a_rollback_that_is_gone_on_with_or_given_up(string moment, bool isResumed)
+    {
+        using var shop = await Shop.OpenAsync();
+        var keeping = new RotationPolicy { Rotator = "command", Command = shop.Renew[3..], Grace = TimeSpan.FromHours(1) };
+        await shop.Folder.Open().CreateRotationRunner().RotateAsync("key", keeping, Cancel);
+        var current = await shop.Folder.GetAsync("key");
+        shop.Write("kill", moment);
+        string[] rollback = ["rollback", shop.Folder.Vault, "key"];
+        using (var child = Child.Start(rollback))
+        {
+            Assert.Equal(128 + 9, (await child.WaitAsync()).ExitCode);
+        }
+
+        Assert.Equal(current, await shop.Folder.GetAsync("key"));
+        if (isResumed)
+        {
+            Assert.Equal("resumed 3", await Child.AskAsync("resume", shop.Folder.Vault, "key"));
+            Assert.Equal("by hand", await shop.Folder.GetAsync("key"));
+        }
+        else
+        {
+            await shop.Folder.Open().CreateRotationRunner().AbandonAsync("key", Cancel);
+            Assert.Equal(current, await shop.Folder.GetAsync("key"));
+        }
+
+        Assert.Equal(await shop.Folder.GetAsync("key"), await File.ReadAllTextAsync(shop["used"], Cancel));
+        Assert.Null(Assert.Single(await shop.Folder.Open().CreateRotationRunner().GetStatusAsync(Cancel)).Pending);
+        Assert.True(File.Exists(shop["keys/by-hand"]));
     }
 
     [Fact]
@@ -194,6 +231,45 @@ public sealed class RotationTests(ITestOutputHelper output)
         Assert.DoesNotContain((await LedgerEntries.ReadAsync(shop.Folder)).Select(entry => entry.Note ?? ""), note => note.Contains("canary", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_value_whose_end_a_program_that_was_left_running_hides_is_not_taken()
+    {
+        using var shop = await Shop.OpenAsync();
+        var leaving = new RotationPolicy { Rotator = "command", Command = ["/bin/sh", "-c", "sleep 600 & echo $! > \"$0\"; echo sk-canary", shop["left"]] };
+        try
+        {
+            var error = await Assert.ThrowsAsync<SecretsException>(async () => await shop.Folder.Open().CreateRotationRunner().RotateAsync("key", leaving, Cancel));
+            Assert.Contains("a program that it left running holds its standard output", error.Problem, StringComparison.Ordinal);
+            Assert.DoesNotContain("canary", error.ToString(), StringComparison.Ordinal);
+            Assert.Equal("by hand", await shop.Folder.GetAsync("key"));
+        }
+        finally
+        {
+            End(shop["left"]);
+        }
+    }
+
+    [Fact]
+    public async Task A_step_whose_output_nobody_needs_waits_for_no_program_that_is_left_running()
+    {
+        using var shop = await Shop.OpenAsync();
+        var leaving = new RotationPolicy
+        {
+            Rotator = "command",
+            Command = ["/bin/sh", "-c", "case $MALLKU_ROTATION_STEP in create) echo sk-new ;; set) sleep 600 & echo $! > \"$0\" ;; esac", shop["left"]],
+            Grace = TimeSpan.FromHours(1),
+        };
+        try
+        {
+            await shop.Folder.Open().CreateRotationRunner().RotateAsync("key", leaving, Cancel);
+            Assert.Equal("sk-new", await shop.Folder.GetAsync("key"));
+        }
+        finally
+        {
+            End(shop["left"]);
+        }
+    }
+
     [Theory]
     [InlineData("exit 3", "ended with 3 for the step 'create'")]
     [InlineData("true", "wrote no value for the step 'create'")]
@@ -207,6 +283,12 @@ public sealed class RotationTests(ITestOutputHelper output)
         var error = await Assert.ThrowsAsync<SecretsException>(async () => await shop.Folder.Open().CreateRotationRunner().RotateAsync("key", policy, Cancel));
         Assert.Contains(problem, error.Problem, StringComparison.Ordinal);
         Assert.Equal("by hand", await shop.Folder.GetAsync("key"));
+    }
+
+    private static void End(string file)
+    {
+        using var left = Process.GetProcessById(int.Parse(File.ReadAllText(file), CultureInfo.InvariantCulture));
+        left.Kill();
     }
 
     // it waits for its turn then, and has seen before which version is current

@@ -1,73 +1,15 @@
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Tests.Processes;
 using Mallku.Secrets.Tests.Vault;
-using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.Secrets.Tests.Rotation;
 
 /// <summary>Whoever takes a version out of use, its key is revoked by the rotator that made it, and not before.</summary>
-public sealed class KeyRevocationTests : IAsyncLifetime
+public sealed class KeyRevocationTests : ShopStage
 {
-    private static readonly TimeSpan Grace = TimeSpan.FromHours(6);
-    private static readonly RotationPolicy Policy = new() { Rotator = "shop", Grace = Grace, Account = "account-1" };
-    private readonly FakeTimeProvider _clock = new(new DateTimeOffset(2026, 11, 24, 10, 0, 0, TimeSpan.Zero));
-    private readonly KeyShop _shop = new();
-    private readonly KeyShop _other = new() { Name = "other" };
-    private TemporaryFolder _folder = null!;
-
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
-    private SecretsManager Manager => SecretsManager.Open(_folder.Options with { TimeProvider = _clock });
-
-    private RotationRunner Runner => Manager.CreateRotationRunner([_shop, _other]);
-
-    public async ValueTask InitializeAsync()
-    {
-        _folder = await TemporaryFolder.WithVaultAsync();
-        await SetAsync("by hand");
-        _shop.Live.Add("by hand", null);
-    }
-
-    public ValueTask DisposeAsync()
-    {
-        _folder.Dispose();
-        return default;
-    }
-
-    [Fact]
-    public async Task A_rollback_of_a_rollback_leaves_the_one_key_that_is_in_use()
-    {
-        await Runner.RotateAsync("key", Policy, Cancel);
-        await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        Assert.Equal("made-1", await GetAsync());
-        Assert.Equal(["by hand", "made-1"], _shop.Keys);
-        _clock.Advance(Grace);
-        await Runner.RunDueAsync(Cancel);
-        Assert.Equal(["made-1"], _shop.Keys);
-
-        await Runner.RotateAsync("key", Policy, Cancel);
-        await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        _clock.Advance(Grace);
-        await Runner.RunDueAsync(Cancel);
-        Assert.Equal("made-1", await GetAsync());
-        Assert.Equal(["made-1"], _shop.Keys);
-        await RequireNothingLeftAsync();
-    }
-
-    [Fact]
-    public async Task A_rollback_without_a_grace_leaves_the_key_to_the_next_run()
-    {
-        await Runner.RotateAsync("key", Policy, Cancel);
-        await Runner.RollBackAsync("key", grace: TimeSpan.Zero, cancellationToken: Cancel);
-        Assert.Equal([2], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unrevoked);
-        Assert.Equal([(RotationAction.Revoked, 2)], await RunAsync());
-        Assert.Equal(["by hand"], _shop.Keys);
-    }
-
     [Fact]
     public async Task A_version_that_another_rotator_replaces_is_revoked_by_the_one_that_made_it_with_what_it_was_told_then()
     {
@@ -156,9 +98,20 @@ public sealed class KeyRevocationTests : IAsyncLifetime
         var refused = Assert.Single(await Runner.RunDueAsync(Cancel));
         Assert.Contains("the secret 'second_name' has the same value", refused.Error!.Problem, StringComparison.Ordinal);
         Assert.True(_shop.Live.ContainsKey("made-1"));
+
+        // and may have been replaced by mistake
         await SetAsync("something else", "second_name");
-        Assert.Equal([(RotationAction.Revoked, 2)], await RunAsync());
+        Assert.Empty(await RunAsync());
+        await Runner.RollBackAsync("second_name", cancellationToken: Cancel);
+        Assert.True(_shop.Live.ContainsKey("made-1"));
+        await SetAsync("something else", "second_name");
+        _clock.Advance(RotationPolicy.UsualGrace);
+        Assert.Contains((RotationAction.Revoked, 2), await RunAsync());
         Assert.False(_shop.Live.ContainsKey("made-1"));
+        var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RollBackAsync("second_name", 3, cancellationToken: Cancel));
+        Assert.Contains("was revoked", error.Problem, StringComparison.Ordinal);
+        Assert.DoesNotContain("made-1", Plaintext.Read(_folder), StringComparison.Ordinal);
+        await RequireNothingLeftAsync();
     }
 
     [Fact]
@@ -178,20 +131,49 @@ public sealed class KeyRevocationTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("key", false)]
+    [InlineData("key", true)]
+    [InlineData("second_name", false)]
+    [InlineData("second_name", true)]
+    public async Task A_key_that_is_set_again_after_its_secret_was_removed_is_not_revoked_while_it_is_in_use(string name, bool isRemovedByAnother)
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await RemoveAsync(isRemovedByAnother);
+        await SetAsync("made-1", name);
+        _clock.Advance(TimeSpan.FromDays(10));
+        await Runner.RunDueAsync(Cancel);
+        Assert.True(_shop.Live.ContainsKey("made-1"));
+
+        await SetAsync("something else", name);
+        _clock.Advance(TimeSpan.FromDays(10));
+        Assert.Contains(await Runner.RunDueAsync(Cancel), done => done is { Name: "key", Action: RotationAction.Revoked });
+        Assert.False(_shop.Live.ContainsKey("made-1"));
+    }
+
+    [Fact]
+    public async Task Of_a_value_that_was_removed_the_vault_has_what_the_format_says_until_its_key_is_revoked()
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await Manager.RemoveAsync("key", Cancel);
+        var versions = JsonNode.Parse(Plaintext.Read(_folder))!["$mallku"]!["secrets"]!["key"]!["versions"]!.AsArray();
+        var digests = versions.Select(version => Convert.FromHexString(version!["digest"]!.GetValue<string>())).ToList();
+        Assert.Equal(HMACSHA256.HashData(digests[0].AsSpan(0, 32), "by hand"u8), digests[0][32..]);
+        Assert.Equal(HMACSHA256.HashData(digests[1].AsSpan(0, 32), "made-1"u8), digests[1][32..]);
+        Assert.DoesNotContain("made-1", Plaintext.Read(_folder), StringComparison.Ordinal);
+
+        _clock.Advance(Grace);
+        await RunAsync();
+        await Runner.AbandonAsync("key", Cancel);
+        Assert.DoesNotContain("digest", Plaintext.Read(_folder), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task The_key_of_a_secret_that_was_removed_is_revoked_by_its_token_after_the_grace(bool isByAnother)
     {
         await Runner.RotateAsync("key", Policy, Cancel);
-        if (isByAnother)
-        {
-            Plaintext.Write(_folder, $"{{\"$mallku\":{Plaintext.Members(Plaintext.Read(_folder))["$mallku"]}}}", _clock);
-        }
-        else
-        {
-            await Manager.RemoveAsync("key", Cancel);
-        }
-
+        await RemoveAsync(isByAnother);
         Assert.Empty(await RunAsync());
         Assert.Equal(["by hand", "made-1"], _shop.Keys);
         _clock.Advance(Grace);
@@ -272,22 +254,15 @@ public sealed class KeyRevocationTests : IAsyncLifetime
         Assert.Empty(_shop.Keys);
     }
 
-    private async Task<List<(RotationAction Action, int Version)>> RunAsync() =>
-        [.. (await Runner.RunDueAsync(Cancel)).Select(done => (done.Action, done.Version!.Value))];
-
-    private async Task RequireNothingLeftAsync()
+    private async Task RemoveAsync(bool isByAnother)
     {
-        Assert.Empty(await Runner.RunDueAsync(Cancel));
-        Assert.All(await Runner.GetStatusAsync(Cancel), status => Assert.Empty(status.Unrevoked));
+        if (isByAnother)
+        {
+            Plaintext.Write(_folder, $"{{\"$mallku\":{Plaintext.Members(Plaintext.Read(_folder))["$mallku"]}}}", _clock);
+        }
+        else
+        {
+            await Manager.RemoveAsync("key", Cancel);
+        }
     }
-
-    private async Task SetAsync(string value, string name = "key")
-    {
-        using var secret = SecretValue.FromString(value);
-        await Manager.SetAsync(name, secret, cancellationToken: Cancel);
-    }
-
-    private async Task<string?> GetAsync() => (await Manager.GetAsync("key", Cancel))?.RevealString();
-
-    private async Task<string[]> LiveAsync() => [.. (await Manager.FindLiveAsync("key", Cancel)).Select(found => found.Value.RevealString())];
 }

@@ -2,38 +2,12 @@ using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Tests.Processes;
 using Mallku.Secrets.Tests.Vault;
-using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.Secrets.Tests.Rotation;
 
 /// <summary>A rotation takes its steps, each durable, and can be gone on with or given up at each of them.</summary>
-public sealed class RotationRunnerTests : IAsyncLifetime
+public sealed class RotationRunnerTests : ShopStage
 {
-    private static readonly TimeSpan Grace = TimeSpan.FromHours(6);
-    private static readonly RotationPolicy Policy = new() { Rotator = "shop", Grace = Grace };
-    private readonly FakeTimeProvider _clock = new(new DateTimeOffset(2026, 11, 24, 10, 0, 0, TimeSpan.Zero));
-    private readonly KeyShop _shop = new();
-    private TemporaryFolder _folder = null!;
-
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
-    private SecretsManager Manager => SecretsManager.Open(_folder.Options with { TimeProvider = _clock });
-
-    private RotationRunner Runner => Manager.CreateRotationRunner([_shop]);
-
-    public async ValueTask InitializeAsync()
-    {
-        _folder = await TemporaryFolder.WithVaultAsync();
-        await SetAsync("by hand");
-        _shop.Live.Add("by hand", null);
-    }
-
-    public ValueTask DisposeAsync()
-    {
-        _folder.Dispose();
-        return default;
-    }
-
     [Fact]
     public async Task The_new_version_is_current_and_the_one_before_lives_for_its_grace_and_is_then_revoked()
     {
@@ -172,28 +146,6 @@ public sealed class RotationRunnerTests : IAsyncLifetime
         Assert.Null(await Manager.GetAsync("key", Cancel));
     }
 
-    [Fact]
-    public async Task A_rollback_makes_an_earlier_value_current_as_a_new_version_and_keeps_its_key_alive()
-    {
-        await Runner.RotateAsync("key", Policy, Cancel);
-        var back = await Runner.RollBackAsync("key", cancellationToken: Cancel);
-        Assert.Equal((3, 1, 2), (back.Version, back.Restored, back.Replaced));
-        Assert.Equal("by hand", _shop.InUse);
-        Assert.Equal(["by hand", "made-1"], await LiveAsync());
-        _clock.Advance(Grace);
-        await Runner.RunDueAsync(Cancel);
-        Assert.Equal(["by hand"], _shop.Keys);
-        Assert.Equal(["by hand"], await LiveAsync());
-
-        foreach (var (number, why) in new[] { (2, "was revoked"), (3, "is the current one"), (7, "is not kept") })
-        {
-            var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RollBackAsync("key", number, cancellationToken: Cancel));
-            Assert.Contains(why, error.Problem, StringComparison.Ordinal);
-        }
-
-        Assert.Equal(LedgerKind.RolledBack, (await LedgerEntries.ReadAsync(_folder)).Last(entry => entry.Version == 3 && entry.Generation is not null).Kind);
-    }
-
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -296,39 +248,6 @@ public sealed class RotationRunnerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_rollback_waits_for_who_revokes_and_brings_no_revoked_key_back()
-    {
-        var revoking = new TaskCompletionSource();
-        var release = new TaskCompletionSource();
-        _shop.During = async step =>
-        {
-            if (step == "revoke")
-            {
-                revoking.SetResult();
-                await release.Task;
-            }
-        };
-        var rotating = Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel).AsTask();
-        await revoking.Task.WaitAsync(TimeSpan.FromMinutes(1), Cancel);
-        var back = Runner.RollBackAsync("key", 1, cancellationToken: Cancel).AsTask();
-        release.SetResult();
-        await rotating;
-        Assert.Contains("was revoked", (await Assert.ThrowsAsync<SecretsException>(() => back)).Problem, StringComparison.Ordinal);
-        Assert.Equal(["made-1"], await LiveAsync());
-        Assert.Equal(["made-1"], _shop.Keys);
-    }
-
-    [Fact]
-    public async Task A_version_whose_revoking_was_begun_can_not_come_back()
-    {
-        _shop.FailsAt = "revoke";
-        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
-        var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RollBackAsync("key", 1, cancellationToken: Cancel));
-        Assert.Contains("is being revoked", error.Problem, StringComparison.Ordinal);
-        Assert.Equal(["made-1"], await LiveAsync());
-    }
-
-    [Fact]
     public async Task What_is_due_is_rotated_by_its_policy_and_one_that_fails_keeps_no_other_from_its_turn()
     {
         foreach (var name in new[] { "a_broken", "b_fine", "c_attended" })
@@ -385,6 +304,23 @@ public sealed class RotationRunnerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_rotation_that_a_person_has_begun_waits_for_him_and_keeps_no_other_from_its_turn()
+    {
+        var people = new KeyShop { Name = "people", NeedsPerson = true, FailsAt = "test" };
+        var runner = Manager.CreateRotationRunner([people, _shop]);
+        await SetAsync("another", "z_due");
+        await runner.SetPolicyAsync("z_due", Policy with { Every = TimeSpan.FromDays(1) }, Cancel);
+        await Assert.ThrowsAsync<SecretsException>(async () => await runner.RotateAsync("key", new RotationPolicy { Rotator = "people" }, Cancel));
+        people.FailsAt = null;
+        _clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(
+            [("key", RotationAction.NeedsPerson, 2), ("z_due", RotationAction.Rotated, 2)],
+            (await runner.RunDueAsync(Cancel)).Select(done => (done.Name, done.Action, done.Version!.Value)));
+        Assert.Equal("by hand", await GetAsync());
+        Assert.Equal("test", (await runner.GetStatusAsync(Cancel))[0].PendingStep);
+    }
+
+    [Fact]
     public async Task A_generated_value_has_the_shape_that_its_policy_says()
     {
         var policy = new RotationPolicy { Rotator = "generate", Length = 64, Alphabet = "0123456789abcdef", Prefix = "sk-" };
@@ -393,14 +329,6 @@ public sealed class RotationRunnerTests : IAsyncLifetime
         await Runner.RotateAsync("key", cancellationToken: Cancel);
         Assert.Equal(3, (await LiveAsync()).Distinct(StringComparer.Ordinal).Count());
     }
-
-    private async Task SetAsync(string value)
-    {
-        using var secret = SecretValue.FromString(value);
-        await Manager.SetAsync("key", secret, cancellationToken: Cancel);
-    }
-
-    private async Task<string[]> LiveAsync() => [.. (await Manager.FindLiveAsync("key", Cancel)).Select(found => found.Value.RevealString())];
 
     private sealed class KeyShopForPeople : IRotator
     {

@@ -113,7 +113,7 @@ public sealed class StrangeRecordTests : IAsyncLifetime
 
         // no grace ends after the calendar does
         _clock.SetUtcNow(new DateTimeOffset(9999, 12, 31, 23, 0, 0, TimeSpan.Zero));
-        _shop.Live.Add("by hand", null);
+        _shop.Live.Add("current", null);
         await Runner.RotateAsync("key", new RotationPolicy { Rotator = "shop", Grace = TimeSpan.FromDays(366) }, Cancel);
         await Runner.RollBackAsync("key", cancellationToken: Cancel);
         await SetAsync("key", "by hand");

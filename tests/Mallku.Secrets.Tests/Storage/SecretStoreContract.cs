@@ -217,7 +217,7 @@ public abstract class SecretStoreContract
             async () => await store.GetHistoryAsync(SecretName.Parse("key"), Token),
             async () => await SetAsync(store, "key", "two"),
             async () => await store.RemoveAsync(SecretName.Parse("key"), Token),
-            async () => await store.FindInUseAsync("\"one\""u8.ToArray(), "another", Token),
+            async () => await store.ReadHoldersAsync(Holding("one"), "another", Token).ToListAsync(Token),
         ];
         foreach (var ask in asks)
         {
@@ -231,24 +231,44 @@ public abstract class SecretStoreContract
     }
 
     [Fact]
-    public async Task A_value_that_another_secret_has_in_use_is_found()
+    public async Task The_other_secrets_that_hold_a_value_are_found()
     {
         await using var place = await CreateAsync(Clock);
         var (one, other) = (place.OpenStore(), place.OpenStore());
         await SetAsync(one, "a", "same");
         await SetAsync(one, "b", "same");
         await SetAsync(one, "c", "other");
-        Assert.Equal("b", await other.FindInUseAsync("\"same\""u8.ToArray(), "a", Token));
-        Assert.Null(await other.FindInUseAsync("\"other\""u8.ToArray(), "c", Token));
-        Assert.Null(await other.FindInUseAsync("\"none\""u8.ToArray(), "c", Token));
+        Assert.Equal(["b"], await HoldersAsync("same", "a"));
+        Assert.Equal(["a", "b"], await HoldersAsync("same", "c"));
+        Assert.Empty(await HoldersAsync("other", "c"));
+        Assert.Empty(await HoldersAsync("none", "c"));
 
-        // as long as it may be used
+        // as long as it is kept, and may be used
         await SetAsync(one, "b", "new", new SetOptions { Grace = TimeSpan.FromHours(1) });
-        Assert.Equal("b", await other.FindInUseAsync("\"same\""u8.ToArray(), "a", Token));
+        Assert.Equal(["b"], await HoldersAsync("same", "a"));
+        var holder = Assert.Single(await other.ReadHoldersAsync(Holding("same"), "a", Token).ToListAsync(Token));
+        Assert.Equal(1, holder.Record.FindInUse(Holding("same"), Clock.GetUtcNow())?.Number);
         Clock.Advance(TimeSpan.FromHours(1));
-        Assert.Null(await other.FindInUseAsync("\"same\""u8.ToArray(), "a", Token));
-        await one.RemoveAsync(SecretName.Parse("a"), Token);
-        Assert.Null(await other.FindInUseAsync("\"same\""u8.ToArray(), "c", Token));
+        Assert.Null(holder.Record.FindInUse(Holding("same"), Clock.GetUtcNow()));
+        await one.RemoveAsync(SecretName.Parse("b"), Token);
+        Assert.Empty(await HoldersAsync("same", "a"));
+
+        async Task<List<string>> HoldersAsync(string value, string except) =>
+            [.. (await other.ReadHoldersAsync(Holding(value), except, Token).ToListAsync(Token)).Select(static holder => holder.Record.Name).Order(StringComparer.Ordinal)];
+    }
+
+    private static VersionRecord Holding(string value)
+    {
+        using var text = SecretValue.FromString(value);
+        return new VersionRecord
+        {
+            Number = 1,
+            Id = VersionRecord.NewId(),
+            State = SecretVersionState.Retired,
+            Created = DateTimeOffset.UnixEpoch,
+            Source = "set",
+            Value = JsonToken.Encode(text),
+        };
     }
 
     [Fact]
