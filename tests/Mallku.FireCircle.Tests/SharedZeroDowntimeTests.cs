@@ -1,5 +1,4 @@
 using System.Globalization;
-using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Stores.Tests.Etcd;
 using Mallku.Secrets.Stores.Tests.PostgreSql;
 using Mallku.Secrets.Tests.Processes;

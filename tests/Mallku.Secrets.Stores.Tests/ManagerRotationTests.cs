@@ -100,7 +100,7 @@ public sealed class ManagerRotationTests : IAsyncDisposable
 
         _clock.Advance(TimeSpan.FromDays(30));
         var done = (await runner.RunDueAsync(Token)).Where(static item => item.Action == RotationAction.Rotated).Select(static item => item.Name);
-        Assert.Equal(["IN_BOTH", "in-both", "of_store", "of_vault"], done.Order(StringComparer.Ordinal));
+        Assert.Equal(["IN_BOTH", "in-both", "of_store", "of_vault"], done.Order(StringComparer.Ordinal).ToList());
     }
 
     [Fact]

@@ -84,7 +84,7 @@ public abstract class SecretStoreContract
 
         var read = (await place.OpenStore().ReadAsync("key", Token))!;
         Assert.Equal(Enumerable.Range(4, SecretFormat.UsuallyKept), read.Record.Versions.Select(static version => version.Number));
-        Assert.Equal(Enumerable.Range(4, SecretFormat.UsuallyKept).Select(static i => $"value {i}"), read.Record.Versions.Select(static version => TextOf(version)!));
+        Assert.Equal(Enumerable.Range(4, SecretFormat.UsuallyKept).Select(static i => $"value {i}").ToList(), read.Record.Versions.Select(static version => TextOf(version)!).ToList());
         GC.KeepAlive(read.Owner);
     }
 
@@ -108,7 +108,7 @@ public abstract class SecretStoreContract
         Assert.Equal("left", (await one.FindAsync(SecretName.Parse("LEFT"), Token))!.Record.Name);
         await Assert.ThrowsAsync<SecretNotFoundException>(async () => await one.RemoveAsync(SecretName.Parse("key"), Token));
         await Assert.ThrowsAsync<SecretNotFoundException>(async () => await one.RemoveAsync(SecretName.Parse("never"), Token));
-        Assert.Equal(["key", "left"], (await one.ReadAllAsync(Token).Select(static secret => secret.Record.Name).ToListAsync(Token)).Order(StringComparer.Ordinal));
+        Assert.Equal(["key", "left"], (await one.ReadAllAsync(Token).Select(static secret => secret.Record.Name).ToListAsync(Token)).Order(StringComparer.Ordinal).ToList());
         var again = await SetAsync(one, "key", "three");
         Assert.Equal((3, true), (again.Version, again.Created));
         Assert.Equal("three", await ReadAsync(other, "key"));
