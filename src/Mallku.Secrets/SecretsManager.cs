@@ -102,7 +102,7 @@ public sealed class SecretsManager
             },
             new SeenGenerations(Path.Combine(folder, "seen")),
             options.StoreStaleness,
-            Follows: !options.BlocksForLedger)
+            Follows: options.FollowsStore)
         {
             OpenLedger = vault.ViewLedgerAsync,
             SeenInstances = new SeenGenerations(Path.Combine(folder, "seen-instances")),
@@ -342,8 +342,14 @@ public sealed class SecretsManager
     {
         ArgumentNullException.ThrowIfNull(name);
         var existing = SecretName.Existing(name);
-        return (HasVault ? await Vault.GetHistoryAsync(existing, cancellationToken).ConfigureAwait(false) : null)
-            ?? (_store is null ? null : await _store.GetHistoryAsync(existing, cancellationToken).ConfigureAwait(false));
+        var inVault = HasVault ? await Vault.GetHistoryAsync(existing, cancellationToken).ConfigureAwait(false) : null;
+        if (inVault is { Removed: null } || Store is not { } store)
+        {
+            return inVault;
+        }
+
+        // one that was removed from the vault may go on in the store
+        return await store.GetHistoryAsync(existing, cancellationToken).ConfigureAwait(false) is { } inStore && (inVault is null || inStore.Removed is null) ? inStore : inVault;
     }
 
     /// <summary>
@@ -413,7 +419,11 @@ public sealed class SecretsManager
             : new SecretNotFoundException(name, asked);
     }
 
-    private bool HasVault => !Vault.Settings.IsMadeWhenNeeded;
+    /// <summary>Whether secrets are looked up in the vault, and it does not only keep the ledger of a machine that has no vault of its own.</summary>
+    internal bool HasVault => !Vault.Settings.IsMadeWhenNeeded;
+
+    /// <summary>The shared store; null for none.</summary>
+    internal SealedStore? Store => SharedStore.IsSupported ? _store : null;
 
     // where a secret lives now, and a new one in the store where there is one
     private async ValueTask<ISecretStore> FindHomeAsync(SecretName name, SecretPlace? into, CancellationToken cancellationToken)
