@@ -2,16 +2,19 @@ using System.Runtime.InteropServices;
 using Mallku.FireCircle.Adapters;
 using Mallku.FireCircle.Rotators;
 using Mallku.Secrets.Rotation;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Cli.Commands;
 
 /// <summary>
-/// The rotations of a vault, with every rotator that the command has. A program that a step runs ends with the command, also
+/// The rotations of a vault and of a shared store, with every rotator that the command has. A program that a step runs ends with the command, also
 /// where that is interrupted or told to end.
 /// </summary>
 internal sealed class OpenedRotations : IDisposable
 {
     private readonly AdapterFactory _factory;
+    private readonly SecretsManager _secrets;
+    private readonly IRotator[] _rotators;
     // no signal may end the command between the start of a program and its being known
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private readonly CancellationTokenSource _ending = new();
@@ -21,19 +24,50 @@ internal sealed class OpenedRotations : IDisposable
     private OpenedRotations(AdapterFactory factory, SecretsManager secrets)
     {
         _factory = factory;
-        Runner = secrets.CreateRotationRunner(new OpenAIRotator(factory), new XaiRotator(factory), new AssistedRotator(factory, Ask));
+        _secrets = secrets;
+        _rotators = [new OpenAIRotator(factory), new XaiRotator(factory), new AssistedRotator(factory, Ask)];
 
         // the signal does what it always does when this returns
         _signals = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT }
             .Select(signal => PosixSignalRegistration.Create(signal, _ => End()))];
     }
 
-    internal RotationRunner Runner { get; }
+    /// <summary>What rotates in each place, in the order of a lookup.</summary>
+    internal IEnumerable<RotationRunner> Runners => Places.Of(_secrets).Select(Of);
+
+    /// <summary>What rotates where a secret lives, else where it lived.</summary>
+    /// <exception cref="SecretsException">It can't be told.</exception>
+    internal async ValueTask<RotationRunner> FindAsync(string name, CancellationToken cancellationToken)
+    {
+        var places = Places.Of(_secrets).ToList();
+        if (places is [var only])
+        {
+            return Of(only);
+        }
+
+        var existing = SecretName.Existing(name);
+        ISecretStore? former = null;
+        foreach (var place in places)
+        {
+            var found = await place.FindAsync(existing, cancellationToken);
+            if (found is { Record.Current: not null })
+            {
+                return Of(place);
+            }
+
+            former ??= found is null ? null : place;
+        }
+
+        // who has it nowhere is told of the last of them
+        return Of(former ?? places[^1]);
+    }
+
+    private RotationRunner Of(ISecretStore place) => new(place, _rotators);
 
     /// <exception cref="SecretsException">The file of the user's own providers can't be used.</exception>
     internal static async ValueTask<OpenedRotations> OpenAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var secrets = invocation.OpenManager();
+        var secrets = await invocation.OpenManagerAsync(cancellationToken);
         return new OpenedRotations(new AdapterFactory(secrets, await KnownProviders.LoadAsync(cancellationToken)), secrets);
     }
 

@@ -33,7 +33,7 @@ internal sealed class RotateVerb : Verb
 
     internal override string? Notes =>
         "A new value is made, put where it is used, tried, and only then current; the one before may be used for its grace, and is then retired and revoked. "
-        + "How a secret is rotated is kept in the vault, for the next time. Where a step fails, the current version stays in use. "
+        + "How a secret is rotated is kept with it, for the next time. Where a step fails, the current version stays in use. "
         + "The command runs once for each step, named by MALLKU_ROTATION_STEP: create (writes the value to standard output), set, test, revoke (read it from standard input) and discard. "
         + "--due is for a timer: it prints what it did, and ends with 1 if something failed or needs a person.";
 
@@ -54,16 +54,18 @@ internal sealed class RotateVerb : Verb
         var command = FindCommand(invocation);
         RequireSense(parsed, name, command);
         using var rotations = await OpenedRotations.OpenAsync(invocation, cancellationToken);
-        return await rotations.UntilEndedAsync(ending => RunAsync(rotations.Runner, invocation, name, command, ending));
+        return await rotations.UntilEndedAsync(ending => RunAsync(rotations, invocation, name, command, ending));
     }
 
-    private async ValueTask<int> RunAsync(RotationRunner runner, Invocation invocation, string? name, string[] command, CancellationToken cancellationToken)
+    private async ValueTask<int> RunAsync(OpenedRotations rotations, Invocation invocation, string? name, string[] command, CancellationToken cancellationToken)
     {
         var parsed = invocation.Parsed;
         if (parsed.GetValue(_due))
         {
-            return await RunDueAsync(runner, parsed.GetValue(_json), cancellationToken);
+            return await RunDueAsync(rotations.Runners, parsed.GetValue(_json), cancellationToken);
         }
+
+        var runner = await rotations.FindAsync(name!, cancellationToken);
 
         if (parsed.GetValue(_abandon))
         {
@@ -99,9 +101,23 @@ internal sealed class RotateVerb : Verb
         return ExitCode.Done;
     }
 
-    private static async ValueTask<int> RunDueAsync(RotationRunner runner, bool json, CancellationToken cancellationToken)
+    private static async ValueTask<int> RunDueAsync(IEnumerable<RotationRunner> runners, bool json, CancellationToken cancellationToken)
     {
-        var events = await runner.RunDueAsync(cancellationToken);
+        var events = new List<RotationEvent>();
+        SecretsException? fault = null;
+        foreach (var runner in runners)
+        {
+            try
+            {
+                events.AddRange(await runner.RunDueAsync(cancellationToken));
+            }
+            catch (SecretsException e)
+            {
+                // what was done in the other place is said all the same
+                fault = e;
+            }
+        }
+
         if (json)
         {
             RotationWords.WriteJson(events);
@@ -110,12 +126,12 @@ internal sealed class RotateVerb : Verb
         {
             RotationWords.Write(events);
         }
-        else
+        else if (fault is null)
         {
             Notice.Done("nothing is due");
         }
 
-        return events.Any(done => done.Action is RotationAction.Failed or RotationAction.NeedsPerson) ? ExitCode.Failed : ExitCode.Done;
+        return fault is not null ? Notice.Report(fault) : events.Any(done => done.Action is RotationAction.Failed or RotationAction.NeedsPerson) ? ExitCode.Failed : ExitCode.Done;
     }
 
     private static string[] FindCommand(Invocation invocation) =>
