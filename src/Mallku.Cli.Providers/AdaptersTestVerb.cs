@@ -22,7 +22,7 @@ internal sealed class AdaptersTestVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var secrets = invocation.OpenManager();
+        var secrets = await invocation.OpenManagerAsync(cancellationToken);
         var providers = await KnownProviders.LoadWithFaultsAsync(cancellationToken);
         var wanted = await ChooseAsync(secrets, providers, invocation.Parsed.GetValue(_names) ?? [], cancellationToken);
         using var factory = new AdapterFactory(secrets, providers);

@@ -19,7 +19,7 @@ internal sealed class AdaptersVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var secrets = invocation.OpenManager();
+        var secrets = await invocation.OpenManagerAsync(cancellationToken);
         var known = await KnownProviders.LoadWithFaultsAsync(cancellationToken);
         var rows = new List<Row>();
         foreach (var provider in known.All)

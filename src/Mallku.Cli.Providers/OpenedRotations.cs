@@ -6,7 +6,7 @@ using Mallku.Secrets.Rotation;
 namespace Mallku.Cli.Commands;
 
 /// <summary>
-/// The rotations of a vault, with every rotator that the command has. A program that a step runs ends with the command, also
+/// The rotations of a vault and of a shared store, with every rotator that the command has. A program that a step runs ends with the command, also
 /// where that is interrupted or told to end.
 /// </summary>
 internal sealed class OpenedRotations : IDisposable
@@ -31,12 +31,13 @@ internal sealed class OpenedRotations : IDisposable
             .Select(signal => PosixSignalRegistration.Create(signal, _ => End()))];
     }
 
+    /// <summary>What rotates each secret where it lives.</summary>
     internal RotationRunner Runner { get; }
 
     /// <exception cref="SecretsException">The file of the user's own providers can't be used.</exception>
     internal static async ValueTask<OpenedRotations> OpenAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var secrets = invocation.OpenManager();
+        var secrets = await invocation.OpenManagerAsync(cancellationToken);
         return new OpenedRotations(new AdapterFactory(secrets, await KnownProviders.LoadAsync(cancellationToken)), secrets);
     }
 

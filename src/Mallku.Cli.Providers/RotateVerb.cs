@@ -33,7 +33,7 @@ internal sealed class RotateVerb : Verb
 
     internal override string? Notes =>
         "A new value is made, put where it is used, tried, and only then current; the one before may be used for its grace, and is then retired and revoked. "
-        + "How a secret is rotated is kept in the vault, for the next time. Where a step fails, the current version stays in use. "
+        + "How a secret is rotated is kept with it, for the next time. Where a step fails, the current version stays in use. "
         + "The command runs once for each step, named by MALLKU_ROTATION_STEP: create (writes the value to standard output), set, test, revoke (read it from standard input) and discard. "
         + "--due is for a timer: it prints what it did, and ends with 1 if something failed or needs a person.";
 

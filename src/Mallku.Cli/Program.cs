@@ -1,4 +1,5 @@
 using Mallku.Cli.Commands;
+using Mallku.Cli.Native;
 using Mallku.Cli.Terminal;
 
 namespace Mallku.Cli;
@@ -10,13 +11,19 @@ internal static class Program
         try
         {
             // the daily use, in scripts by the hundred: straight to the lookup, without a grammar
-            return arguments is ["get", [not '-', ..] name]
-                ? GetVerb.Print(new SecretsOptions { Purpose = "get", BlocksForLedger = true }, name, newline: true)
+            return arguments is ["get", [not '-', ..] name] && !StoreUrl.IsInEnvironment
+                ? GetFromVault(name)
                 : CommandLine.Run(arguments);
         }
         catch (Exception e)
         {
             return Notice.Report(e);
         }
+    }
+
+    private static int GetFromVault(string name)
+    {
+        NativeBinary.PrepareToDecrypt();
+        return GetVerb.Print(SecretsManager.Open(new SecretsOptions { Purpose = "get", BlocksForLedger = true }), name, newline: true);
     }
 }

@@ -46,6 +46,8 @@ internal static class UsageErrors
 
     internal static UsageException NoFolder() => new("--dir needs a folder", "write it as: mallku --dir DIR VERB");
 
+    internal static UsageException NoStore() => new("--store needs the URL of a store", "write it as: mallku --store postgres://USER@HOST/DATABASE VERB");
+
     /// <summary>What is asked for is neither a name nor one of those that an old vault holds against the rules.</summary>
     internal static UsageException NoName() => new("that is no name for a secret", "use 1 to 255 ASCII letters, digits, '.', '_' and '-'");
 

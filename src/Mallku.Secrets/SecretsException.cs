@@ -83,7 +83,7 @@ public sealed class AmbiguousSecretNameException : SecretsException
     public IReadOnlyList<string> Matches { get; }
 }
 
-/// <summary>The vault can't be opened: a wrong key, a damaged file, or modes that let others read it.</summary>
+/// <summary>The vault, or a shared store, can't be opened: a wrong key, a damaged file, or modes that let others read it.</summary>
 public sealed class VaultOpenException(string problem, string remedy, Exception? innerException = null)
     : SecretsException(problem, remedy, innerException)
 {

@@ -102,7 +102,7 @@ public sealed class SecretsManager
             },
             new SeenGenerations(Path.Combine(folder, "seen")),
             options.StoreStaleness,
-            Follows: !options.BlocksForLedger)
+            Follows: options.FollowsStore)
         {
             OpenLedger = vault.ViewLedgerAsync,
             SeenInstances = new SeenGenerations(Path.Combine(folder, "seen-instances")),
@@ -377,7 +377,11 @@ public sealed class SecretsManager
             : new SecretNotFoundException(name, asked);
     }
 
-    private bool HasVault => !Vault.Settings.IsMadeWhenNeeded;
+    /// <summary>Whether secrets are looked up in the vault, and it does not only keep the ledger of a machine that has no vault of its own.</summary>
+    internal bool HasVault => !Vault.Settings.IsMadeWhenNeeded;
+
+    /// <summary>The shared store; null for none.</summary>
+    internal SealedStore? Store => SharedStore.IsSupported ? _store : null;
 
     // what can be written, in the order of a lookup
     private ISecretStore[] Stores => !SharedStore.IsSupported || _store is null ? [Vault] : HasVault ? [Vault, _store] : [_store];

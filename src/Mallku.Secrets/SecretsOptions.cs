@@ -55,7 +55,10 @@ public sealed record SecretsOptions
     /// <summary>The store's root key. Null: <c>MALLKU_STORE_KEY</c>, else a file. It stays the caller's, and is copied.</summary>
     public SecretValue? StoreKey { get; init; }
 
-    /// <summary>The file with the store's root key. Null: <c>MALLKU_STORE_KEY_FILE</c>.</summary>
+    /// <summary>
+    /// The file with the store's root key. Null: <c>MALLKU_STORE_KEY_FILE</c>, else the one that <c>mallku store init</c> or
+    /// <c>join</c> has kept for this user.
+    /// </summary>
     public string? StoreKeyFile { get; init; }
 
     /// <summary>How old a value from the store may be while it does not answer: 5 minutes; zero for never. The ledger says that it was old.</summary>
@@ -83,6 +86,9 @@ public sealed record SecretsOptions
     /// any will do.
     /// </summary>
     public string? LedgerPublicKey { get; init; }
+
+    /// <summary>Whether changes of the store are followed: not by a command that ends soon.</summary>
+    internal bool FollowsStore { get; init; } = true;
 
     /// <summary>Whether a thread is kept while its entry becomes durable: for a command, which has nothing else to do.</summary>
     internal bool BlocksForLedger { get; init; }

@@ -18,6 +18,9 @@ internal sealed class Scratch : IDisposable
 
     internal string Folder { get; }
 
+    /// <summary>Variables besides PATH, HOME and the language.</summary>
+    internal Dictionary<string, string> Variables { get; } = [];
+
     internal string this[string file] => Path.Combine(Folder, file);
 
     internal Outcome Run(string line, string shell = "sh") => Run([shell, "-c", line]);
@@ -50,6 +53,11 @@ internal sealed class Scratch : IDisposable
         start.Environment["PATH"] = $"{NativeBinary.Folder}:/usr/local/bin:/usr/bin:/bin";
         start.Environment["HOME"] = Folder;
         start.Environment["LC_ALL"] = "C.UTF-8";
+        foreach (var (name, value) in Variables)
+        {
+            start.Environment[name] = value;
+        }
+
         return Process.Start(start)!;
     }
 

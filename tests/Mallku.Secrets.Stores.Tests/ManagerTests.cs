@@ -107,13 +107,13 @@ public sealed class ManagerTests : IAsyncDisposable
     public async Task A_key_that_is_missing_or_anothers_is_told_and_never_shown()
     {
         await new StoreRoot(_records, _key).CreateAsync(TimeProvider.System, Token);
-        var none = Assert.Throws<SecretsException>(() => SecretsManager.Open(new SecretsOptions { Store = _records, StoreKeyFile = Path.Combine(_state.FullName, "none") }));
+        var none = Assert.Throws<VaultOpenException>(() => SecretsManager.Open(new SecretsOptions { Store = _records, StoreKeyFile = Path.Combine(_state.FullName, "none") }));
         Assert.Contains("store's key", none.Problem, StringComparison.Ordinal);
         using var other = StoreKey.Generate();
         using var text = other.ToText();
         Environment.SetEnvironmentVariable("MALLKU_STATE_DIR", _state.FullName);
         var manager = SecretsManager.Open(new SecretsOptions { Store = _records, StoreKey = text });
-        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await manager.GetAsync("a", Token));
+        var refused = await Assert.ThrowsAsync<VaultOpenException>(async () => await manager.GetAsync("a", Token));
         Assert.DoesNotContain(text.RevealString(), refused.ToString(), StringComparison.Ordinal);
     }
 

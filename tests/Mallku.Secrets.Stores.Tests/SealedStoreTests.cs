@@ -182,10 +182,10 @@ public sealed class SealedStoreTests
     {
         await using var stage = await StoreStage.CreateAsync();
         using var other = StoreKey.Generate();
-        var error = await Assert.ThrowsAsync<SecretsException>(async () => await new StoreRoot(stage.Records, other).OpenAsync(Token));
+        var error = await Assert.ThrowsAsync<VaultOpenException>(async () => await new StoreRoot(stage.Records, other).OpenAsync(Token));
         Assert.Contains("does not open", error.Problem, StringComparison.Ordinal);
         await Assert.ThrowsAsync<SecretsException>(async () => await new StoreRoot(stage.Records, other).CreateAsync(TimeProvider.System, Token));
-        await Assert.ThrowsAsync<SecretsException>(async () => await new StoreRoot(new MemoryRecordStore(), other).OpenAsync(Token));
+        await Assert.ThrowsAsync<VaultOpenException>(async () => await new StoreRoot(new MemoryRecordStore(), other).OpenAsync(Token));
     }
 
     [Fact]

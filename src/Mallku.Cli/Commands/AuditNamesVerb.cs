@@ -21,7 +21,7 @@ internal sealed class AuditNamesVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var vault = invocation.OpenVault();
+        var vault = await invocation.OpenLedgersVaultAsync(cancellationToken);
         var opened = await vault.RequireAsync(cancellationToken);
         if (invocation.Parsed.GetValue(_form) is not { } form)
         {

@@ -48,7 +48,7 @@ internal sealed class AuditCheckVerb : Verb
         var file = invocation.Parsed.GetRequiredValue(_proof);
         var verifier = invocation.Parsed.GetValue(_key) is { } key
             ? VerifierKey.Read(key)
-            : invocation.OpenVault().Settings.LedgerPin?.Verifier ?? (await invocation.OpenLedgerAsync(cancellationToken)).Verifier;
+            : (await invocation.OpenLedgersVaultAsync(cancellationToken)).Settings.LedgerPin?.Verifier ?? (await invocation.OpenLedgerAsync(cancellationToken)).Verifier;
         var proof = LedgerProof.Parse(Read(file)) ?? throw new SecretsException(
             $"{GivenFile.Show(file)} is no proof of an entry, or is damaged", "make it anew where the ledger is: mallku audit prove N");
         if (proof.Verify(verifier) is not var (entry, checkpoint))

@@ -18,7 +18,7 @@ internal sealed class AuditRestartVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var vault = invocation.OpenVault();
+        var vault = await invocation.OpenLedgersVaultAsync(cancellationToken);
         if (!invocation.Parsed.GetValue(_yes))
         {
             if (!Prompt.IsPossible)

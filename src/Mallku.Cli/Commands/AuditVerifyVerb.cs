@@ -24,7 +24,7 @@ internal sealed class AuditVerifyVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var (vault, key) = (invocation.OpenVault(), invocation.Parsed.GetValue(_key));
+        var (vault, key) = (await invocation.OpenLedgersVaultAsync(cancellationToken), invocation.Parsed.GetValue(_key));
         var against = invocation.Parsed.GetValue(_against);
         IReadOnlyList<KeptNote> kept = against is null ? [] : [new KeptNote(ReadNote(against), GivenFile.Show(against))];
 

@@ -1,6 +1,6 @@
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Sources;
-using Mallku.Secrets.Vault;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Cli.Commands;
 
@@ -10,7 +10,7 @@ internal static class Changes
     internal static void Say(string asked, SecretChange change)
     {
         SayLooseMatch(asked, change.Name);
-        Notice.Done($"set {change.Name}, version {change.Version}{(change.Created ? ", new" : "")}");
+        Notice.Done($"set {change.Name}, version {change.Version}{(change.Created ? ", new" : "")}{(change.Store is Places.Store ? ", in the shared store" : "")}");
         SayAbsorbed(change.Absorbed);
     }
 
@@ -22,7 +22,7 @@ internal static class Changes
         }
     }
 
-    /// <summary>Says that a lookup takes the environment's value, whatever the vault has now.</summary>
+    /// <summary>Says that a lookup takes the environment's value, whatever is stored now.</summary>
     internal static async ValueTask SayEnvironmentAsync(string name, CancellationToken cancellationToken)
     {
         try
@@ -31,7 +31,7 @@ internal static class Changes
             var existing = SecretName.Existing(name);
             if (await environment.FindAsync(existing, cancellationToken) is not null)
             {
-                Notice.Warn($"{environment.DescribeLookup(existing)} in the environment wins over the vault: a lookup finds that value");
+                Notice.Warn($"{environment.DescribeLookup(existing)} in the environment wins over what is stored: a lookup finds that value");
             }
         }
         catch (SecretsException e)
@@ -42,12 +42,14 @@ internal static class Changes
     }
 
     /// <summary>Says what becomes of keys that were taken out of use without a grace.</summary>
-    internal static async ValueTask SayKeysLeftAsync(FileVault vault, string name, CancellationToken cancellationToken)
+    internal static async ValueTask SayKeysLeftAsync(SecretsManager manager, SecretChange change, CancellationToken cancellationToken)
     {
         try
         {
-            var record = (await vault.OpenAsync(cancellationToken)).Document.Secrets.GetValueOrDefault(name);
-            foreach (var version in record?.Versions.Where(static version => version is { HasKeyToRevoke: true, RevokeAfter: not null }) ?? [])
+            var name = change.Name;
+            ISecretStore place = change.Store is Places.Store ? manager.Store! : manager.Vault;
+            var found = await place.FindAsync(SecretName.Existing(name), cancellationToken);
+            foreach (var version in found?.Record.Versions.Where(static version => version is { HasKeyToRevoke: true, RevokeAfter: not null }) ?? [])
             {
                 Notice.Warn($"the key of version {version.Number} is live at its provider; from {Moment.Iso(version.RevokeAfter!.Value)} on, mallku rotate --due revokes it, unless you say: mallku rotate {name} --abandon");
             }

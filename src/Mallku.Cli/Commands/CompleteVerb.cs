@@ -9,9 +9,13 @@ namespace Mallku.Cli.Commands;
 /// </summary>
 internal sealed class CompleteVerb : Verb
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
     private static readonly string[] TakeNames = ["get", "set", "rm", "explain", "history", "rotate", "rollback"];
 
     internal CompleteVerb() => Understand();
+
+    // a name is completed without saying what may be wrong with a store
+    internal override bool UsesStore => false;
 
     internal override bool TakesCommand => true;
 
@@ -55,7 +59,9 @@ internal sealed class CompleteVerb : Verb
     private static async ValueTask<IEnumerable<string>> FindAsync(
         string[] before, string current, SecretsOptions options, CancellationToken cancellationToken)
     {
-        (before, options) = TakeDirectory(before, options);
+        (before, var directory) = Take(before, "--dir");
+        (before, var store) = Take(before, "--store");
+        options = directory is null ? options : options with { Directory = directory };
         if (before.Contains("--"))
         {
             return [];
@@ -64,7 +70,7 @@ internal sealed class CompleteVerb : Verb
         var verbs = VerbTable.All.Where(entry => !entry.IsHidden);
         if (before.Length == 0)
         {
-            return verbs.Select(entry => entry.Name.Split(' ')[0]).Distinct(StringComparer.Ordinal).Concat(["--dir", "--version", "--help"]);
+            return verbs.Select(entry => entry.Name.Split(' ')[0]).Distinct(StringComparer.Ordinal).Concat(["--dir", "--store", "--version", "--help"]);
         }
 
         if (before is [var first] && !current.StartsWith('-') && VerbTable.FindSecondWords(first).ToList() is { Count: > 0 } seconds)
@@ -72,11 +78,11 @@ internal sealed class CompleteVerb : Verb
             return seconds;
         }
 
-        return await CompleteVerbAsync(before, current, options, cancellationToken);
+        return await CompleteVerbAsync(before, current, options, store, cancellationToken);
     }
 
     private static async ValueTask<IEnumerable<string>> CompleteVerbAsync(
-        string[] before, string current, SecretsOptions options, CancellationToken cancellationToken)
+        string[] before, string current, SecretsOptions options, string? store, CancellationToken cancellationToken)
     {
         if (!VerbTable.TryFind(before, out var entry, out var words))
         {
@@ -93,38 +99,42 @@ internal sealed class CompleteVerb : Verb
             "--format" => ExportVerb.Formats,
             "--kind" => EntryLine.Kinds,
             "--with" => RotationWords.Rotators,
-            "--only" or "--except" or "--secret" => await ListNamesAsync(options, cancellationToken),
+            "--to" or "--from" => Places.All,
+            "--only" or "--except" or "--secret" => await ListNamesAsync(options, store, cancellationToken),
             _ when entry.Name is "completion" => CompletionVerb.Shells,
             _ when entry.Name is "audit names" => AuditNamesVerb.Forms,
             _ when entry.Name is "help" => VerbTable.All.Where(known => !known.IsHidden).Select(known => known.Name.Split(' ')[0]).Distinct(StringComparer.Ordinal),
-            _ when TakeNames.Contains(entry.Name) && !before.Skip(words).Any(word => !word.StartsWith('-')) => await ListNamesAsync(options, cancellationToken),
+            _ when TakeNames.Contains(entry.Name) && !before.Skip(words).Any(word => !word.StartsWith('-')) => await ListNamesAsync(options, store, cancellationToken),
             _ => [],
         };
     }
 
-    private static async ValueTask<IEnumerable<string>> ListNamesAsync(SecretsOptions options, CancellationToken cancellationToken)
+    private static async ValueTask<IEnumerable<string>> ListNamesAsync(SecretsOptions options, string? store, CancellationToken cancellationToken)
     {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Patience);
         try
         {
-            var secrets = await SecretsManager.Open(options).ListAsync(cancellationToken);
+            options = StoreUrl.Choose(store) is { } url ? await OpenedStore.AddAsync(options, url, limit.Token) : options;
+            var secrets = await SecretsManager.Open(options).ListAsync(limit.Token);
             return secrets.Select(secret => secret.Name).Where(name => SecretName.TryParse(name, out _));
         }
-        catch (SecretsException)
+        catch (Exception e) when (e is SecretsException or OperationCanceledException)
         {
             return [];
         }
     }
 
-    private static (string[] Before, SecretsOptions Options) TakeDirectory(string[] before, SecretsOptions options)
+    /// <summary>The words without an option and what stands behind it, and that; null where it is not there.</summary>
+    private static (string[] Before, string? Value) Take(string[] before, string option)
     {
-        const string joined = "--dir=";
-        if (Array.FindIndex(before, word => word.StartsWith(joined, StringComparison.Ordinal) && word.Length > joined.Length) is var one and >= 0)
+        if (Array.FindIndex(before, word => word.StartsWith(option + "=", StringComparison.Ordinal) && word.Length > option.Length + 1) is var one and >= 0)
         {
-            return ([.. before[..one], .. before[(one + 1)..]], options with { Directory = before[one][joined.Length..] });
+            return ([.. before[..one], .. before[(one + 1)..]], before[one][(option.Length + 1)..]);
         }
 
-        return Array.IndexOf(before, "--dir") is var at and >= 0 && at + 1 < before.Length && before[at + 1].Length > 0
-            ? ([.. before[..at], .. before[(at + 2)..]], options with { Directory = before[at + 1] })
-            : (before, options);
+        return Array.IndexOf(before, option) is var at and >= 0 && at + 1 < before.Length && before[at + 1].Length > 0
+            ? ([.. before[..at], .. before[(at + 2)..]], before[at + 1])
+            : (before, null);
     }
 }

@@ -13,6 +13,8 @@ internal sealed class CompletionVerb : Verb
 
     internal override string? Notes => "Completes verbs, options and the names of secrets. It never asks for anything and never shows a value.";
 
+    internal override bool UsesStore => false;
+
     internal override string[] Examples =>
     [
         "eval \"$(mallku completion bash)\"                          # in ~/.bashrc",

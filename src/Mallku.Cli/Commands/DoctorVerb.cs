@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Rotation;
+using Mallku.Secrets.Sources;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
@@ -19,14 +20,7 @@ internal sealed class DoctorVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var manager = invocation.OpenManager();
-        var findings = await VaultInspection.InspectAsync(manager.Vault, cancellationToken);
-        if (findings.Any(finding => finding.Check is "vault" && finding.Level == FindingLevel.Ok))
-        {
-            var status = await manager.CreateRotationRunner().GetStatusAsync(cancellationToken);
-            findings = [.. findings, .. RotationInspection.Inspect(status)];
-        }
-
+        var findings = await InspectAsync(invocation, cancellationToken);
         var healthy = findings.All(finding => finding.Level != FindingLevel.Error);
         if (invocation.Parsed.GetValue(_json))
         {
@@ -43,6 +37,54 @@ internal sealed class DoctorVerb : Verb
         }
 
         return healthy ? ExitCode.Done : ExitCode.Failed;
+    }
+
+    private static async ValueTask<List<Finding>> InspectAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var findings = new List<Finding>();
+        SecretsManager manager;
+        try
+        {
+            manager = await invocation.OpenManagerAsync(cancellationToken);
+        }
+        catch (SecretsException e) when (invocation.Store is not null)
+        {
+            // the store can't be used at all; what is here is looked at all the same
+            manager = SecretsManager.Open(invocation.Options);
+            findings.AddRange(StoreInspection.InspectKeys());
+            if (!findings.Exists(finding => finding.What == e.Problem))
+            {
+                findings.Add(new(FindingLevel.Error, StoreInspection.Check, e.Problem, e.Remedy));
+            }
+
+            if (!manager.Vault.Settings.IsDirectoryNamed && !manager.Vault.IsMade)
+            {
+                return findings;
+            }
+        }
+
+        findings.AddRange(manager.HasVault
+            ? await VaultInspection.InspectAsync(manager.Vault, cancellationToken)
+            : await StoreInspection.InspectLedgerAsync(manager.Vault, cancellationToken));
+        if (manager.Store is { } store)
+        {
+            findings.AddRange(StoreInspection.InspectKeys());
+            findings.AddRange(await StoreInspection.InspectAsync(store, cancellationToken));
+        }
+
+        var opened = Places.Of(manager).Where(place => findings.Exists(finding => finding.Check == place.Name && finding.Level == FindingLevel.Ok)).ToList();
+        if (opened.Count > 0)
+        {
+            var statuses = new List<RotationStatus>();
+            foreach (var place in opened)
+            {
+                statuses.AddRange(await new RotationRunner(place, []).GetStatusAsync(cancellationToken));
+            }
+
+            findings.AddRange(RotationInspection.Inspect(statuses));
+        }
+
+        return findings;
     }
 
     private static string ForPeople(Finding finding)

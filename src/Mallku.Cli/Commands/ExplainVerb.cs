@@ -18,7 +18,7 @@ internal sealed class ExplainVerb : Verb
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var name = invocation.Parsed.GetRequiredValue(_name);
-        var explanation = await invocation.OpenManager().ExplainAsync(name, cancellationToken);
+        var explanation = await (await invocation.OpenManagerAsync(cancellationToken)).ExplainAsync(name, cancellationToken);
         if (explanation.Winner is null && !SecretName.TryParse(name, out _))
         {
             // the answers repeat what was asked for

@@ -46,9 +46,9 @@ internal sealed class ExportVerb : Verb
 
         var selection = Selection.Parse(
             invocation.Parsed.GetValue(_only) ?? [], invocation.Parsed.GetValue(_except) ?? [], $"mallku export --format {format} OPTION");
-        var manager = invocation.OpenManager(LedgerKind.Exported);
+        var manager = await invocation.OpenManagerAsync(cancellationToken, LedgerKind.Exported);
         var found = await selection.FindAsync(manager, name => format is "json" || IsVariable(name), cancellationToken);
-        if (found.Count == 0)
+        if (found.Count == 0 && manager.Store is null)
         {
             await AbsentVault.SayAsync(manager.Vault, cancellationToken);
         }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Security.Cryptography;
-using Mallku.Cli.Native;
 using Mallku.Cli.Terminal;
 
 namespace Mallku.Cli.Commands;
@@ -14,14 +13,13 @@ internal sealed class GetVerb : Verb
 
     internal override string[] Examples => ["mallku get openai_api_key", "mallku get -n openai_api_key | wl-copy"];
 
-    internal override ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken) =>
-        new(Print(invocation.Options, invocation.Parsed.GetRequiredValue(_name), newline: !invocation.Parsed.GetValue(_bare)));
+    internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken) =>
+        Print(await invocation.OpenManagerAsync(cancellationToken), invocation.Parsed.GetRequiredValue(_name), newline: !invocation.Parsed.GetValue(_bare));
 
     /// <summary>Prints the value and nothing else. Synchronous: most calls of mallku are this one, and each pays for what is here.</summary>
-    internal static int Print(SecretsOptions options, string name, bool newline)
+    internal static int Print(SecretsManager manager, string name, bool newline)
     {
-        NativeBinary.PrepareToDecrypt();
-        var lookup = SecretsManager.Open(options).GetRequiredAsync(name);
+        var lookup = manager.GetRequiredAsync(name);
         var value = lookup.IsCompletedSuccessfully ? lookup.Result : lookup.AsTask().GetAwaiter().GetResult();
 
         var line = SecretValue.Allocate(value.Length + 1);

@@ -54,7 +54,7 @@ internal static class HelpText
     private static string Synopsis(Verb verb)
     {
         var synopsis = new StringBuilder();
-        foreach (var option in verb.Grammar.Options.Where(option => option != verb.Help && option != verb.Directory))
+        foreach (var option in verb.Grammar.Options.Where(option => option != verb.Help && option != verb.Directory && option != verb.Store))
         {
             var spelled = option.HelpName is null ? option.Name : $"{option.Name} {option.HelpName}";
             synopsis.Append(option.Required ? $" {spelled}" : $" [{spelled}]");

@@ -10,6 +10,8 @@ internal sealed class HelpVerb : Verb
 
     internal HelpVerb() => Understand(_verb);
 
+    internal override bool UsesStore => false;
+
     internal override string[] Examples => ["mallku help", "mallku help run"];
 
     internal override ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
@@ -31,7 +33,7 @@ internal sealed class HelpVerb : Verb
             mallku keeps the API keys of AI models: encrypted at rest, handed to the program
             that needs them, and nowhere else.
 
-            Usage: mallku [--dir DIR] VERB ...
+            Usage: mallku [--dir DIR] [--store URL] VERB ...
 
 
             """);
@@ -43,10 +45,12 @@ internal sealed class HelpVerb : Verb
         text.Append("""
 
               --dir DIR        the vault's folder, with every verb
+              --store URL      the shared store, with every verb that uses secrets
               --version        print the version
 
             A lookup asks the environment first (openai_api_key is OPENAI_API_KEY), then the
-            vault: ./.secrets, or the nearest one upwards within the repository.
+            vault: ./.secrets, or the nearest one upwards within the repository. Then, where
+            one is named, the shared store.
 
               MALLKU_SECRETS_DIR      the vault's folder
               MALLKU_KEY_FILE         the file that holds the vault's key
@@ -55,9 +59,12 @@ internal sealed class HelpVerb : Verb
               MALLKU_LEDGER_KEY       the public key that the ledger must have, or its file
               MALLKU_WITNESS_FILE     a file that gets each new checkpoint of the ledger
               MALLKU_WITNESS_COMMAND  a command that gets it
+              MALLKU_STORE            the URL of the shared store, such as postgres://...
+              MALLKU_STORE_PASSWORD   its password; _FILE: the file that has it
+              MALLKU_STORE_KEY_FILE   the file that holds the store's key
 
-            Exit codes: 0 done, 1 failed, 2 usage, 3 no such secret, 4 the vault can't be
-            opened. More of a verb: mallku help VERB
+            Exit codes: 0 done, 1 failed, 2 usage, 3 no such secret, 4 the vault or the
+            store can't be opened. More of a verb: mallku help VERB
 
             Examples:
               mallku init

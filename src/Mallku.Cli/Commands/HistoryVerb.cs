@@ -1,7 +1,5 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
-using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -22,9 +20,9 @@ internal sealed class HistoryVerb : Verb
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var given = invocation.Parsed.GetRequiredValue(_name);
-        var vault = invocation.OpenVault();
-        var history = await vault.GetHistoryAsync(SecretName.Existing(given), cancellationToken)
-            ?? throw await NotFoundAsync(given, vault, cancellationToken);
+        var manager = await invocation.OpenManagerAsync(cancellationToken);
+        var history = await manager.GetHistoryAsync(given, cancellationToken)
+            ?? throw await NotFoundAsync(given, manager, cancellationToken);
         if (invocation.Parsed.GetValue(_json))
         {
             WriteJson(history);
@@ -41,10 +39,10 @@ internal sealed class HistoryVerb : Verb
         return ExitCode.Done;
     }
 
-    private static async ValueTask<SecretsException> NotFoundAsync(string given, FileVault vault, CancellationToken cancellationToken) =>
-        SecretName.TryParse(given, out _) && await AbsentVault.IsAbsentAsync(vault, cancellationToken)
-            ? new SecretNotFoundException(given, vault.Describe(), $"there is no vault there yet; make one: {vault.Settings.InitCommand}")
-            : UsageErrors.NotFound(given, vault.Describe());
+    private static async ValueTask<SecretsException> NotFoundAsync(string given, SecretsManager manager, CancellationToken cancellationToken) =>
+        SecretName.TryParse(given, out _) && manager.Store is null && await AbsentVault.IsAbsentAsync(manager.Vault, cancellationToken)
+            ? new SecretNotFoundException(given, manager.Vault.Describe(), $"there is no vault there yet; make one: {manager.Vault.Settings.InitCommand}")
+            : UsageErrors.NotFound(given, Places.Describe(manager));
 
     // at a terminal the id comes last, where it may be cut
     private static Table ToTable(SecretHistory history, DateTimeOffset now)

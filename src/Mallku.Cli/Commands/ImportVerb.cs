@@ -2,7 +2,7 @@ using System.CommandLine;
 using Mallku.Cli.Running;
 using Mallku.Cli.Terminal;
 using Mallku.Cli.Transfer;
-using Mallku.Secrets.Vault;
+using Mallku.Secrets.Sources;
 
 namespace Mallku.Cli.Commands;
 
@@ -12,11 +12,13 @@ internal sealed class ImportVerb : Verb
     private readonly Option<bool> _overwrite = new("--overwrite") { Description = "replace values that differ; they stay as versions" };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "show what would be done, and do nothing" };
 
-    internal ImportVerb() => Understand(_file, _overwrite, _dryRun);
+    private readonly Option<string?> _to = new("--to") { HelpName = "PLACE", Description = "vault or store; where a secret lives now, and a new one in the store where one is named" };
+
+    internal ImportVerb() => Understand(_file, _overwrite, _dryRun, _to);
 
     internal override string? Notes =>
         "Reads .env, the api_keys.json of the Python system, and the secrets.json of dotnet user-secrets. In names ':' and '__' become '_', "
-        + "and in .env OPENAI_API_KEY becomes openai_api_key. Shows what it does with each entry, without values. All of it is one write; "
+        + "and in .env OPENAI_API_KEY becomes openai_api_key. Shows what it does with each entry, without values. All of it is one write in a vault, and one for each secret in a shared store; "
         + "a file that can't be read stores nothing. What has no value is skipped. Ends with 1 if an entry was refused.";
 
     internal override string[] Examples =>
@@ -28,12 +30,13 @@ internal sealed class ImportVerb : Verb
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var file = invocation.Parsed.GetRequiredValue(_file);
-        var vault = invocation.OpenVault();
-        await vault.RequireAsync(cancellationToken);
+        var place = Places.Parse(invocation.Parsed.GetValue(_to), invocation);
+        var manager = await invocation.OpenManagerAsync(cancellationToken);
+        var sources = await FindSourcesAsync(manager, place, cancellationToken);
         var entries = ImportFile.Read(file);
         try
         {
-            var plan = await ImportPlan.MakeAsync(entries, vault, invocation.Parsed.GetValue(_overwrite), cancellationToken);
+            var plan = await ImportPlan.MakeAsync(entries, new SecretsManager(sources), invocation.Parsed.GetValue(_overwrite), cancellationToken);
             Show(plan);
             var writes = plan.Where(planned => planned.Step is ImportStep.New or ImportStep.Overwrite).ToList();
             if (invocation.Parsed.GetValue(_dryRun))
@@ -42,8 +45,7 @@ internal sealed class ImportVerb : Verb
             }
             else
             {
-                await StoreAsync(vault, writes, cancellationToken);
-                Notice.Done($"stored {Count(writes.Count)} in {vault.Describe()}");
+                await StoreAsync(manager, writes, place, cancellationToken);
                 SayWhatIsLeft(file, plan);
             }
 
@@ -57,17 +59,71 @@ internal sealed class ImportVerb : Verb
         }
     }
 
-    private static async ValueTask StoreAsync(FileVault vault, List<PlannedEntry> writes, CancellationToken cancellationToken)
+    /// <summary>What the entries are compared with: the place that was named, or all of them.</summary>
+    private static async ValueTask<List<ISecretSource>> FindSourcesAsync(SecretsManager manager, SecretPlace? place, CancellationToken cancellationToken)
     {
-        if (writes.Count == 0)
+        var sources = new List<ISecretSource>();
+        if (place is not SecretPlace.Store && (manager.HasVault || place is SecretPlace.Vault))
         {
-            return;
+            if (!manager.HasVault)
+            {
+                throw new SecretsException("there is no vault to write to; nothing is stored", "make one: mallku init");
+            }
+
+            await manager.Vault.RequireAsync(cancellationToken);
+            sources.Add(new VaultSource(manager.Vault));
         }
 
-        var values = writes.ConvertAll(planned => KeyValuePair.Create(SecretName.Parse(planned.Target), planned.Entry.Value!));
-        foreach (var change in await vault.SetAsync(values, new SetOptions { Source = "import" }, cancellationToken))
+        if (manager.Store is { } store && place is not SecretPlace.Vault)
         {
-            Changes.SayAbsorbed(change.Absorbed);
+            sources.Add(new StoreSource(store));
+        }
+
+        return sources;
+    }
+
+    private static async ValueTask StoreAsync(SecretsManager manager, List<PlannedEntry> writes, SecretPlace? place, CancellationToken cancellationToken)
+    {
+        var isNewInVault = manager.Store is null || place is SecretPlace.Vault;
+        var (inVault, inStore) = (new List<KeyValuePair<SecretName, SecretValue>>(), new List<PlannedEntry>());
+        foreach (var planned in writes)
+        {
+            if (planned.Place is null ? isNewInVault : planned.Place is Places.Vault)
+            {
+                inVault.Add(new(SecretName.Parse(planned.Target), planned.Entry.Value!));
+            }
+            else
+            {
+                inStore.Add(planned);
+            }
+        }
+
+        var options = new SetOptions { Source = "import" };
+        if (inVault.Count > 0)
+        {
+            foreach (var change in await manager.Vault.SetAsync(inVault, options, cancellationToken))
+            {
+                Changes.SayAbsorbed(change.Absorbed);
+            }
+        }
+
+        if (inVault.Count > 0 || manager.Store is null)
+        {
+            Notice.Done($"stored {Count(inVault.Count)} in {manager.Vault.Describe()}");
+        }
+
+        if (manager.Store is { } store && (inStore.Count > 0 || inVault.Count == 0))
+        {
+            using (var progress = new Progress("secrets stored"))
+            {
+                foreach (var (done, planned) in inStore.Index())
+                {
+                    await manager.SetAsync(planned.Target, planned.Entry.Value!, options with { Into = SecretPlace.Store }, cancellationToken);
+                    progress.Show(done + 1, inStore.Count);
+                }
+            }
+
+            Notice.Done($"stored {Count(inStore.Count)} in {store.Describe()}");
         }
     }
 
@@ -90,7 +146,7 @@ internal sealed class ImportVerb : Verb
     {
         if (plan.Exists(planned => planned.Step == ImportStep.Keep))
         {
-            Notice.Warn("what the vault had was kept; --overwrite replaces it");
+            Notice.Warn("what was there was kept; --overwrite replaces it");
         }
 
         if (file is not GivenFile.StandardInput)

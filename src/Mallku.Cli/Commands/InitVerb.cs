@@ -13,6 +13,8 @@ internal sealed class InitVerb : Verb
     internal override string? Notes =>
         "Creates ./.secrets, or the folder that --dir or MALLKU_SECRETS_DIR names, with a new key in it. Git does not see the folder.";
 
+    internal override bool UsesStore => false;
+
     internal override string[] Examples => ["mallku init", "mallku init --dir ~/.secrets", "mallku init --pseudonyms"];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)

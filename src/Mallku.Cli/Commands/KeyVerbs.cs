@@ -10,6 +10,8 @@ internal sealed class KeyStatusVerb : Verb
 
     internal KeyStatusVerb() => Understand(_json);
 
+    internal override bool UsesStore => false;
+
     internal override string[] Examples => ["mallku key status", "mallku key status --json"];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
@@ -66,6 +68,8 @@ internal sealed class KeyRotateVerb : Verb
         "The former key and the former vault are kept beside the new ones until you remove them. Asks only at a terminal. "
         + "A program that runs on with the old key must be started again.";
 
+    internal override bool UsesStore => false;
+
     internal override string[] Examples => ["mallku key rotate", "mallku key rotate --yes"];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
@@ -95,6 +99,8 @@ internal sealed class KeyRecoverVerb : Verb
         "Another program may write the vault with a former key, start it afresh, or write an older state over it: this takes over what it wrote "
         + "and keeps the rest. A damaged vault is put aside, and its former state takes its place. With --as-is nothing is merged: "
         + "a secret that the file has not is a removed one.";
+
+    internal override bool UsesStore => false;
 
     internal override string[] Examples => ["mallku key recover", "mallku key recover --as-is"];
 

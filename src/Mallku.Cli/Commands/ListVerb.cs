@@ -11,7 +11,7 @@ internal sealed class ListVerb : Verb
     internal ListVerb() => Understand(_json);
 
     internal override string? Notes =>
-        "The source is the one whose value a lookup takes; an environment variable is shown only where the vault knows the name. "
+        "The source is the one whose value a lookup takes; an environment variable is shown only where the vault or the shared store knows the name. "
         + "The last column says what a rotation has to do: pending, faulty, overdue, due, unrevoked, planned, or never, where the value is the first one. "
         + "In a pipe: no header, columns separated by tabs, times in UTC.";
 
@@ -19,9 +19,9 @@ internal sealed class ListVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var manager = invocation.OpenManager();
+        var manager = await invocation.OpenManagerAsync(cancellationToken);
         var secrets = await manager.ListAsync(cancellationToken);
-        var statuses = (await manager.CreateRotationRunner().GetStatusAsync(cancellationToken)).ToDictionary(status => status.Name, StringComparer.Ordinal);
+        var statuses = await Places.GetRotationsAsync(manager, cancellationToken);
         var isJson = invocation.Parsed.GetValue(_json);
         if (isJson)
         {
@@ -32,7 +32,7 @@ internal sealed class ListVerb : Verb
             WriteTable(secrets, statuses, invocation.Options.TimeProvider.GetUtcNow());
         }
 
-        if (secrets.Count == 0 && !await AbsentVault.SayAsync(manager.Vault, cancellationToken) && Channel.Output.IsTerminal && !isJson)
+        if (secrets.Count == 0 && (manager.Store is not null || !await AbsentVault.SayAsync(manager.Vault, cancellationToken)) && Channel.Output.IsTerminal && !isJson)
         {
             Notice.Done("there are no secrets yet: mallku set NAME");
         }

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -25,22 +24,48 @@ internal sealed class RemoveVerb : Verb
             throw new UsageException("removing a secret asks first, and nobody is there to answer", "say it in so many words: mallku rm NAME --yes");
         }
 
-        var vault = invocation.OpenVault();
-        var stored = VaultMatch.FindStored(await vault.RequireAsync(cancellationToken), SecretName.Existing(given))
-            ?? throw UsageErrors.NotFound(given, vault.Describe());
+        var manager = await invocation.OpenManagerAsync(cancellationToken);
+        if (manager.Store is null)
+        {
+            await manager.Vault.RequireAsync(cancellationToken);
+        }
+
+        var (stored, place) = await Places.FindAsync(manager, SecretName.Existing(given), cancellationToken)
+            ?? throw UsageErrors.NotFound(given, Places.Describe(manager));
         Changes.SayLooseMatch(given, stored);
-        if (asks && !Prompt.Confirm($"remove {Show(stored)} from the vault?"))
+        if (asks && !Prompt.Confirm($"remove {Show(stored)} from the {(place == manager.Store ? "shared store, for every machine" : "vault")}?"))
         {
             Notice.Done("nothing was removed");
             return ExitCode.Failed;
         }
 
-        var change = await vault.RemoveAsync(SecretName.Existing(stored), cancellationToken);
-        Notice.Done($"removed {Show(change.Name)}, which was at version {change.Version}");
+        var change = await manager.RemoveAsync(stored, cancellationToken);
+        Notice.Done($"removed {Show(change.Name)}, which was at version {change.Version}{(place == manager.Store ? ", from the shared store" : "")}");
         Changes.SayAbsorbed(change.Absorbed);
-        await Changes.SayKeysLeftAsync(vault, change.Name, cancellationToken);
+        if (place != manager.Store && manager.Store is { } store)
+        {
+            await SayStoreAsync(store, change.Name, cancellationToken);
+        }
+
+        await Changes.SayKeysLeftAsync(manager, change, cancellationToken);
         await Changes.SayEnvironmentAsync(change.Name, cancellationToken);
         return ExitCode.Done;
+    }
+
+    private static async ValueTask SayStoreAsync(SealedStore store, string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await store.FindAsync(SecretName.Existing(name), cancellationToken) is { Record.Current: not null })
+            {
+                Notice.Warn("the shared store has it too: from now on a lookup finds that value");
+            }
+        }
+        catch (SecretsException e)
+        {
+            // the change is made; what fails is the next lookup
+            Notice.Warn($"{e.Problem}: {e.Remedy}");
+        }
     }
 
     // another program may have written one

@@ -21,7 +21,7 @@ internal sealed class RunVerb : Verb
         "The secret openai_api_key becomes OPENAI_API_KEY; a variable that is set already is kept, as in every lookup. "
         + "With --env alone only those are passed. The command takes mallku's place: signals and exit code are its own. "
         + "Variables that steer loaders and interpreters, such as PATH or LD_PRELOAD, are set only by --env; --except leaves out what can't be passed. "
-        + "MALLKU_ENCRYPTION_KEY is not handed on: the command gets secrets, not the key to all of them.";
+        + "MALLKU_ENCRYPTION_KEY and MALLKU_STORE_KEY are not handed on, nor a store's password: the command gets secrets, not the key to all of them.";
 
     internal override string[] Examples =>
     [
@@ -43,7 +43,7 @@ internal sealed class RunVerb : Verb
             invocation.Parsed.GetValue(_only) ?? [], invocation.Parsed.GetValue(_except) ?? [], invocation.Parsed.GetValue(_env) ?? []);
         // the program's name and none of its arguments, which may hold anything
         var purpose = "run " + SecretsException.Show(Path.GetFileName(invocation.Arguments[separator + 1]));
-        var manager = (invocation with { Options = invocation.Options with { Purpose = purpose } }).OpenManager();
+        var manager = await (invocation with { Options = invocation.Options with { Purpose = purpose } }).OpenManagerAsync(cancellationToken);
         var secrets = await wanted.FindAsync(manager, cancellationToken);
         if (secrets.Count == 0)
         {
@@ -56,6 +56,7 @@ internal sealed class RunVerb : Verb
 
         // only now, when nothing is in the way of their use any more
         await manager.HandOutAsync(secrets.Select(secret => secret.Found), cancellationToken);
+        await invocation.TellStoreAsync();
         return Replacement.Run(command, environment);
     }
 }

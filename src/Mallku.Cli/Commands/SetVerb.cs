@@ -3,7 +3,6 @@ using System.CommandLine;
 using System.Security.Cryptography;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -17,7 +16,9 @@ internal sealed class SetVerb : Verb
     private readonly Option<int?> _keep = new("--keep") { HelpName = "N", Description = "from now on keep N versions of each secret in this vault; 10 at first" };
     private readonly Option<string?> _grace = new("--grace") { HelpName = "T", Description = "how long the version before may still be used, such as 1h; it is not, at first" };
 
-    internal SetVerb() => Understand(_name, _generate, _allowEmpty, _keep, _grace);
+    private readonly Option<string?> _to = new("--to") { HelpName = "PLACE", Description = "vault or store; where the secret lives now, and a new one in the store where one is named" };
+
+    internal SetVerb() => Understand(_name, _generate, _allowEmpty, _keep, _grace, _to);
 
     internal override string? Notes =>
         "The value is asked for at a terminal and not shown. In a pipe it is all of standard input, without the newline at its end. "
@@ -29,6 +30,7 @@ internal sealed class SetVerb : Verb
         "pass show openai | mallku set openai_api_key",
         "mallku set service_account < account.json",
         "mallku set session_key --generate",
+        "mallku set local_key --to vault",
     ];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
@@ -40,7 +42,7 @@ internal sealed class SetVerb : Verb
             throw new UsageException("that is no name for a secret", "use 1 to 255 ASCII letters, digits, '.', '_' and '-', and no value");
         }
 
-        if (SecretName.MayBeValue(given) && VaultMatch.FindStored(await invocation.OpenVault().OpenAsync(cancellationToken), name) is null)
+        if (SecretName.MayBeValue(given) && await Places.FindAsync(await invocation.OpenManagerAsync(cancellationToken), name, cancellationToken) is null)
         {
             throw new UsageException(
                 "that text looks like a value, and no secret has it for a name", "name the secret such as openai_api_key, and pipe its value in or type it when you are asked");
@@ -52,6 +54,7 @@ internal sealed class SetVerb : Verb
             AllowEmpty = invocation.Parsed.GetValue(_allowEmpty),
             Source = generate ? "generate" : "set",
             Grace = invocation.Parsed.GetValue(_grace) is { } grace ? Duration.ParseGrace(grace) : TimeSpan.Zero,
+            Into = Places.Parse(invocation.Parsed.GetValue(_to), invocation),
         };
         var keep = invocation.Parsed.GetValue(_keep);
         if (keep is < SecretFormat.FewestKept or > SecretFormat.MostKept)
@@ -59,11 +62,16 @@ internal sealed class SetVerb : Verb
             throw new UsageException($"--keep is a number from {SecretFormat.FewestKept} to {SecretFormat.MostKept}", "write it as: mallku set NAME --keep 20");
         }
 
-        var manager = (invocation with { Options = invocation.Options with { KeepVersions = keep } }).OpenManager();
+        if (keep is not null && invocation.Store is not null && setting.Into is not SecretPlace.Vault)
+        {
+            throw new UsageException($"--keep is for a vault: a shared store keeps {SecretFormat.UsuallyKept} versions", "leave it out, or write to the vault: --to vault");
+        }
+
+        var manager = await (invocation with { Options = invocation.Options with { KeepVersions = keep } }).OpenManagerAsync(cancellationToken);
         using var value = generate ? Generate() : GivenValue.Read($"value of {name} (not shown)");
         var change = await manager.SetAsync(given, value, setting, cancellationToken);
         Changes.Say(given, change);
-        await Changes.SayKeysLeftAsync(manager.Vault, change.Name, cancellationToken);
+        await Changes.SayKeysLeftAsync(manager, change, cancellationToken);
         await Changes.SayEnvironmentAsync(change.Name, cancellationToken);
         return ExitCode.Done;
     }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Mallku.Cli.Native;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
@@ -13,6 +14,8 @@ internal abstract class Verb
     internal Command Grammar { get; } = new("mallku");
 
     internal Option<string?> Directory { get; } = new("--dir") { HelpName = "DIR", Description = "the vault's folder, as MALLKU_SECRETS_DIR says it" };
+
+    internal Option<string?> Store { get; } = new("--store") { HelpName = "URL", Description = "the shared store, as MALLKU_STORE says it" };
 
     internal Option<bool> NoLedger { get; } = new("--no-ledger") { Description = "record nothing but that" };
 
@@ -29,6 +32,9 @@ internal abstract class Verb
 
     /// <summary>Whether it can't do without that command.</summary>
     internal virtual bool NeedsCommand => TakesCommand;
+
+    /// <summary>Whether it is about secrets wherever they are, or a shared store, and not about the vault alone.</summary>
+    internal virtual bool UsesStore => true;
 
     /// <summary>Whether it looks several secrets up at once, so that their entries in the ledger share a flush.</summary>
     internal virtual bool LooksUpSeveral => false;
@@ -51,6 +57,11 @@ internal abstract class Verb
         }
 
         Grammar.Options.Add(Directory);
+        if (UsesStore)
+        {
+            Grammar.Options.Add(Store);
+        }
+
         Grammar.Options.Add(NoLedger);
         Grammar.Options.Add(Help);
     }
@@ -64,13 +75,46 @@ internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, st
 {
     // one list for all that `with` makes of this
     private readonly List<FileVault> _opened = [];
+    private readonly List<StoreLedger> _told = [];
 
-    internal SecretsManager OpenManager(LedgerKind handingOut = LedgerKind.Read)
+    /// <summary>The URL of the shared store; null where none is named, or the verb is about the vault alone.</summary>
+    internal string? Store { get; init; }
+
+    /// <summary>The same, for the verbs that are about it.</summary>
+    /// <exception cref="UsageException">None is named.</exception>
+    internal string RequireStore() => Store ?? throw new UsageException("no shared store is named", $"name it by --store URL, or by {StoreUrl.Variable}: postgres://USER@HOST/DATABASE");
+
+    /// <summary>What looks secrets up in the vault and, where one is named, in the shared store.</summary>
+    /// <exception cref="SecretsException">The store can't be used.</exception>
+    internal async ValueTask<SecretsManager> OpenManagerAsync(CancellationToken cancellationToken, LedgerKind handingOut = LedgerKind.Read)
     {
         NativeBinary.PrepareToDecrypt();
-        var manager = SecretsManager.Open(Options, handingOut);
+        var options = Store is null ? Options : await OpenedStore.AddAsync(Options, Store, cancellationToken);
+        var manager = SecretsManager.Open(options, handingOut);
         _opened.Add(manager.Vault);
+        if (manager.StoreLedger is { } ledger)
+        {
+            _told.Add(ledger);
+        }
+
         return manager;
+    }
+
+    /// <summary>Tells the shared store what the ledger here has. Where it can't be told now, the next command does it.</summary>
+    internal async ValueTask TellStoreAsync()
+    {
+        if (_told is [.., var ledger])
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+            try
+            {
+                await ledger.TellAsync(limit.Token);
+            }
+            catch (Exception e) when (e is SecretsException or OperationCanceledException)
+            {
+                // what was asked for is done
+            }
+        }
     }
 
     /// <summary>Says what writes of the verb have made besides, also where it failed in the end.</summary>
@@ -82,10 +126,25 @@ internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, st
         }
     }
 
-    /// <summary>The vault, for the verbs that are about it and not about a lookup.</summary>
-    internal FileVault OpenVault() => OpenManager().Vault;
+    /// <summary>The vault, for the verbs that are about it alone.</summary>
+    internal FileVault OpenVault()
+    {
+        NativeBinary.PrepareToDecrypt();
+        var vault = SecretsManager.Open(Options, LedgerKind.Read).Vault;
+        _opened.Add(vault);
+        return vault;
+    }
+
+    /// <summary>The vault that has the ledger: the one here, or, beside a shared store, the one that was made for that.</summary>
+    internal async ValueTask<FileVault> OpenLedgersVaultAsync(CancellationToken cancellationToken)
+    {
+        var vault = (await OpenManagerAsync(cancellationToken)).Vault;
+        await vault.EnsureMadeAsync(cancellationToken);
+        return vault;
+    }
 
     /// <summary>The vault's ledger, for the verbs that are about it.</summary>
     /// <exception cref="SecretsException">There is no vault, it can't be opened, or it has no ledger yet.</exception>
-    internal ValueTask<OpenedLedger> OpenLedgerAsync(CancellationToken cancellationToken) => OpenedLedger.OpenAsync(OpenVault(), cancellationToken);
+    internal async ValueTask<OpenedLedger> OpenLedgerAsync(CancellationToken cancellationToken) =>
+        await OpenedLedger.OpenAsync(await OpenLedgersVaultAsync(cancellationToken), cancellationToken);
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Mallku.Cli.Commands;
 
 namespace Mallku.Cli.Running;
 
@@ -8,17 +9,21 @@ internal static class ChildEnvironment
     /// <summary>The most bytes that Linux takes as one string of an environment, with its end (MAX_ARG_STRLEN).</summary>
     private const int LongestEntry = 131072;
 
-    private static readonly byte[] VaultKey = "MALLKU_ENCRYPTION_KEY"u8.ToArray();
+    // the command gets secrets, and not what opens all of them
+    private static readonly string[] Withheld = ["MALLKU_ENCRYPTION_KEY", "MALLKU_STORE_KEY", "MALLKU_STORE_PASSWORD"];
 
     /// <exception cref="SecretsException">A value can't be a variable's.</exception>
     internal static List<byte[]> Merge(List<byte[]> inherited, IReadOnlyList<Injection> secrets)
     {
         var added = secrets.Where(secret => !secret.IsInherited).ToList();
         var replaced = new HashSet<string>(added.Select(secret => secret.Variable), StringComparer.Ordinal);
-        var entries = inherited.FindAll(entry => NameOf(entry) is var name && !name.SequenceEqual(VaultKey) && !replaced.Contains(Encoding.UTF8.GetString(name)));
+        var entries = inherited.FindAll(entry => Encoding.UTF8.GetString(NameOf(entry)) is var name && !IsWithheld(name, entry) && !replaced.Contains(name));
         entries.AddRange(added.Select(ToEntry));
         return entries;
     }
+
+    private static bool IsWithheld(string name, byte[] entry) =>
+        Withheld.Contains(name) || (name is StoreUrl.Variable && StoreUrl.HasPassword(Encoding.UTF8.GetString(entry)));
 
     private static ReadOnlySpan<byte> NameOf(ReadOnlySpan<byte> entry) =>
         entry.IndexOf((byte)'=') is var split and >= 0 ? entry[..split] : entry;

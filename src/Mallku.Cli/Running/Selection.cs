@@ -1,3 +1,5 @@
+using Mallku.Cli.Commands;
+
 namespace Mallku.Cli.Running;
 
 /// <summary>Which secrets the caller wants: all, all but some (<c>--except</c>), or those that he names (<c>--only</c>).</summary>
@@ -101,7 +103,7 @@ internal sealed class Selection
         var loose = all.Select(secret => secret.Name).Where(known => SecretName.Existing(known).MatchesLoosely(SecretName.Existing(name))).ToList();
         return loose.Count switch
         {
-            0 => throw UsageErrors.NotFound(name, manager.Vault.Describe()),
+            0 => throw UsageErrors.NotFound(name, Places.Describe(manager)),
             1 => loose[0],
             _ => throw new AmbiguousSecretNameException(name, loose),
         };

@@ -1,4 +1,5 @@
 using Mallku.Cli.Native;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Cli.Terminal;
 
@@ -21,6 +22,7 @@ internal static class Notice
         SecretNameException e => Fail(e, ExitCode.Usage),
         SecretNotFoundException e => Fail(e, ExitCode.NotFound),
         VaultOpenException e => Fail(e, ExitCode.NotOpened),
+        StoreUnreachableException { MayBeWritten: false } e => Fail(e, ExitCode.NotOpened),
         SecretsException e => Fail(e, ExitCode.Failed),
         ClosedPipeException => ExitCode.Failed,
         IOException or UnauthorizedAccessException => Fail(OneLine(error.Message), "check the disk, the path and its permissions"),

@@ -1,22 +1,20 @@
-using Mallku.Secrets.Sources;
 using Mallku.Secrets.Storage;
-using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Transfer;
 
 /// <summary>What an import does with one entry.</summary>
 internal enum ImportStep
 {
-    /// <summary>The vault does not have it.</summary>
+    /// <summary>Nothing has it.</summary>
     New,
 
-    /// <summary>The vault has another value, which stays.</summary>
+    /// <summary>There is another value, which stays.</summary>
     Keep,
 
-    /// <summary>The vault has another value, which becomes the previous version.</summary>
+    /// <summary>There is another value, which becomes the previous version.</summary>
     Overwrite,
 
-    /// <summary>The vault has the same value.</summary>
+    /// <summary>There is the same value.</summary>
     Same,
 
     /// <summary>It has no value.</summary>
@@ -35,20 +33,22 @@ internal sealed record PlannedEntry(Entry Entry, string Target, ImportStep Step,
 {
     /// <summary>Whether its name may be a value, and so is not to be shown.</summary>
     internal bool IsHidden { get; init; }
+
+    /// <summary>Where it is stored now; null where it is new.</summary>
+    internal string? Place { get; init; }
 }
 
 /// <summary>Decides what an import does, before anything is written.</summary>
 internal static class ImportPlan
 {
     /// <param name="entries">What the file has.</param>
-    /// <param name="vault">What they are compared with; the environment plays no part.</param>
+    /// <param name="stored">What they are compared with; the environment plays no part.</param>
     /// <param name="overwrite">Whether another value replaces the one that is there.</param>
     /// <param name="cancellationToken">Ends the comparison.</param>
-    /// <exception cref="SecretsException">Two entries would be the same secret, or the vault can't be opened.</exception>
+    /// <exception cref="SecretsException">Two entries would be the same secret, or what is stored can't be read.</exception>
     internal static async ValueTask<List<PlannedEntry>> MakeAsync(
-        IReadOnlyList<Entry> entries, FileVault vault, bool overwrite, CancellationToken cancellationToken)
+        IReadOnlyList<Entry> entries, SecretsManager stored, bool overwrite, CancellationToken cancellationToken)
     {
-        var stored = new SecretsManager([new VaultSource(vault)]);
         var plan = new List<PlannedEntry>();
         var taken = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var entry in entries)
@@ -110,6 +110,6 @@ internal static class ImportPlan
             _ when existing.Value == entry.Value => ImportStep.Same,
             _ => overwrite ? ImportStep.Overwrite : ImportStep.Keep,
         };
-        return new PlannedEntry(entry, existing?.Name ?? target, step);
+        return new PlannedEntry(entry, existing?.Name ?? target, step) { Place = existing?.Source };
     }
 }

@@ -92,7 +92,7 @@ internal sealed class ArangoConnection : IDisposable
         var (problem, remedy) = (answer.Status, answer.ErrorNumber) switch
         {
             (HttpStatusCode.Unauthorized, _) => ("refuses the user or the password", "check who may use the database, and the password"),
-            (_, ArangoError.CollectionNotFound) => ($"has no records of a store under '{_address.Prefix}'", "make the store: SharedStore.CreateAsync"),
+            (_, ArangoError.CollectionNotFound) => ($"has no records of a store under '{_address.Prefix}'", "make the store: mallku store init, or SharedStore.CreateAsync"),
             (_, ArangoError.DatabaseNotFound) => ("does not exist", "create the database, or correct the address"),
             (_, ArangoError.ReadOnly or ArangoError.WriteConcern or ArangoError.NotLeader or ArangoError.LeadershipOpen) => (null, ""),
             (_, ArangoError.TransactionAborted or ArangoError.TransactionNotFound) => (null, ""),

@@ -61,7 +61,7 @@ internal static class PostgreSqlFault
             PostgresErrorCodes.InvalidCatalogName => ("the server has no such database", "make it with CREATE DATABASE, or name another"),
             PostgresErrorCodes.InsufficientPrivilege => ($"the user has no right to do this: {Said(refusal)}", "connect as a user who has it, or grant it"),
             PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName or PostgresErrorCodes.UndefinedFunction =>
-                ("nothing is prepared there", "run SharedStore.CreateAsync as a user who may create tables, or name the right database and schema"),
+                ("nothing is prepared there", "make the store as a user who may create tables, by mallku store init or SharedStore.CreateAsync, or name the right database and schema"),
             PostgresErrorCodes.DuplicateTable or PostgresErrorCodes.DuplicateFunction =>
                 ("the schema has tables of something else", "name a schema of its own with schema=NAME"),
             PostgresErrorCodes.ReadOnlySqlTransaction => IsReadOnly,

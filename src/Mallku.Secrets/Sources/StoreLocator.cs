@@ -28,12 +28,15 @@ internal static class StoreLocator
             return StoreKey.Parse(value.Bytes, $"the variable {KeyVariable}");
         }
 
-        var path = options.StoreKeyFile ?? Read(KeyFileVariable) ?? throw new SecretsException(
-            "a shared store is named, and nobody says by which key it is opened", $"name the file with the key that SharedStore.CreateAsync made by {KeyFileVariable}, or set {KeyVariable}");
-        return PrivateFile.Read(path, out _) is { } bytes
-            ? StoreKey.Parse(bytes, $"'{path}'")
-            : throw new SecretsException($"there is no file '{path}' with the store's key", $"put it there, or name it by {KeyFileVariable}");
+        return KeptStoreKeys.Read(options.StoreKeyFile ?? Read(KeyFileVariable) ?? FindKept());
     }
+
+    private static string FindKept() => KeptStoreKeys.Find() switch
+    {
+        [] => throw new VaultOpenException("a shared store is named, and there is no key to open it with", "take the key that was made for it: mallku store join"),
+        [var only] => only,
+        _ => throw new VaultOpenException($"there are keys of several stores in '{KeptStoreKeys.Folder}'", $"name the one to use by {KeyFileVariable}"),
+    };
 
     /// <summary>The folder where this machine keeps what it must know of a store; made where it is not there.</summary>
     /// <exception cref="SecretsException">It can't be told or made.</exception>
@@ -90,5 +93,5 @@ internal static class StoreLocator
         };
     }
 
-    private static string? Read(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
+    internal static string? Read(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
 }

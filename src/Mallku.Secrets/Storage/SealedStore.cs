@@ -169,6 +169,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             var result = change(new SecretEdit(this, record, before.Own, hidesNames, events));
             record.Prune(_root.Keep);
             var next = before.Head with { Record = record, Generation = before.Head.Generation + 1, Write = VersionRecord.NewId() };
+            // what was read may have told of a newer data key
+            sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
             var writes = Compose(sealing, before, next, out var rest);
             await _use.Record(events, cancellationToken).ConfigureAwait(false);
             if (await WriteAsync(writes, next, events).ConfigureAwait(false))
@@ -193,6 +195,11 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 
     public async ValueTask<IAsyncDisposable> TakeTurnAsync(CancellationToken cancellationToken) =>
         await StoreTurn.TakeAsync(_records, Clock, cancellationToken).ConfigureAwait(false);
+
+    /// <summary>Replaces the data key, and seals anew what is under the ones before it; goes on where that was cut off.</summary>
+    /// <exception cref="SecretsException">It can't be recorded, read or written; what was done is done, and the next call goes on from there.</exception>
+    internal ValueTask<Resealed> ResealAsync(Action<long, long>? progress, CancellationToken cancellationToken) =>
+        new StoreReseal(_records, _root, _use).RunAsync(progress, cancellationToken);
 
     public async ValueTask DisposeAsync()
     {
@@ -244,6 +251,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
                 opened.Values.Add(found.Key, found.Revision);
                 if (head.Record.Versions.Find(version => StoreSealing.KeyOf(id, version.Number) == found.Key) is { } version)
                 {
+                    // sealed anew since the head was read, under a key that is newer than what is known
+                    sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
                     version.Value = opened.Own(sealing.OpenValue(found, id, version));
                 }
             }
@@ -340,9 +349,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             pause *= 2;
             try
             {
-                var sealing = await _root.OpenAsync(CancellationToken.None).ConfigureAwait(false);
                 var found = await _records.ReadAsync(new RecordKey(RecordKind.Secret, next.Id), CancellationToken.None).ConfigureAwait(false);
-                var head = found is null ? null : sealing.OpenHead(found);
+                var head = found is null ? null : (await _root.OpenAsync(found, CancellationToken.None).ConfigureAwait(false)).OpenHead(found);
                 if (head?.Write == next.Write)
                 {
                     return true;

@@ -13,11 +13,12 @@ namespace Mallku.Secrets.Storage;
 internal sealed class StoreKey : IDisposable
 {
     internal const int DerivedLength = 32;
+    internal const string Prefix = "mallku1-";
     private const int IdLength = 16;
     private const int RootLength = 32;
 
     // mallku1-<id>-<root>, both in lower-case hexadecimal digits
-    private static readonly byte[] Mark = Encoding.ASCII.GetBytes("mallku1-");
+    private static readonly byte[] Mark = Encoding.ASCII.GetBytes(Prefix);
     private static readonly int TextLength = Mark.Length + (2 * IdLength) + 1 + (2 * RootLength);
 
     private readonly byte[] _id;
@@ -59,9 +60,12 @@ internal sealed class StoreKey : IDisposable
             && TryDecode(trimmed[^(2 * RootLength)..], root)
             ? new StoreKey(id.ToArray(), root)
             : throw new SecretsException(
-                $"{origin} holds no key of a shared store ({TextLength} characters that begin with '{Encoding.ASCII.GetString(Mark)}')",
-                "put the key there that SharedStore.CreateAsync made");
+                $"{origin} holds no key of a shared store ({TextLength} characters that begin with '{Prefix}')",
+                "put the key there that mallku store init made");
     }
+
+    /// <summary>Whether a text is a key, such as one in the place of a path.</summary>
+    internal static bool IsKey(string text) => text.AsSpan().Trim() is { } trimmed && trimmed.Length == TextLength && trimmed.StartsWith(Prefix, StringComparison.Ordinal);
 
     /// <summary>The key as a file or a variable holds it; to be disposed of by the caller.</summary>
     internal SecretValue ToText()

@@ -103,7 +103,7 @@ internal sealed class StoreMemory
 
     private void Hear(RecordKey? key)
     {
-        if (key is { Kind: RecordKind.Store })
+        if (key is null or { Kind: RecordKind.Store })
         {
             _store.Root.Forget();
         }

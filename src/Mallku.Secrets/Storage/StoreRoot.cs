@@ -16,6 +16,14 @@ internal sealed record StoreHead
     /// <summary>How many versions of a secret are kept.</summary>
     [Secured(Obfuscation.Encrypted)]
     public required int Keep { get; init; }
+
+    /// <summary>The data key under which everything was found to be when the last reseal ended; null where there was none.</summary>
+    [Secured(Obfuscation.Encrypted)]
+    public string? Resealed { get; init; }
+
+    /// <summary>Whether records may still be under an older key than the newest: a reseal has begun, and did not end yet.</summary>
+    [JsonIgnore]
+    internal bool IsResealing => Keys.Count > 1 && Resealed != Keys[^1].Id;
 }
 
 /// <summary>A data key, in the clear only within what wraps it.</summary>
@@ -56,6 +64,9 @@ internal sealed class StoreRoot
     /// <summary>What seals what instances tell the store.</summary>
     internal AuditRecords Audit { get; }
 
+    /// <summary>The store that the key is for.</summary>
+    internal string StoreId => _key.StoreId;
+
     /// <summary>How many versions of a secret are kept, as the store said when it was opened.</summary>
     internal int Keep { get; private set; } = SecretFormat.UsuallyKept;
 
@@ -67,7 +78,7 @@ internal sealed class StoreRoot
         var head = new StoreHead { Keys = [NewKey(clock)], Keep = SecretFormat.UsuallyKept };
         if (!await WriteAsync(head, revision: null, cancellationToken).ConfigureAwait(false))
         {
-            throw new SecretsException($"there is a store in '{_records.Description}' already; nothing was changed", "use it with the key that was made for it");
+            throw new SecretsException($"there is a store in '{_records.Description}' already; nothing was changed", "use it with the key that was made for it: mallku store join");
         }
     }
 
@@ -79,24 +90,60 @@ internal sealed class StoreRoot
     internal async ValueTask<StoreSealing> OpenAsync(StoredRecord record, CancellationToken cancellationToken)
     {
         var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
-        return DocumentSeal.FindKeyId(record.Data) is { } id && !opened.Knows(id) ? await LoadAsync(opened, cancellationToken).ConfigureAwait(false) : opened;
+        if (DocumentSeal.FindKeyId(record.Data) is not { } id || opened.Knows(id))
+        {
+            return opened;
+        }
+
+        // what another one has loaded meanwhile may be from before that key too
+        opened = await LoadAsync(opened, cancellationToken).ConfigureAwait(false);
+        return opened.Knows(id) ? opened : await LoadAsync(opened, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Makes the next call look at the store.</summary>
     internal void Forget() => _opened = null;
 
+    /// <summary>Whether the key is the store's, and nobody has altered what it holds of itself.</summary>
+    /// <exception cref="SecretsException">There is no store, or it does not answer.</exception>
+    internal async ValueTask<bool> IsOpenedAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ReadAsync(cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (VaultOpenException e) when (e.InnerException is RecordOpenException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>What the store holds of itself, and its revision.</summary>
     internal async ValueTask<(StoreHead Head, string Revision)> ReadAsync(CancellationToken cancellationToken)
     {
-        var found = await _records.ReadAsync(Record, cancellationToken).ConfigureAwait(false)
-            ?? throw new SecretsException($"there is no store in '{_records.Description}'", "make one by SharedStore.CreateAsync, or check the URL");
+        var found = await FindAsync(cancellationToken).ConfigureAwait(false)
+            ?? throw new VaultOpenException($"there is no store in '{_records.Description}'", "make one, or check the URL: mallku store init");
         try
         {
             return (_model.Open(found.Data, Place), found.Revision);
         }
         catch (RecordOpenException e)
         {
-            throw new SecretsException($"the store in '{_records.Description}' does not open: it is another one than the key is for, or was altered", "use the key that was made for it", e);
+            throw new VaultOpenException(
+                $"the store in '{_records.Description}' does not open: it is another one than the key is for, or was altered", "take the key that was made for it: mallku store join", e);
+        }
+    }
+
+    // whatever keeps its own record from being read keeps the store from being opened
+    private async ValueTask<StoredRecord?> FindAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _records.ReadAsync(Record, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SecretsException e) when (e is not (StoreUnreachableException or VaultOpenException))
+        {
+            throw new VaultOpenException(e.Problem, e.Remedy, e);
         }
     }
 

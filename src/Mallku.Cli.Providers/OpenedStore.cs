@@ -1,0 +1,80 @@
+using System.Security.Cryptography;
+using Mallku.Cli.Native;
+using Mallku.Secrets.Files;
+using Mallku.Secrets.Sources;
+using Mallku.Secrets.Storage;
+using Mallku.Secrets.Stores;
+
+namespace Mallku.Cli.Commands;
+
+/// <summary>A shared store as the command opens it: by a URL, a password that is no part of a command line, and a key that is kept.</summary>
+internal static class OpenedStore
+{
+    internal const string PasswordVariable = "MALLKU_STORE_PASSWORD", PasswordFileVariable = "MALLKU_STORE_PASSWORD_FILE";
+
+    /// <summary>The options of a manager that asks the store too. Connects only where keys of several stores are kept.</summary>
+    /// <exception cref="SecretsException">The URL is none, or there is no key for the store.</exception>
+    internal static async ValueTask<SecretsOptions> AddAsync(SecretsOptions options, string url, CancellationToken cancellationToken)
+    {
+        var records = OpenRecords(url);
+        return options with { Store = records, StoreKey = await ChooseKeyAsync(records, cancellationToken), FollowsStore = false };
+    }
+
+    /// <summary>The medium; the first use connects.</summary>
+    /// <exception cref="SecretsException">The URL is none, or the password can't be read.</exception>
+    internal static IRecordStore OpenRecords(string url)
+    {
+        NativeBinary.PrepareToDecrypt();
+        NativeBinary.PrepareToConnect();
+        return SharedStores.Open(url, ReadPassword());
+    }
+
+    // null: the engine looks for it where its own users have it, such as PGPASSWORD and ~/.pgpass
+    private static SecretValue? ReadPassword()
+    {
+        if (StoreLocator.Read(PasswordVariable) is { } text)
+        {
+            return SecretValue.FromString(text);
+        }
+
+        if (StoreLocator.Read(PasswordFileVariable) is not { } path)
+        {
+            return null;
+        }
+
+        var bytes = PrivateFile.Read(path, out _)
+            ?? throw new VaultOpenException($"there is no such file as {PasswordFileVariable} names", $"mend the path, or put the password itself into {PasswordVariable}");
+        try
+        {
+            return SecretValue.FromUtf8(bytes.AsSpan().TrimEnd("\r\n"u8));
+        }
+        catch (ArgumentException)
+        {
+            throw new VaultOpenException($"the password in '{path}' is not valid UTF-8", "write it there as text");
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(bytes);
+        }
+    }
+
+    // null: there is one at most, which the library finds; where keys of several stores are kept, only trying tells
+    private static async ValueTask<SecretValue?> ChooseKeyAsync(IRecordStore records, CancellationToken cancellationToken)
+    {
+        if (StoreLocator.Read(StoreLocator.KeyVariable) is not null || StoreLocator.Read(StoreLocator.KeyFileVariable) is not null || KeptStoreKeys.Find() is not { Count: > 1 } kept)
+        {
+            return null;
+        }
+
+        foreach (var path in kept)
+        {
+            using var key = KeptStoreKeys.Read(path);
+            if (await new StoreRoot(records, key).IsOpenedAsync(cancellationToken))
+            {
+                return key.ToText();
+            }
+        }
+
+        throw new VaultOpenException($"none of the keys in '{KeptStoreKeys.Folder}' opens the store in '{records.Description}'", "take the key that was made for it: mallku store join");
+    }
+}

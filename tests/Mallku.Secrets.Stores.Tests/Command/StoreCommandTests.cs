@@ -1,0 +1,188 @@
+using System.Text.Json;
+using Mallku.Cli.Tests;
+using Mallku.Secrets.Stores.Tests.Etcd;
+using Mallku.Secrets.Stores.Tests.PostgreSql;
+
+namespace Mallku.Secrets.Stores.Tests.Command;
+
+/// <summary>The published command with a shared store in a real PostgreSQL.</summary>
+[Collection(OnePostgreSql.Name)]
+public sealed class PostgreSqlCommandTests(SharedPostgreSql shared)
+{
+    private const string Canary = "sk-canary-of-the-store-4Hq9";
+
+    [Fact]
+    public async Task What_one_machine_sets_another_gets_once_it_has_joined()
+    {
+        var server = await shared.StartAsync();
+        using var one = new Machine(server.Address("command_two", password: null), PostgreSqlServer.Password);
+        using var other = new Machine(server.Address("command_two", password: null), PostgreSqlServer.Password);
+        StoreCommands.SetHereAndGetThere(one, other, Canary);
+
+        // rotation, an import and a vault beside the store
+        Assert.Contains("rotated generated", one.Run(0, "mallku rotate generated --with generate --every 30d").Error, StringComparison.Ordinal);
+        Assert.Equal(one.Reveal("mallku get generated"), other.Reveal("mallku get generated"));
+        other.Run($"mallku init && printf 'IMPORTED={Canary}' > in.env && mallku import in.env && printf {Canary} | mallku set local_key --to vault");
+        Assert.Equal("vault", other.Run("mallku list | grep local_key | cut -f3").Trim());
+        Assert.Equal(Canary, one.Reveal("mallku get imported"));
+        one.Run(3, "mallku get local_key");
+        Assert.StartsWith("local_key\tnew\t1", other.Run("mallku store copy --from vault --to store"), StringComparison.Ordinal);
+        Assert.Equal(Canary, one.Reveal("mallku get local_key"));
+        Assert.Contains("ok\tstore\t", other.Run("mallku doctor"), StringComparison.Ordinal);
+        Assert.Contains("from now on", other.Run(0, "mallku rm --yes local_key").Error, StringComparison.Ordinal);
+        Assert.Equal("current\n", other.Run("mallku history local_key | cut -f2"));
+        other.Run("mallku rm --yes local_key");
+        one.Run(3, "mallku get local_key");
+        Assert.Equal(Canary, other.Reveal("mallku store reseal --yes && mallku get imported"));
+
+        // of the keys of several stores, the one that opens it is taken
+        var (its, anothers) = (other.KeyFile, Path.Combine(other.Home, ".config/mallku/stores/0.key"));
+        other.Run($"printf mallku1-{new string('0', 32)}-{new string('0', 64)} > {anothers} && chmod 600 {anothers}");
+        Assert.Equal(Canary, other.Reveal("mallku get imported"));
+        var refused = other.Run(4, $"mv {its} kept; cp -p {anothers} {its}; mallku get imported; code=$?; mv kept {its}; rm {anothers}; exit $code");
+        Assert.Contains("none of the keys", refused.Error, StringComparison.Ordinal);
+
+        StoreCommands.ShowNothing([one, other], Canary, PostgreSqlServer.Password);
+    }
+
+    [Fact]
+    public async Task Exit_codes_and_remedies_say_what_is_wrong()
+    {
+        var server = await shared.StartAsync();
+        var url = server.Address("command_codes", password: null);
+        using var machine = new Machine(url, PostgreSqlServer.Password);
+        machine.Run(2, "env -u MALLKU_STORE mallku store status");
+        Assert.Contains("store init", machine.Run(4, $"MALLKU_STORE_KEY=mallku1-{new string('0', 32)}-{new string('0', 64)} mallku list").Error, StringComparison.Ordinal);
+        machine.Run("mallku store init");
+        machine.Run(1, "mallku store init");
+        _ = machine.KeyFile;
+        machine.Run(3, "mallku get nothing");
+        machine.Run(3, "mallku explain nothing");
+
+        // what is given before or behind the verb is taken too, but for a password
+        Assert.Equal("[]", machine.Run($"unset MALLKU_STORE; mallku --store '{url}' list --json").Trim());
+        Assert.Equal("[]", machine.Run($"unset MALLKU_STORE; mallku list --store='{url}' --json").Trim());
+        Assert.Contains("never an argument", machine.Run(2, $"mallku --store '{server.Address("command_codes")}' list").Error, StringComparison.Ordinal);
+        Assert.Equal("[]", machine.Run($"unset MALLKU_STORE_PASSWORD; MALLKU_STORE='{server.Address("command_codes").Replace("'", "%27", StringComparison.Ordinal)}' mallku list --json").Trim());
+
+        // the key of another store, and none
+        Assert.Contains("does not open", machine.Run(4, $"MALLKU_STORE_KEY=mallku1-{new string('0', 32)}-{new string('0', 64)} mallku list").Error, StringComparison.Ordinal);
+        Assert.Contains("not the one of the store", machine.Run(4, $"printf mallku1-{new string('0', 32)}-{new string('0', 64)} | mallku store join").Error, StringComparison.Ordinal);
+        machine.Run(2, $"mallku store join mallku1-{new string('0', 32)}-{new string('0', 64)}");
+        Assert.Contains("store join", machine.Run(4, "HOME=/nowhere mallku list").Error, StringComparison.Ordinal);
+        Assert.Contains("is a key itself", machine.Run(4, $"MALLKU_STORE_KEY_FILE={File.ReadAllText(machine.KeyFile).TrimEnd()} mallku list").Error, StringComparison.Ordinal);
+        machine.Run(4, $"unset MALLKU_STORE_PASSWORD; MALLKU_STORE_PASSWORD_FILE={Canary} mallku list");
+        machine.Run(2, "mallku --store etcd://localhost/x key status");
+        Assert.Contains("chmod 600", machine.Run(4, $"chmod 644 {machine.KeyFile}; mallku list; code=$?; chmod 600 {machine.KeyFile}; exit $code").Error, StringComparison.Ordinal);
+
+        // it does not answer, is not known, or refuses the user
+        machine.Run(4, "MALLKU_STORE=postgres://postgres@127.0.0.1:1/postgres mallku get nothing");
+        machine.Run(4, "MALLKU_STORE=postgres://postgres@no.such.host.invalid/postgres mallku get nothing");
+        machine.Run(4, "MALLKU_STORE_PASSWORD=another mallku get nothing");
+        Assert.Contains("answers\tno", machine.Run(4, "MALLKU_STORE=postgres://postgres@127.0.0.1:1/postgres mallku store status").Output, StringComparison.Ordinal);
+        Assert.Contains("error\tstore\t", machine.Run(1, "MALLKU_STORE=postgres://postgres@127.0.0.1:1/postgres mallku doctor").Output, StringComparison.Ordinal);
+
+        StoreCommands.ShowNothing([machine], Canary, PostgreSqlServer.Password);
+    }
+
+    [Fact]
+    public async Task A_command_has_its_own_exit_code_and_signals_and_not_what_opens_the_store()
+    {
+        var server = await shared.StartAsync();
+        using var machine = new Machine(server.Address("command_run", password: null), PostgreSqlServer.Password);
+        machine.Run($"mallku store init && printf {Canary} | mallku set some_key");
+        machine.Run(7, "mallku run -- sh -c 'exit 7'");
+        machine.Run(128 + 15, "mallku run -- sh -c 'kill -TERM $$'");
+        machine.Variables["MALLKU_STORE_KEY"] = File.ReadAllText(machine.KeyFile).TrimEnd();
+        var environment = machine.Reveal("mallku run -- env");
+        Assert.Contains($"SOME_KEY={Canary}", environment, StringComparison.Ordinal);
+        Assert.DoesNotContain("MALLKU_STORE_KEY", environment, StringComparison.Ordinal);
+        Assert.DoesNotContain("MALLKU_STORE_PASSWORD", environment, StringComparison.Ordinal);
+        StoreCommands.ShowNothing([machine], Canary, PostgreSqlServer.Password);
+    }
+
+    [Fact]
+    public void Where_the_second_program_is_missing_the_vault_works_and_a_store_is_an_error()
+    {
+        using var machine = new Machine("postgres://postgres@127.0.0.1:1/postgres");
+        machine.Run($"mkdir bin && cp {NativeBinary.Folder}/mallku {NativeBinary.Folder}/libsodium.so bin/");
+        machine.Run("unset MALLKU_STORE; bin/mallku init && printf v | bin/mallku set k && bin/mallku get k && bin/mallku list");
+        var refused = machine.Run(1, "bin/mallku get k");
+        Assert.Equal($"mallku: shared stores are opened by '{machine.Home}/bin/mallku-providers', which is not there\n  hint: install it beside mallku: both come with one publish\n", refused.Error);
+        machine.Run(1, "bin/mallku store status");
+
+        // what is about the vault alone, and the help, need none
+        machine.Run("bin/mallku key status && bin/mallku help get && bin/mallku complete -- get k");
+    }
+}
+
+/// <summary>The same in a real cluster of etcd.</summary>
+[Collection(OneEtcd.Name)]
+public sealed class EtcdCommandTests(SharedEtcd shared)
+{
+    [Fact]
+    public async Task What_one_machine_sets_another_gets_once_it_has_joined()
+    {
+        var servers = await shared.StartAsync();
+        using var one = new Machine(servers.Url("command"));
+        using var other = new Machine(servers.Url("command"));
+        StoreCommands.SetHereAndGetThere(one, other, "sk-canary-of-etcd-7Lm2");
+        StoreCommands.ShowNothing([one, other], "sk-canary-of-etcd-7Lm2");
+    }
+}
+
+internal static class StoreCommands
+{
+    internal static void SetHereAndGetThere(Machine one, Machine other, string value)
+    {
+        Assert.Contains($"mallku store join < {one.Home}", one.Run(0, "mallku store init").Error, StringComparison.Ordinal);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(one.KeyFile));
+        Assert.Equal("set some_key, version 1, new, in the shared store\n", one.Run(0, $"printf {value} | mallku set some_key").Error);
+        one.Run("mallku set generated --generate");
+        Assert.Equal(value, one.Reveal("mallku get some_key"));
+
+        Assert.Contains("mallku store join", other.Run(4, "mallku get some_key").Error, StringComparison.Ordinal);
+        other.Run($"mallku store join < {one.KeyFile} && mallku store join {one.KeyFile}");
+        Assert.Equal(File.ReadAllText(one.KeyFile), File.ReadAllText(other.KeyFile));
+        Assert.Equal(value, other.Reveal("mallku get some_key"));
+        Assert.Equal(value, other.Reveal("mallku get SOME-KEY"));
+        using (var list = JsonDocument.Parse(other.Run("mallku list --json")))
+        {
+            var listed = list.RootElement.EnumerateArray().Select(static secret => $"{secret.GetProperty("name")} {secret.GetProperty("version")} {secret.GetProperty("source")}");
+            Assert.Equal("generated 1 store, some_key 1 store", string.Join(", ", listed));
+        }
+
+        other.Run($"printf {value}2 | mallku set some_key");
+        Assert.Equal(value + "2", one.Reveal("mallku get some_key"));
+        Assert.Equal("2\n1\n", one.Run("mallku history some_key | cut -f1"));
+        using (var status = JsonDocument.Parse(one.Run("mallku store status --json")))
+        {
+            var root = status.RootElement;
+            Assert.Equal((true, 2, 3, 3), (root.GetProperty("answers").GetBoolean(), root.GetProperty("secrets").GetInt32(), root.GetProperty("versions").GetInt32(), root.GetProperty("changes").GetInt32()));
+            Assert.Equal(Path.GetFileNameWithoutExtension(one.KeyFile), root.GetProperty("id").GetString());
+        }
+
+        one.Run("mallku explain some_key && mallku audit log && mallku audit verify && mallku doctor && mallku complete -- get so");
+        // a machine without a vault has none that an import could write to
+        Assert.Equal("from_file\tnew\tFROM_FILE\t-\n", one.Run($"printf 'FROM_FILE={value}' | mallku import -"));
+        Assert.Equal(value, other.Reveal("mallku get from_file"));
+        one.Run(1, $"printf 'FROM_FILE={value}' | mallku import - --to vault");
+        one.Run(1, $"printf {value} | mallku set local_key --to vault");
+        one.Run("mallku store reseal");
+        Assert.Equal(value + "2", other.Reveal("mallku get some_key"));
+        Assert.Equal($"SOME_KEY={value}2", other.Reveal("mallku export --format env --only some_key"));
+    }
+
+    /// <summary>Neither a value, nor the key, nor the password was shown where nobody asked for it.</summary>
+    internal static void ShowNothing(Machine[] machines, params string[] secrets)
+    {
+        foreach (var machine in machines)
+        {
+            Assert.NotEmpty(machine.Shown);
+            foreach (var secret in secrets.Append(File.ReadAllText(machine.KeyFile).TrimEnd()[^64..]))
+            {
+                Assert.DoesNotContain(secret, machine.Shown, StringComparison.Ordinal);
+            }
+        }
+    }
+}
