@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Cli.Commands;
 
@@ -12,25 +13,32 @@ internal sealed class AuditLogVerb : Verb
     private readonly Option<string?> _actor = new("--actor") { HelpName = "WHO", Description = "by this user, user@host, host, program or voice alone" };
     private readonly Option<string?> _since = new("--since") { HelpName = "TIME", Description = "not before: a date, a time in UTC, or such as 12h or 7d" };
     private readonly Option<string?> _kind = new("--kind") { HelpName = "KIND", Description = "of this kind alone, such as read or updated" };
+    private readonly Option<bool> _all = Invocation.OfAll();
     private readonly Option<bool> _json = new("--json") { Description = "as a JSON array; with --follow, an object a line" };
     private readonly Option<bool> _follow = new("--follow", "-f") { Description = "go on with what is added, until interrupted" };
 
-    internal AuditLogVerb() => Understand(_secret, _actor, _since, _kind, _json, _follow);
+    internal AuditLogVerb() => Understand(_secret, _actor, _since, _kind, _all, _json, _follow);
 
     internal override string? Notes =>
         $"The newest entry comes last. The kinds: {string.Join(", ", EntryLine.Kinds)}. It does not check whether somebody altered the entries: "
-        + "that is what 'mallku audit verify' is for. In a pipe: no header, columns separated by tabs, times in UTC.";
+        + "that is what 'mallku audit verify' is for. With --all, indexes are those of each machine's own ledger. In a pipe: no header, columns separated by tabs, times in UTC.";
 
     internal override string[] Examples =>
-        ["mallku audit log --since 7d", "mallku audit log --secret openai_api_key --kind read", "mallku audit log --follow --json | jq -r .secret"];
+        ["mallku audit log --since 7d", "mallku audit log --all --kind read", "mallku audit log --secret openai_api_key --kind read", "mallku audit log --follow --json | jq -r .secret"];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var now = invocation.Options.TimeProvider.GetUtcNow();
         var filter = ReadFilter(invocation.Parsed, now);
+        var (json, follows) = (invocation.Parsed.GetValue(_json), invocation.Parsed.GetValue(_follow));
+        if (invocation.Parsed.GetValue(_all))
+        {
+            await WriteAllAsync(invocation, filter, now, follows ? throw new UsageException("--all and --follow exclude each other", "follow one machine's ledger there") : json, cancellationToken);
+            return ExitCode.Done;
+        }
+
         var ledger = await invocation.OpenLedgerAsync(cancellationToken);
-        var json = invocation.Parsed.GetValue(_json);
-        if (invocation.Parsed.GetValue(_follow))
+        if (follows)
         {
             await new LedgerFollower(ledger).FollowAsync((of, added) => WriteAdded([.. added.Where(filter.For(of).Takes)], json), cancellationToken);
         }
@@ -40,7 +48,38 @@ internal sealed class AuditLogVerb : Verb
         {
             Json.WriteArray(entries, EntryWords.WriteJson);
         }
-        else if (Channel.Output.IsTerminal)
+        else
+        {
+            Write(entries, now);
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static async ValueTask WriteAllAsync(Invocation invocation, EntryFilter filter, DateTimeOffset now, bool json, CancellationToken cancellationToken)
+    {
+        var told = new List<StoreLedgerEntry>();
+        await foreach (var one in (await invocation.OpenStoreLedgerAsync(cancellationToken)).ReadAsync(filter.Since, cancellationToken))
+        {
+            if (filter.Takes(one.Entry))
+            {
+                told.Add(one);
+            }
+        }
+
+        if (json)
+        {
+            Json.WriteArray(told, static (writer, one) => EntryWords.WriteJson(writer, one.Entry, one.Instance.Id));
+        }
+        else
+        {
+            Write(told.Select(static one => one.Entry), now);
+        }
+    }
+
+    private static void Write(IEnumerable<LedgerEntry> entries, DateTimeOffset now)
+    {
+        if (Channel.Output.IsTerminal)
         {
             WriteForPeople([.. entries], now);
         }
@@ -51,8 +90,6 @@ internal sealed class AuditLogVerb : Verb
                 WriteForPrograms(some, now);
             }
         }
-
-        return ExitCode.Done;
     }
 
     private EntryFilter ReadFilter(ParseResult parsed, DateTimeOffset now)

@@ -9,20 +9,23 @@ internal sealed class AuditReportVerb : Verb
 {
     private const int Days = 30, MostActors = 6;
     private const string Blocks = "▁▂▃▄▅▆▇█";
+    private readonly Option<bool> _all = Invocation.OfAll();
     private readonly Option<bool> _json = new("--json") { Description = "as a JSON array" };
 
-    internal AuditReportVerb() => Understand(_json);
+    internal AuditReportVerb() => Understand(_all, _json);
 
     internal override string? Notes =>
         "Counts how often each value was handed out, as the entries say that were not archived; a secret of the vault that nobody used "
         + "is in it too. At a terminal, the blocks are the use on each of the last 30 days, today last. "
         + "In a pipe: name, source, count, first and last use, actors, version and when it was made, separated by tabs.";
 
-    internal override string[] Examples => ["mallku audit report", "mallku audit report --json"];
+    internal override string[] Examples => ["mallku audit report", "mallku audit report --all", "mallku audit report --json"];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var uses = (await invocation.OpenLedgerAsync(cancellationToken)).Report();
+        var uses = invocation.Parsed.GetValue(_all)
+            ? await (await invocation.OpenStoreLedgerAsync(cancellationToken)).ReportAsync(cancellationToken)
+            : (await invocation.OpenLedgerAsync(cancellationToken)).Report();
         var now = invocation.Options.TimeProvider.GetUtcNow();
         if (invocation.Parsed.GetValue(_json))
         {

@@ -3,27 +3,37 @@ using System.Text;
 using Mallku.Cli.Terminal;
 using Mallku.Cli.Transfer;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
 internal sealed class AuditVerifyVerb : Verb
 {
+    private static readonly TimeSpan Silence = TimeSpan.FromDays(1);
     private readonly Option<string?> _against = new("--against") { HelpName = "FILE", Description = "a checkpoint of before, which the ledger must go on from" };
+    private readonly Option<bool> _all = Invocation.OfAll();
     private readonly Option<string?> _key = VerifierKey.Option();
 
-    internal AuditVerifyVerb() => Understand(_against, _key);
+    internal AuditVerifyVerb() => Understand(_against, _key, _all);
 
     internal override string? Notes =>
         "Reads every entry that was not archived, and compares them with the signed checkpoints, with those in the vault and in MALLKU_WITNESS_FILE, "
         + "and with FILE. With --key, or MALLKU_LEDGER_KEY, it needs no vault, only the ledger's files: in DIR/ledger, or where MALLKU_LEDGER_DIR says. "
-        + "Ends with 1 if an entry was altered, added, moved or taken away, and names the first one.";
+        + "With --all, it checks what all machines have told the shared store. Ends with 1 if an entry was altered, added, moved or taken away, and names the first one.";
 
     internal override string[] Examples =>
-        ["mallku audit verify", "mallku audit verify --against checkpoint-of-may", "MALLKU_LEDGER_DIR=copy mallku audit verify --key ledger.vkey"];
+        ["mallku audit verify", "mallku audit verify --all", "mallku audit verify --against checkpoint-of-may", "MALLKU_LEDGER_DIR=copy mallku audit verify --key ledger.vkey"];
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
+        if (invocation.Parsed.GetValue(_all))
+        {
+            return invocation.Parsed.GetValue(_key) is null && invocation.Parsed.GetValue(_against) is null
+                ? await VerifyAllAsync(invocation, cancellationToken)
+                : throw new UsageException("--all goes with neither --key nor --against", "verify one machine's ledger there");
+        }
+
         var (vault, key) = (await invocation.OpenLedgersVaultAsync(cancellationToken), invocation.Parsed.GetValue(_key));
         var against = invocation.Parsed.GetValue(_against);
         IReadOnlyList<KeptNote> kept = against is null ? [] : [new KeptNote(ReadNote(against), GivenFile.Show(against))];
@@ -56,6 +66,47 @@ internal sealed class AuditVerifyVerb : Verb
 
         Say(found);
         return ExitCode.Done;
+    }
+
+    private static async ValueTask<int> VerifyAllAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var ledger = await invocation.OpenStoreLedgerAsync(cancellationToken);
+        IReadOnlyList<InstanceVerification> found;
+        using (var progress = new Progress("entries checked"))
+        {
+            found = await ledger.VerifyAsync(new Told(progress), cancellationToken);
+        }
+
+        var now = invocation.Options.TimeProvider.GetUtcNow();
+        foreach (var one in found.Where(static one => one.Fault is null))
+        {
+            var instance = one.Instance!;
+            Channel.Output.WriteLine(
+                $"verified {instance.Entries} {(instance.Entries == 1 ? "entry" : "entries")} of {EntryWords.Show(instance.User)}@{EntryWords.Show(instance.Host)}, told until {Moment.Iso(instance.Told)}");
+            if (one.NotSigned > 0)
+            {
+                Notice.Warn($"the last {one.NotSigned} of them are not signed yet: more was being told, or somebody was cut off");
+            }
+
+            if (now - instance.Told > Silence)
+            {
+                Notice.Warn($"{EntryWords.Show(instance.User)}@{EntryWords.Show(instance.Host)} has told nothing since: it was not used, or does not tell any more");
+            }
+        }
+
+        var faults = found.Where(static one => one.Fault is not null).ToList();
+        foreach (var one in faults.Skip(1))
+        {
+            Notice.Warn(one.Fault!.Problem);
+        }
+
+        return faults is [var first, ..] ? throw new LedgerException(first.Fault!.Problem, first.Fault.Remedy) : ExitCode.Done;
+    }
+
+    /// <summary>Shows progress at once, and not on another thread later.</summary>
+    private sealed class Told(Progress progress) : IProgress<(long Done, long Total)>
+    {
+        public void Report((long Done, long Total) value) => progress.Show(value.Done, value.Total);
     }
 
     private static void Say(LedgerVerification found)

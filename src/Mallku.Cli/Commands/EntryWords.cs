@@ -31,9 +31,19 @@ internal static class EntryWords
     /// <summary>A text of an entry, which anybody may have chosen, or <c>-</c>.</summary>
     internal static string Show(string? text) => text is null ? "-" : SecretsException.ShowAll(text);
 
-    internal static void WriteJson(Utf8JsonWriter writer, LedgerEntry entry)
+    internal static void WriteJson(Utf8JsonWriter writer, LedgerEntry entry) => WriteJson(writer, entry, instance: null);
+
+    /// <param name="writer">Where to.</param>
+    /// <param name="entry">The entry.</param>
+    /// <param name="instance">Of which of a shared store's instances it is; null where that is not asked.</param>
+    internal static void WriteJson(Utf8JsonWriter writer, LedgerEntry entry, string? instance)
     {
         writer.WriteStartObject();
+        if (instance is not null)
+        {
+            writer.WriteString("instance", instance);
+        }
+
         writer.WriteNumber("index", entry.Index);
         writer.WriteTimeOrNull("time", entry.Time);
         writer.WriteString("kind", entry.KindText);

@@ -117,6 +117,28 @@ internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, st
         }
     }
 
+    /// <summary>What all machines have told the shared store of their ledgers, and this one just now.</summary>
+    /// <exception cref="SecretsException">No store is named, or it does not answer.</exception>
+    internal async ValueTask<StoreLedger> OpenStoreLedgerAsync(CancellationToken cancellationToken)
+    {
+        RequireStore();
+        var ledger = (await OpenManagerAsync(cancellationToken)).StoreLedger!;
+        try
+        {
+            await ledger.TellAsync(cancellationToken);
+        }
+        catch (SecretsException e) when (e is not StoreUnreachableException)
+        {
+            // what the others have told is there all the same
+            Notice.Warn($"{e.Problem}; {e.Remedy}");
+        }
+
+        return ledger;
+    }
+
+    /// <summary>The option by which a verb is about all of them.</summary>
+    internal static Option<bool> OfAll() => new("--all") { Description = "of all machines that use the shared store" };
+
     /// <summary>Says what writes of the verb have made besides, also where it failed in the end.</summary>
     internal void SayWhatWasMade()
     {

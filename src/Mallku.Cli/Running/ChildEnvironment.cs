@@ -1,5 +1,5 @@
 using System.Text;
-using Mallku.Cli.Commands;
+using Mallku.Secrets.Files;
 
 namespace Mallku.Cli.Running;
 
@@ -8,9 +8,6 @@ internal static class ChildEnvironment
 {
     /// <summary>The most bytes that Linux takes as one string of an environment, with its end (MAX_ARG_STRLEN).</summary>
     private const int LongestEntry = 131072;
-
-    // the command gets secrets, and not what opens all of them
-    private static readonly string[] Withheld = ["MALLKU_ENCRYPTION_KEY", "MALLKU_STORE_KEY", "MALLKU_STORE_PASSWORD"];
 
     /// <exception cref="SecretsException">A value can't be a variable's.</exception>
     internal static List<byte[]> Merge(List<byte[]> inherited, IReadOnlyList<Injection> secrets)
@@ -23,7 +20,8 @@ internal static class ChildEnvironment
     }
 
     private static bool IsWithheld(string name, byte[] entry) =>
-        Withheld.Contains(name) || (name is StoreUrl.Variable && StoreUrl.HasPassword(Encoding.UTF8.GetString(entry)));
+        // the command gets secrets, and not what opens all of them
+        OwnVariables.IsWithheld(name, Encoding.UTF8.GetString(entry.AsSpan(Math.Min(entry.Length, NameOf(entry).Length + 1))));
 
     private static ReadOnlySpan<byte> NameOf(ReadOnlySpan<byte> entry) =>
         entry.IndexOf((byte)'=') is var split and >= 0 ? entry[..split] : entry;

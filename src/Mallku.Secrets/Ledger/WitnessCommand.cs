@@ -1,13 +1,13 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text;
+using Mallku.Secrets.Files;
 
 namespace Mallku.Secrets.Ledger;
 
 /// <summary>Gives a checkpoint to a command, on its standard input.</summary>
 internal static class WitnessCommand
 {
-    private const string VaultKey = "MALLKU_ENCRYPTION_KEY";
     private static readonly TimeSpan Burial = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Runs the command to its end, or until its time is over: then it is ended, with the processes that still descend from it.</summary>
@@ -24,7 +24,7 @@ internal static class WitnessCommand
 
         // the first line is for output that nobody asked for: ours is for values
         var start = new ProcessStartInfo("/bin/sh", ["-c", $"exec >/dev/null\n{command}"]) { RedirectStandardInput = true, UseShellExecute = false };
-        start.Environment.Remove(VaultKey);
+        OwnVariables.Withhold(start.Environment);
         try
         {
             using var process = Process.Start(start)!;

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
+using Mallku.Secrets.Files;
 
 namespace Mallku.Secrets.Rotation;
 
@@ -145,7 +146,7 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
         };
 
         // it gets one value, and not the key to all of them
-        start.Environment.Remove("MALLKU_ENCRYPTION_KEY");
+        OwnVariables.Withhold(start.Environment);
         start.Environment[Prefix + "STEP"] = step;
         start.Environment[Prefix + "TOKEN"] = key.Token ?? "";
         start.Environment[Prefix + "SECRET"] = key.Secret;

@@ -133,6 +133,21 @@ public sealed class EtcdCommandTests(SharedEtcd shared)
 
 internal static class StoreCommands
 {
+    /// <summary>Each use and change by either is in what both can read and verify.</summary>
+    private static void AuditAll(Machine one, Machine other)
+    {
+        var log = one.Run("mallku audit log --all | cut -f3,4");
+        Assert.Contains("created\tsome_key\n", log, StringComparison.Ordinal);
+        Assert.Contains("read\tsome_key\n", log, StringComparison.Ordinal);
+        Assert.Equal(log, other.Run("mallku audit log --all | cut -f3,4"));
+        Assert.Equal("2\n", other.Run("mallku audit log --all --json | jq '[.[].instance] | unique | length'"));
+        Assert.Equal("some_key\n", one.Run("mallku audit report --all --json | jq -r '.[] | select(.count > 0).name' | grep some_key"));
+        Assert.Equal(2, one.Run("mallku audit verify --all").Split("verified ").Length - 1);
+        one.Run(2, "mallku audit log --all --follow");
+        one.Run(2, "mallku audit verify --all --key x");
+        one.Run(2, "env -u MALLKU_STORE mallku audit log --all");
+    }
+
     internal static void SetHereAndGetThere(Machine one, Machine other, string value)
     {
         Assert.Contains($"mallku store join < {one.Home}", one.Run(0, "mallku store init").Error, StringComparison.Ordinal);
@@ -171,6 +186,7 @@ internal static class StoreCommands
         one.Run("mallku store reseal");
         Assert.Equal(value + "2", other.Reveal("mallku get some_key"));
         Assert.Equal($"SOME_KEY={value}2", other.Reveal("mallku export --format env --only some_key"));
+        AuditAll(one, other);
     }
 
     /// <summary>Neither a value, nor the key, nor the password was shown where nobody asked for it.</summary>

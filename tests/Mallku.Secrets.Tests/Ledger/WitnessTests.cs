@@ -46,11 +46,11 @@ public sealed class WitnessTests : IDisposable
     [Fact]
     public async Task A_command_gets_every_checkpoint_whole_in_order_and_without_the_vaults_key()
     {
-        var command = $"cat >> '{Log}'; echo to nowhere; echo \"key=${{MALLKU_ENCRYPTION_KEY-none}}\" >> '{Log}'";
+        var command = $"cat >> '{Log}'; echo to nowhere; echo \"key=${{MALLKU_ENCRYPTION_KEY-none}}${{MALLKU_STORE_KEY-}}${{MALLKU_STORE_PASSWORD-}}${{MALLKU_STORE-}}\" >> '{Log}'";
         var byCommand = _folder.Options with { WitnessCommand = command };
         await BeginAsync(byCommand);
         var key = (await File.ReadAllTextAsync(_folder.KeyFile, Cancel)).Trim();
-        using (var child = Child.StartWith([new("MALLKU_WITNESS_COMMAND", command), new("MALLKU_ENCRYPTION_KEY", key)], "set", _folder.Vault, "a", "a1"))
+        using (var child = Child.StartWith([new("MALLKU_WITNESS_COMMAND", command), new("MALLKU_ENCRYPTION_KEY", key), new("MALLKU_STORE_KEY", "x"), new("MALLKU_STORE_PASSWORD", "x"), new("MALLKU_STORE", "postgres://me:x@host/db")], "set", _folder.Vault, "a", "a1"))
         {
             Assert.Equal(["set 1"], await child.ReadToEndAsync());
         }
