@@ -9,7 +9,7 @@ namespace Mallku.Secrets.Ledger;
 /// instruction leaves the ledger as the former checkpoint says, with at most a tail behind it that nobody acknowledged.
 /// For one thread at a time; other processes may write too.
 /// </summary>
-internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimeProvider clock, LedgerWitness? witness)
+internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key, TimeProvider clock, LedgerWitness? witness)
 {
     private byte[] _readNote = [];
     private Checkpoint? _read;
@@ -60,70 +60,6 @@ internal sealed class LedgerAppender(LedgerFolder folder, LedgerKey key, TimePro
         if (!Posix.TryStat(folder.LockFile, out var there) || there.Inode != Posix.Stat(descriptor, folder.LockFile).Inode)
         {
             throw new LedgerException($"the ledger in '{folder.Path}' was replaced meanwhile", "try again") { MayBeReplaced = true };
-        }
-    }
-
-    /// <summary>Goes as far as an append goes before it writes, and looks whether it could. Safe beside a thread that writes.</summary>
-    /// <returns>The newest checkpoint.</returns>
-    /// <exception cref="LedgerException">What an append would end with.</exception>
-    internal Checkpoint Try(Checkpoint known)
-    {
-        try
-        {
-            RequireFolder();
-            RequireWritable();
-            var found = PrivateFile.Read(folder.CheckpointFile, out _) is { } note ? folder.RequireCheckpoint(note, key.Verifier) : null;
-            var current = found ?? Checkpoint.Begin(key.Origin, 0);
-            RequireOpenable(folder.SegmentFile(current.SegmentStart));
-            RequireSegment(found, current);
-            if (Posix.TryStat(folder.SegmentFile(current.SegmentStart), out _))
-            {
-                Posix.RequireWritable(folder.SegmentFile(current.SegmentStart));
-            }
-
-            if (FindFault(found, known) is { } fault)
-            {
-                throw fault;
-            }
-
-            return Posix.HasSpace(folder.Path) ? found! : throw new PosixException("write", folder.CheckpointFile, Posix.NoSpace).ToWriteError(folder.CheckpointFile);
-        }
-        catch (Exception e) when (IsCannotWrite(e))
-        {
-            throw LedgerErrors.CannotWrite(folder, e);
-        }
-    }
-
-    private void RequireWritable()
-    {
-        RequireOpenable(folder.LockFile);
-        if (Posix.TryStat(folder.LockFile, out _))
-        {
-            Posix.RequireWritable(folder.LockFile);
-        }
-
-        var temporary = folder.CheckpointFile + FileReplacement.TemporarySuffix;
-        if (Posix.IsFolder(temporary))
-        {
-            throw new PosixException("remove", temporary, Posix.FolderInPlace).ToWriteError(folder.CheckpointFile);
-        }
-
-        try
-        {
-            Posix.RequireWritable(folder.Path);
-        }
-        catch (PosixException e)
-        {
-            throw e.ToWriteError(folder.CheckpointFile);
-        }
-    }
-
-    // as an append opens it, which follows no link
-    private static void RequireOpenable(string path)
-    {
-        if (Posix.IsLink(path) || Posix.IsFolder(path))
-        {
-            throw new PosixException("open", path, Posix.IsLink(path) ? Posix.LinkInPlace : Posix.FolderInPlace);
         }
     }
 

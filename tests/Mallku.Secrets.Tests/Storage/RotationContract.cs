@@ -158,6 +158,10 @@ public abstract class RotationContract : SecretStoreContract
         Assert.Contains("the secret 'twin' has the same value", done[1].Error!.Problem, StringComparison.Ordinal);
         Assert.Equal([1], (await Runner(place).GetStatusAsync(Token)).Single(static status => status.Name == "key").Unrevoked);
         await SetAsync(place.OpenStore(), "twin", "another");
+
+        // and may have been replaced by mistake
+        Assert.Empty(await Runner(place).RunDueAsync(Token));
+        Clock.Advance(RotationPolicy.UsualGrace);
         Assert.Equal([RotationAction.Revoked], (await Runner(place).RunDueAsync(Token)).Select(static item => item.Action));
         Assert.Equal(["made-1"], _shop.Keys);
     }
