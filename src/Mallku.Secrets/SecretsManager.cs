@@ -325,7 +325,7 @@ public sealed class SecretsManager
         ArgumentNullException.ThrowIfNull(name);
         var existing = SecretName.Existing(name);
         var home = Stores is [var only] ? only
-            : await SecretHome.FindAsync(Stores, existing, cancellationToken).ConfigureAwait(false)
+            : (await SecretHome.FindAsync(Stores, existing, cancellationToken).ConfigureAwait(false))?.Store
             ?? await SecretHome.FindFormerAsync(Stores, existing, static _ => true, cancellationToken).ConfigureAwait(false);
         return home is null ? null : await home.GetHistoryAsync(existing, cancellationToken).ConfigureAwait(false);
     }
@@ -383,8 +383,8 @@ public sealed class SecretsManager
     /// <summary>The shared store; null for none.</summary>
     internal SealedStore? Store => SharedStore.IsSupported ? _store : null;
 
-    // what can be written, in the order of a lookup
-    private ISecretStore[] Stores => !SharedStore.IsSupported || _store is null ? [Vault] : HasVault ? [Vault, _store] : [_store];
+    /// <summary>What can be written, in the order of a lookup.</summary>
+    internal ISecretStore[] Stores => !SharedStore.IsSupported || _store is null ? [Vault] : HasVault ? [Vault, _store] : [_store];
 
     // where a secret lives now, and a new one in the store where there is one
     private async ValueTask<ISecretStore> FindHomeAsync(SecretName name, SecretPlace? into, CancellationToken cancellationToken) => into switch
@@ -394,6 +394,6 @@ public sealed class SecretsManager
         SecretPlace.Vault when _store is not null && !HasVault => throw new SecretsException(
             "there is no vault to write to; nothing was changed", $"make one: {Vault.Settings.InitCommand}"),
         SecretPlace.Vault => Vault,
-        _ => Stores is [var only] ? only : await SecretHome.FindAsync(Stores, name, cancellationToken).ConfigureAwait(false) ?? _store!,
+        _ => Stores is [var only] ? only : (await SecretHome.FindAsync(Stores, name, cancellationToken).ConfigureAwait(false))?.Store ?? _store!,
     };
 }

@@ -72,7 +72,7 @@ internal sealed class DoctorVerb : Verb
             findings.AddRange(await StoreInspection.InspectAsync(store, cancellationToken));
         }
 
-        var opened = Places.Of(manager).Where(place => findings.Exists(finding => finding.Check == place.Name && finding.Level == FindingLevel.Ok)).ToList();
+        var opened = manager.Stores.Where(place => findings.Exists(finding => finding.Check == place.Name && finding.Level == FindingLevel.Ok)).ToList();
         if (opened.Count > 0)
         {
             var statuses = new List<RotationStatus>();

@@ -22,43 +22,14 @@ internal static class Places
         _ => throw new UsageException("a place is vault or store", "write it as: --to vault"),
     };
 
-    /// <summary>Those that there are, in the order of a lookup.</summary>
-    internal static IEnumerable<ISecretStore> Of(SecretsManager manager)
-    {
-        if (manager.HasVault)
-        {
-            yield return manager.Vault;
-        }
-
-        if (manager.Store is { } store)
-        {
-            yield return store;
-        }
-    }
-
-    /// <summary>They in words, for an error.</summary>
-    internal static string Describe(SecretsManager manager) => string.Join(" or ", Of(manager).Select(static place => place.Describe()));
-
-    /// <summary>The name under which a secret is stored, and the first of the places that has it; null where none has.</summary>
-    /// <exception cref="SecretsException">It can't be told.</exception>
-    internal static async ValueTask<(string Stored, ISecretStore Place)?> FindAsync(SecretsManager manager, SecretName name, CancellationToken cancellationToken)
-    {
-        foreach (var place in Of(manager))
-        {
-            if (await place.FindAsync(name, cancellationToken) is { Record: { Current: not null } record })
-            {
-                return (record.Name, place);
-            }
-        }
-
-        return null;
-    }
+    /// <summary>Those that there are in words, for an error.</summary>
+    internal static string Describe(SecretsManager manager) => string.Join(" or ", manager.Stores.Select(static place => place.Describe()));
 
     /// <summary>What of rotations there is to say of each secret: of the place that a lookup takes it from.</summary>
     internal static async ValueTask<Dictionary<string, RotationStatus>> GetRotationsAsync(SecretsManager manager, CancellationToken cancellationToken)
     {
         var statuses = new Dictionary<string, RotationStatus>(StringComparer.Ordinal);
-        foreach (var place in Of(manager))
+        foreach (var place in manager.Stores)
         {
             foreach (var status in await new RotationRunner(place, []).GetStatusAsync(cancellationToken))
             {

@@ -30,7 +30,7 @@ internal sealed class RemoveVerb : Verb
             await manager.Vault.RequireAsync(cancellationToken);
         }
 
-        var (stored, place) = await Places.FindAsync(manager, SecretName.Existing(given), cancellationToken)
+        var (place, stored) = await SecretHome.FindAsync(manager.Stores, SecretName.Existing(given), cancellationToken)
             ?? throw UsageErrors.NotFound(given, Places.Describe(manager));
         Changes.SayLooseMatch(given, stored);
         if (asks && !Prompt.Confirm($"remove {Show(stored)} from the {(place == manager.Store ? "shared store, for every machine" : "vault")}?"))

@@ -42,7 +42,7 @@ internal sealed class SetVerb : Verb
             throw new UsageException("that is no name for a secret", "use 1 to 255 ASCII letters, digits, '.', '_' and '-', and no value");
         }
 
-        if (SecretName.MayBeValue(given) && await Places.FindAsync(await invocation.OpenManagerAsync(cancellationToken), name, cancellationToken) is null)
+        if (SecretName.MayBeValue(given) && await SecretHome.FindAsync((await invocation.OpenManagerAsync(cancellationToken)).Stores, name, cancellationToken) is null)
         {
             throw new UsageException(
                 "that text looks like a value, and no secret has it for a name", "name the secret such as openai_api_key, and pipe its value in or type it when you are asked");

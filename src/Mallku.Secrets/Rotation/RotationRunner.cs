@@ -130,7 +130,7 @@ public sealed class RotationRunner
         }
 
         var existing = SecretName.Existing(name);
-        var home = await SecretHome.FindAsync(_stores, existing, cancellationToken).ConfigureAwait(false)
+        var home = (await SecretHome.FindAsync(_stores, existing, cancellationToken).ConfigureAwait(false))?.Store
             ?? await SecretHome.FindFormerAsync(_stores, existing, RotationReview.IsOfInterest, cancellationToken).ConfigureAwait(false);
         return _rotations[home is null ? ^1 : Array.IndexOf(_stores, home)];
     }

@@ -1,7 +1,9 @@
 namespace Mallku.Secrets.Storage;
 
 /// <summary>Which of several stores has a secret.</summary>
-internal static class SecretHome
+/// <param name="Store">The store.</param>
+/// <param name="Stored">The name under which it has it.</param>
+internal sealed record SecretHome(ISecretStore Store, string Stored)
 {
     /// <summary>The one that a lookup finds it in: the first that has it exactly, else the first that has it loosely; null for none.</summary>
     /// <param name="stores">In the order of a lookup.</param>
@@ -9,19 +11,20 @@ internal static class SecretHome
     /// <param name="cancellationToken">Ends the search.</param>
     /// <exception cref="AmbiguousSecretNameException">Several match loosely in one.</exception>
     /// <exception cref="SecretsException">It can't be told.</exception>
-    internal static async ValueTask<ISecretStore?> FindAsync(IReadOnlyList<ISecretStore> stores, SecretName name, CancellationToken cancellationToken)
+    internal static async ValueTask<SecretHome?> FindAsync(IReadOnlyList<ISecretStore> stores, SecretName name, CancellationToken cancellationToken)
     {
-        ISecretStore? loose = null;
+        SecretHome? loose = null;
         foreach (var store in stores)
         {
             if (await store.FindAsync(name, cancellationToken).ConfigureAwait(false) is { Record: { Current: not null } found })
             {
+                var home = new SecretHome(store, found.Name);
                 if (found.Name == name.ToString())
                 {
-                    return store;
+                    return home;
                 }
 
-                loose ??= store;
+                loose ??= home;
             }
         }
 

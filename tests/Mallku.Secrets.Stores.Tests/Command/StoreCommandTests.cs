@@ -32,6 +32,10 @@ public sealed class PostgreSqlCommandTests(SharedPostgreSql shared)
         Assert.Contains("from now on", other.Run(0, "mallku rm --yes local_key").Error, StringComparison.Ordinal);
         Assert.Equal("current\n", other.Run("mallku history local_key | cut -f2"));
         other.Run("mallku rm --yes local_key");
+
+        // of two names that match loosely, the one that was typed
+        other.Run("printf here | mallku set two-names --to vault && printf there | mallku set TWO_NAMES --to store && mallku rm --yes TWO_NAMES");
+        Assert.Equal("here", other.Reveal("mallku get two-names"));
         one.Run(3, "mallku get local_key");
         Assert.Equal(Canary, other.Reveal("mallku store reseal --yes && mallku get imported"));
 
