@@ -22,15 +22,7 @@ internal sealed class StoreSource(SealedStore store) : ISecretSource
 
     public async ValueTask<IReadOnlyList<SecretFacts>> ListAsync(CancellationToken cancellationToken)
     {
-        var list = new List<SecretFacts>();
-        await foreach (var secret in store.ReadAllAsync(cancellationToken).ConfigureAwait(false))
-        {
-            if (secret.Record.Current is { } current)
-            {
-                list.Add(new SecretFacts(secret.Record.Name, Name, current.Number, current.Created, []));
-            }
-        }
-
+        var list = await store.ListAsync(cancellationToken).ConfigureAwait(false);
         list.Sort(static (one, other) => string.CompareOrdinal(one.Name, other.Name));
         return list;
     }

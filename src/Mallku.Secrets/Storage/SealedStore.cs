@@ -104,6 +104,21 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         }
     }
 
+    /// <summary>What is known of the secrets that there are, in no order.</summary>
+    internal async ValueTask<List<SecretFacts>> ListAsync(CancellationToken cancellationToken)
+    {
+        var list = new List<SecretFacts>();
+        await foreach (var secret in ReadAllAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (secret.Record.Current is { } current)
+            {
+                list.Add(new SecretFacts(secret.Record.Name, Name, current.Number, current.Created, []));
+            }
+        }
+
+        return list;
+    }
+
     /// <summary>The id that a secret has, and its current value, or null.</summary>
     /// <param name="name">The name; only a secret of exactly this name counts.</param>
     /// <param name="cancellationToken">Ends the wait.</param>

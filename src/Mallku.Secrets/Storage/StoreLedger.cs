@@ -94,15 +94,7 @@ public sealed class StoreLedger
     /// <exception cref="SecretsException">The store does not answer, or what it has does not authenticate.</exception>
     public async ValueTask<IReadOnlyList<SecretUse>> ReportAsync(CancellationToken cancellationToken = default)
     {
-        var secrets = new List<SecretFacts>();
-        await foreach (var secret in _store.ReadAllAsync(cancellationToken).ConfigureAwait(false))
-        {
-            if (secret.Record.Current is { } current)
-            {
-                secrets.Add(new SecretFacts(secret.Record.Name, SealedStore.SourceName, current.Number, current.Created, []));
-            }
-        }
-
+        var secrets = await _store.ListAsync(cancellationToken).ConfigureAwait(false);
         var entries = new List<LedgerEntry>();
         await foreach (var told in ReadAsync(since: null, cancellationToken).ConfigureAwait(false))
         {
