@@ -15,7 +15,13 @@ internal sealed record VaultStep(long From, int Writes, bool WasSuspended, bool 
 
     /// <summary>Whether it was an older vault that was changed without the ledger, which has not told that yet.</summary>
     /// <param name="from">The generation from which the ledger's newest change leads.</param>
-    internal bool WasPutBackBefore(long from) => WasSuspended && From > from && SuspendedAt < from;
+    internal bool WasPutBackBefore(long from) => WasSuspended && WasPutBack(From, SuspendedAt, from);
+
+    /// <summary>The same of a vault that was changed without the ledger.</summary>
+    /// <param name="generation">The vault's.</param>
+    /// <param name="suspendedAt">That before the first such change.</param>
+    /// <param name="from">The generation from which the ledger's newest change leads.</param>
+    internal static bool WasPutBack(long generation, long? suspendedAt, long from) => generation > from && suspendedAt < from;
 
     /// <summary>The generation at which the vault is until the change is written.</summary>
     internal long Found => PutBack ?? From;

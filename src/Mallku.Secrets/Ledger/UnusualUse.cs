@@ -22,7 +22,7 @@ internal sealed class UnusualUses(IReadOnlySet<long> unmade)
         {
             case LedgerKind.Read or LedgerKind.Exported when entry.Secret is not null:
                 return Find(entry.Secret).Use(entry);
-            case LedgerKind.Created or LedgerKind.Updated or LedgerKind.Rotated or LedgerKind.RolledBack when entry is { Secret: not null, Version: not null } && !unmade.Contains(entry.Index):
+            case var kind when MakesCurrent(kind) && entry is { Secret: not null, Version: not null } && !unmade.Contains(entry.Index):
                 Find(entry.Secret).Replace(entry);
                 break;
             case LedgerKind.Restored:
@@ -47,10 +47,10 @@ internal sealed class UnusualUses(IReadOnlySet<long> unmade)
         {
             switch (entry.Kind)
             {
-                case LedgerKind.Created or LedgerKind.Updated or LedgerKind.Rotated or LedgerKind.RolledBack when entry.Generation is null:
+                case var kind when MakesCurrent(kind) && entry.Generation is null:
                     told[(entry.Secret, entry.Version)] = entry.Index;
                     break;
-                case LedgerKind.Created or LedgerKind.Updated or LedgerKind.Rotated or LedgerKind.RolledBack:
+                case var kind when MakesCurrent(kind):
                     // what stands before a later change has reached the vault, or was told not to have
                     last.RemoveAll(change => change.Generation != entry.Generation);
                     last.Add(entry);
@@ -75,6 +75,8 @@ internal sealed class UnusualUses(IReadOnlySet<long> unmade)
         unmade.UnionWith(last.Where(change => change.Generation > generation).Select(static change => change.Index));
         return unmade;
     }
+
+    private static bool MakesCurrent(LedgerKind kind) => kind is LedgerKind.Created or LedgerKind.Updated or LedgerKind.Rotated or LedgerKind.RolledBack;
 
     // what was changed after the generation at which the vault was found is not in it
     private void TakeBack(long found)

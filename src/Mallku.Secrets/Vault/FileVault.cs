@@ -338,7 +338,7 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
 
         static bool Reaches(VaultDocument document, Checkpoint newest) => document.Ledger is not { } link
             || (document.Generation >= newest.FromGeneration
-                && !new VaultStep(document.Generation, Writes: 0, link.IsSuspended, AcceptsOlder: false) { SuspendedAt = link.SuspendedAt }.WasPutBackBefore(newest.FromGeneration));
+                && !(link.IsSuspended && VaultStep.WasPutBack(document.Generation, link.SuspendedAt, newest.FromGeneration)));
     }
 
     /// <summary>One write: the entries and what they say become durable together. Nothing is written where the change throws.</summary>

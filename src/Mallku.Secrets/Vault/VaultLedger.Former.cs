@@ -85,10 +85,10 @@ internal sealed partial class VaultLedger
     // a vault that is older than its ledger is no reason to give that up
     private LedgerLink RequireGivenUp(LedgerLink? link, long generation)
     {
-        RequireOwn(link?.Origin);
+        var isOwn = RequireOwn(link?.Origin);
         if (link is null)
         {
-            throw FindUnknown() is { } unknown ? Unknown(unknown) : new SecretsException("there is no ledger yet", "it begins with the next write: mallku set NAME");
+            throw FindUnknown(isOwn) is { } unknown ? Unknown(unknown) : new SecretsException("there is no ledger yet", "it begins with the next write: mallku set NAME");
         }
 
         return TryReadNewest(link)?.Checkpoint is { } newest && generation < newest.FromGeneration
@@ -113,22 +113,17 @@ internal sealed partial class VaultLedger
     private bool IsOwn(string origin) =>
         Path.GetDirectoryName(Folder.Path) == settings.Directory || LedgerKey.IsOf(origin, new TokenOpener(settings.Keys).All(), settings.Directory);
 
-    private void RequireOwn(string? origin = null)
+    private bool RequireOwn(string? origin = null) => Whose(origin) switch
     {
-        if (Whose(origin) == Owner.Another)
-        {
-            throw new LedgerException(
-                $"'{Folder.Path}' holds another vault's ledger", $"name another folder by MALLKU_LEDGER_DIR, or, if nobody needs it, move it: mv {PrivateFile.ShellQuote(Folder.Path)} {PrivateFile.ShellQuote(Folder.Path + ".other")}");
-        }
-    }
+        Owner.Another => throw new LedgerException(
+            $"'{Folder.Path}' holds another vault's ledger", $"name another folder by MALLKU_LEDGER_DIR, or, if nobody needs it, move it: mv {PrivateFile.ShellQuote(Folder.Path)} {PrivateFile.ShellQuote(Folder.Path + ".other")}"),
+        var owner => owner == Owner.ThisVault,
+    };
 
     // A ledger in use that a vault which knows of none should know: in its place, or beside it, where whoever gave it up was cut off.
-    private string? FindUnknown()
-    {
-        return Whose() == Owner.ThisVault && LedgerLog.IsInUse(Folder)
-            ? Folder.Path
-            : Folder.FindAside(aside => LedgerLog.Glance(aside) is { } newest && IsOwn(newest.Origin) && LedgerLog.IsInUse(aside));
-    }
+    private string? FindUnknown(bool isOwn) => isOwn && LedgerLog.IsInUse(Folder)
+        ? Folder.Path
+        : Folder.FindAside(aside => LedgerLog.Glance(aside) is { } newest && IsOwn(newest.Origin) && LedgerLog.IsInUse(aside));
 
     private static LedgerException Unknown(string folder) => new(
         $"the vault knows of no ledger, and one is in use in '{folder}': a vault from before it was put back, or another program has started it afresh",

@@ -105,7 +105,7 @@ internal sealed partial class VaultLedger(VaultSettings settings)
         if (settings.UsesLedger)
         {
             var isOwn = Whose() == Owner.ThisVault;
-            if (FindUnknown() is { } unknown)
+            if (FindUnknown(isOwn) is { } unknown)
             {
                 throw Unknown(unknown);
             }
@@ -149,7 +149,7 @@ internal sealed partial class VaultLedger(VaultSettings settings)
                 };
             }
 
-            else if (events.Any(static happened => happened.Kind == LedgerKind.Restored) && FindUnknown() is not null)
+            else if (events.Any(static happened => happened.Kind == LedgerKind.Restored) && FindUnknown(Whose() == Owner.ThisVault) is not null)
             {
                 throw new LedgerException("the ledger that this vault knows nothing of can't be given up while it is switched off; nothing was changed", "do the same without --no-ledger and MALLKU_NO_LEDGER");
             }
@@ -158,14 +158,10 @@ internal sealed partial class VaultLedger(VaultSettings settings)
         }
 
         var isBeginning = document.Ledger is null;
-        if (isBeginning)
-        {
-            RequireOwn();
-        }
-
+        var isOwn = isBeginning && RequireOwn();
         // who gives one up has set it aside
         var isGivenUp = events.Any(static happened => happened.Kind == LedgerKind.Restarted);
-        var unknown = isBeginning && !isGivenUp ? FindUnknown() : null;
+        var unknown = isBeginning && !isGivenUp ? FindUnknown(isOwn) : null;
         if (unknown is not null && !acceptsOlder)
         {
             throw Unknown(unknown);
