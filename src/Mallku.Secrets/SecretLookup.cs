@@ -53,21 +53,48 @@ internal sealed class SecretLookup(SourceChain sources, AccessCounts counts, Acc
         }
     }
 
-    /// <summary>The secret of the first of several names that a source has, or null; at least one name.</summary>
-    internal async ValueTask<FoundSecret?> FindFirstAsync(SecretName[] names, CancellationToken cancellationToken)
+    /// <summary>What a lookup for the first of several names has found, where nothing has changed since. Takes no lock and allocates nothing.</summary>
+    internal bool TryFindKnown(Answer? answer, CancellationToken cancellationToken, out FoundSecret? found)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var now = Environment.TickCount64;
+        if (answer is null || !answer.Known.IsCurrent(sources, now))
+        {
+            found = null;
+            return false;
+        }
+
+        found = answer.Entry?.Found;
+        if (answer.Entry is { Counter: var counter })
+        {
+            if (trail is not null && !counter.IsRecorded)
+            {
+                found = null;
+                return false;
+            }
+
+            counter.Add(now);
+        }
+
+        return true;
+    }
+
+    /// <summary>The secret of the first of several names that a source has, or none; at least one name.</summary>
+    internal async ValueTask<Answer> FindFirstAsync(SecretName[] names, CancellationToken cancellationToken)
     {
         using var activity = Telemetry.Start(Telemetry.Lookup);
         try
         {
             var (known, now) = Observe();
             var found = await TellAsync(names[0].ToString(), sources.FindFirstAsync(names, cancellationToken)).ConfigureAwait(false);
-            if (found is not null)
+            var entry = found is null ? null : await HandOutEntryAsync(found, now, cancellationToken).ConfigureAwait(false);
+            if (entry is not null)
             {
-                known.Secrets[found.Name] = await HandOutEntryAsync(found, now, cancellationToken).ConfigureAwait(false);
+                known.Secrets[entry.Found.Name] = entry;
             }
 
             Telemetry.LookedUp(activity, found, isNamed);
-            return found;
+            return new Answer(known, entry);
         }
         catch (Exception e)
         {
@@ -167,12 +194,16 @@ internal sealed class SecretLookup(SourceChain sources, AccessCounts counts, Acc
     }
 
     /// <summary>What was found while no source changed.</summary>
-    private sealed class Known(long[]? stamps)
+    internal sealed class Known(long[]? stamps)
     {
         internal ConcurrentDictionary<string, Entry> Secrets { get; } = new(StringComparer.Ordinal);
 
         internal bool IsCurrent(SourceChain sources, long now) => sources.HaveStamps(stamps, now);
     }
 
-    private sealed record Entry(FoundSecret Found, AccessCounter Counter);
+    /// <summary>What was found, and where its uses are counted.</summary>
+    internal sealed record Entry(FoundSecret Found, AccessCounter Counter);
+
+    /// <summary>What a lookup ended with, and until when it stands; no entry where no source had one.</summary>
+    internal sealed record Answer(Known Known, Entry? Entry);
 }

@@ -187,8 +187,11 @@ public sealed class SecretsManager
         ArgumentOutOfRangeException.ThrowIfZero(names.Count, nameof(names));
         cancellationToken.ThrowIfCancellationRequested();
         SecretName[] parsed = [.. names.Select(SecretName.Parse)];
-        return await _lookup.FindFirstAsync(parsed, cancellationToken).ConfigureAwait(false);
+        return (await _lookup.FindFirstAsync(parsed, cancellationToken).ConfigureAwait(false)).Entry?.Found;
     }
+
+    /// <summary>A lookup for the first of several names that is made again and again.</summary>
+    internal RepeatedLookup Repeat(IReadOnlyList<string> names, bool keepsNone) => new(_lookup, names, keepsNone);
 
     /// <summary>
     /// The same without handing it out: for who may yet have to refuse it. Before a value leaves the process, it goes through

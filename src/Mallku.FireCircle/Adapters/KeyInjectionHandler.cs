@@ -15,77 +15,93 @@ namespace Mallku.FireCircle.Adapters;
 /// </remarks>
 internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri server, HttpMessageHandler inner) : DelegatingHandler(inner)
 {
-    // every header in which some client puts a key, or what it was given for one
-    private static readonly string[] KeyHeaders = ["Authorization", "x-api-key", "x-goog-api-key", "api-key"];
+    private const string Authorization = "Authorization", XApiKey = "x-api-key";
 
     // A header's value is a string, which nobody can wipe: one that lives as long as the value that it was made of leaves
     // fewer copies in memory than one for each request.
     private readonly ConditionalWeakTable<SecretValue, string> _headerValues = [];
     private readonly ConditionalWeakTable<SecretValue, string>.CreateValueCallback _compose = value => Compose(value, provider);
 
-    private readonly string _header = provider.Key.Header switch
-    {
-        KeyHeader.XApiKey => "x-api-key",
-        KeyHeader.XGoogApiKey => "x-goog-api-key",
-        _ => "Authorization",
-    };
+    private readonly string _scheme = server.Scheme, _host = server.Host;
+    private readonly int _port = server.Port;
 
-    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    private readonly string _header = HeaderOf(provider);
+
+    // what the client in front has put its placeholder into, or a caller a key of its own; Authorization goes in any case
+    private readonly string[] _otherHeaders =
+        [.. new[] { HeaderOf(provider), provider.Protocol == ProviderProtocol.Anthropic ? XApiKey : Authorization }.Distinct(StringComparer.Ordinal).Where(static name => name != Authorization)];
+
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         RequireServer(request.RequestUri);
-        foreach (var header in KeyHeaders)
+        request.Headers.Authorization = null;
+        foreach (var header in _otherHeaders)
         {
             request.Headers.Remove(header);
         }
 
-        var sent = await key.GetAsync(cancellationToken).ConfigureAwait(false);
-        for (var isAgain = false; ; isAgain = true)
+        var sent = key.GetAsync(cancellationToken);
+        return sent.IsCompletedSuccessfully
+            ? SendAsync(request, sent.Result, isAgain: false, cancellationToken)
+            : SendAsync(request, sent, cancellationToken);
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, ValueTask<SecretValue?> sent, CancellationToken cancellationToken) =>
+        await SendAsync(request, await sent.ConfigureAwait(false), isAgain: false, cancellationToken).ConfigureAwait(false);
+
+    // what every request goes through: each method that waits, and each look at the answer, adds to it
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, SecretValue? sent, bool isAgain, CancellationToken cancellationToken)
+    {
+        HttpResponseMessage response;
+        PutIn(request.Headers, sent);
+        try
         {
-            // one method for all of it: each that waits adds to every request
-            HttpResponseMessage response;
-            PutIn(request.Headers, sent);
-            try
-            {
-                response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            }
-            catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ProxyTunnelError)
-            {
-                // its text has the proxy's whole address, with a password where that has one
-                throw new HttpRequestException(HttpRequestError.ProxyTunnelError, $"the proxy refused to connect to {Authority}");
-            }
-            finally
-            {
-                // who holds the request, or the response to it, holds no key
-                request.Headers.Remove(_header);
-            }
+            response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ProxyTunnelError)
+        {
+            // its text has the proxy's whole address, with a password where that has one
+            throw new HttpRequestException(HttpRequestError.ProxyTunnelError, $"the proxy refused to connect to {Authority}");
+        }
+        finally
+        {
+            // who holds the request, or the response to it, holds no key
+            request.Headers.Remove(_header);
+        }
 
-            try
-            {
-                if (!isAgain && sent is not null && IsRefusal(response.StatusCode) && ReplayableBody.IsOne(request.Content)
-                    && await key.FindOtherAsync(sent, cancellationToken).ConfigureAwait(false) is { } other)
-                {
-                    response.Dispose();
-                    sent = other;
-                    continue;
-                }
+        return response.StatusCode == HttpStatusCode.OK && (sent is null || !MaskingStream.IsFor(response.Content, sent))
+            ? response
+            : await LookAtAsync(request, response, sent, isAgain, cancellationToken).ConfigureAwait(false);
+    }
 
-                RequireAnswer(response.StatusCode);
-                if (sent is not null && !response.IsSuccessStatusCode)
-                {
-                    await ErrorAnswer.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
-                }
-                else if (sent is not null && MaskingStream.IsFor(response.Content, sent))
-                {
-                    await MaskingStream.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
-                }
-
-                return response;
-            }
-            catch
+    // anything but a whole document of success
+    private async Task<HttpResponseMessage> LookAtAsync(HttpRequestMessage request, HttpResponseMessage response, SecretValue? sent, bool isAgain, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (!isAgain && sent is not null && IsRefusal(response.StatusCode) && ReplayableBody.IsOne(request.Content)
+                && await key.FindOtherAsync(sent, cancellationToken).ConfigureAwait(false) is { } other)
             {
                 response.Dispose();
-                throw;
+                return await SendAsync(request, other, isAgain: true, cancellationToken).ConfigureAwait(false);
             }
+
+            RequireAnswer(response.StatusCode);
+            if (sent is not null && !response.IsSuccessStatusCode)
+            {
+                await ErrorAnswer.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
+            }
+            else if (sent is not null && MaskingStream.IsFor(response.Content, sent))
+            {
+                await MaskingStream.MaskAsync(response, sent, cancellationToken).ConfigureAwait(false);
+            }
+
+            return response;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
         }
     }
 
@@ -124,6 +140,13 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
     /// </summary>
     internal static bool IsNoAnswer(HttpStatusCode status) => status is < HttpStatusCode.OK or HttpStatusCode.NotModified;
 
+    private static string HeaderOf(Provider provider) => provider.Key.Header switch
+    {
+        KeyHeader.XApiKey => XApiKey,
+        KeyHeader.XGoogApiKey => "x-goog-api-key",
+        _ => Authorization,
+    };
+
     private static string Compose(SecretValue value, Provider provider)
     {
         var text = value.RevealString();
@@ -134,7 +157,9 @@ internal sealed class KeyInjectionHandler(AdapterKey key, Provider provider, Uri
 
     private void RequireServer(Uri? address)
     {
-        if (address is null || !ProviderRules.IsSameServer(address, server))
+        // nearly always the very same characters
+        if (address is null
+            || !(address.Port == _port && address.Host == _host && address.Scheme == _scheme) && !ProviderRules.IsSameServer(address, server))
         {
             throw new SecretsException(
                 $"a request of the adapter for {provider.Id} goes to another server than {Authority}, for which the key is",
