@@ -1,9 +1,14 @@
+using System.Runtime.CompilerServices;
 using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Rotation;
 
 /// <summary>Retires what is past its grace, and revokes the keys that are not used any more, each by the rotator that made it.</summary>
-internal sealed class KeyRevocation(ISecretStore store, RetiredKeys keys, Rotators rotators)
+/// <param name="store">Where it revokes.</param>
+/// <param name="known">All stores of this machine, that one among them: a key may have been copied.</param>
+/// <param name="keys">What <paramref name="store"/> records of it.</param>
+/// <param name="rotators">Who makes and revokes keys.</param>
+internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretStore> known, RetiredKeys keys, Rotators rotators)
 {
     /// <summary>Does with one secret what there is to do.</summary>
     /// <exception cref="SecretsException">The store can't be opened or written.</exception>
@@ -54,9 +59,9 @@ internal sealed class KeyRevocation(ISecretStore store, RetiredKeys keys, Rotato
             await rotator.RevokeAsync(key, value, cancellationToken).ConfigureAwait(false);
 
             // before it is recorded here, after which nobody would look for them any more
-            await foreach (var holder in store.ReadHoldersAsync(version, record.Name, CancellationToken.None).ConfigureAwait(false))
+            await foreach (var (home, holder) in ReadHoldersAsync(record, version, CancellationToken.None).ConfigureAwait(false))
             {
-                await keys.DropAsync(holder.Record.Name, version).ConfigureAwait(false);
+                await (home == store ? keys : new RetiredKeys(home)).DropAsync(holder.Record.Name, version).ConfigureAwait(false);
             }
         }
         catch (SecretsException e)
@@ -101,12 +106,12 @@ internal sealed class KeyRevocation(ISecretStore store, RetiredKeys keys, Rotato
         }
 
         var mayComeBack = false;
-        await foreach (var holder in store.ReadHoldersAsync(version, record.Name, cancellationToken).ConfigureAwait(false))
+        await foreach (var (home, holder) in ReadHoldersAsync(record, version, cancellationToken).ConfigureAwait(false))
         {
             var other = holder.Record;
             if (other.FindInUse(version, now) is not null)
             {
-                throw InUse(record, version, $"the secret '{SecretsException.Show(other.Name)}'");
+                throw InUse(record, version, $"the secret '{SecretsException.Show(other.Name)}'{(home == store ? "" : $" in {home.Describe()}")}");
             }
 
             mayComeBack |= other.Versions.Exists(held => held.HasValueOf(version) && other.IsReplacedOfLate(held, now));
@@ -114,6 +119,18 @@ internal sealed class KeyRevocation(ISecretStore store, RetiredKeys keys, Rotato
         }
 
         return mayComeBack;
+    }
+
+    private async IAsyncEnumerable<(ISecretStore Home, StoredSecret Holder)> ReadHoldersAsync(
+        SecretRecord record, VersionRecord version, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var home in known)
+        {
+            await foreach (var holder in home.ReadHoldersAsync(version, except: home == store ? record.Name : null, cancellationToken).ConfigureAwait(false))
+            {
+                yield return (home, holder);
+            }
+        }
     }
 
     private static SecretsException InUse(SecretRecord record, VersionRecord version, string user) => new(

@@ -26,7 +26,7 @@ public sealed class RotationRunner
     {
         var known = new Rotators(rotators);
         _stores = stores;
-        _rotations = Array.ConvertAll(stores, store => new StoreRotation(store, known));
+        _rotations = Array.ConvertAll(stores, store => new StoreRotation(store, stores, known));
     }
 
     /// <summary>Rotates a secret.</summary>

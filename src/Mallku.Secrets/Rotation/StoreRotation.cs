@@ -12,14 +12,17 @@ internal sealed class StoreRotation
     private readonly KeyRevocation _revocation;
     private readonly RetiredKeys _keys;
 
-    internal StoreRotation(ISecretStore store, Rotators rotators)
+    /// <param name="store">Where it rotates.</param>
+    /// <param name="known">All stores of this machine, that one among them.</param>
+    /// <param name="rotators">Who makes and revokes keys.</param>
+    internal StoreRotation(ISecretStore store, IReadOnlyList<ISecretStore> known, Rotators rotators)
     {
         _store = store;
         _rotators = rotators;
         _rotations = new Rotations(store);
         _steps = new RotationSteps(_rotations, _rotators);
         _keys = new RetiredKeys(store);
-        _revocation = new KeyRevocation(store, _keys, _rotators);
+        _revocation = new KeyRevocation(store, known, _keys, _rotators);
     }
 
     internal async ValueTask<RotatedSecret> RotateAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken)

@@ -36,10 +36,10 @@ internal interface ISecretStore
 
     /// <summary>The other secrets, as they are now and with their values, of which a version has the value of one.</summary>
     /// <param name="one">The version.</param>
-    /// <param name="except">Its secret, which is left out.</param>
+    /// <param name="except">Its secret, which is left out; null where it is in another store.</param>
     /// <param name="cancellationToken">Ends the search.</param>
     /// <exception cref="SecretsException">It can't be told.</exception>
-    IAsyncEnumerable<StoredSecret> ReadHoldersAsync(VersionRecord one, string except, CancellationToken cancellationToken);
+    IAsyncEnumerable<StoredSecret> ReadHoldersAsync(VersionRecord one, string? except, CancellationToken cancellationToken);
 
     /// <summary>
     /// One change of one secret: durable when it returns, together with what the ledger says of it. Nothing is changed where

@@ -162,7 +162,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return found;
     }
 
-    public IAsyncEnumerable<StoredSecret> ReadHoldersAsync(VersionRecord one, string except, CancellationToken cancellationToken) =>
+    public IAsyncEnumerable<StoredSecret> ReadHoldersAsync(VersionRecord one, string? except, CancellationToken cancellationToken) =>
         ValueSearch.FindAsync(this, one, except, cancellationToken);
 
     public ValueTask<T> ChangeAsync<T>(SecretName name, Func<SecretEdit, T> change, CancellationToken cancellationToken) =>

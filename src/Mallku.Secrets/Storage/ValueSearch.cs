@@ -8,7 +8,7 @@ internal static class ValueSearch
 {
     /// <inheritdoc cref="ISecretStore.ReadHoldersAsync"/>
     internal static async IAsyncEnumerable<StoredSecret> FindAsync(
-        SealedStore store, VersionRecord one, string except, [EnumeratorCancellation] CancellationToken cancellationToken)
+        SealedStore store, VersionRecord one, string? except, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var sealing = await store.Root.OpenAsync(cancellationToken).ConfigureAwait(false);
         var kept = new Dictionary<RecordKey, (string Id, string Name, VersionRecord Version)>();

@@ -74,7 +74,7 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
     }
 
     public async IAsyncEnumerable<StoredSecret> ReadHoldersAsync(
-        VersionRecord one, string except, [EnumeratorCancellation] CancellationToken cancellationToken)
+        VersionRecord one, string? except, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         Forget();
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;

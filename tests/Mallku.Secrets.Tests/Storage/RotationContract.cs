@@ -167,6 +167,31 @@ public abstract class RotationContract : SecretStoreContract
     }
 
     [Fact]
+    public async Task A_key_that_was_copied_into_another_store_is_not_revoked_while_it_is_in_use_there()
+    {
+        await using var place = await BeginAsync();
+        await using var copied = await CreateAsync(Clock);
+        await SetAsync(copied.OpenStore(), "key", "by hand");
+        RotationRunner Both() => new([place.OpenStore(), copied.OpenStore()], [_shop]);
+        await Both().RotateAsync("key", Policy, Token);
+        Clock.Advance(Grace);
+        var refused = (await Both().RunDueAsync(Token))[^1];
+        Assert.Equal(RotationAction.Failed, refused.Action);
+        Assert.Contains($"the secret 'key' in {copied.OpenStore().Describe()} has the same value, and is in use", refused.Error!.Problem, StringComparison.Ordinal);
+
+        // who can't look there can't tell
+        var mend = await copied.DamageAsync();
+        Assert.Contains(await Both().RunDueAsync(Token), static done => done is { Name: "key", Action: RotationAction.Failed });
+        Assert.Equal(["by hand", "made-1"], _shop.Keys);
+        await mend();
+        await SetAsync(copied.OpenStore(), "key", "another");
+        Clock.Advance(RotationPolicy.UsualGrace);
+        Assert.Contains(await Both().RunDueAsync(Token), static done => done is { Action: RotationAction.Revoked, Version: 1 });
+        Assert.Equal(["made-1"], _shop.Keys);
+        Assert.Single(await copied.ToldAsync(), static told => told is { Kind: LedgerKind.Revoked, Version: 1, Note: "with another secret" });
+    }
+
+    [Fact]
     public async Task The_key_of_a_removed_secret_is_revoked_when_its_grace_is_over()
     {
         await using var place = await BeginAsync();
