@@ -105,6 +105,7 @@ public sealed class SecretsManager
             Follows: options.FollowsStore)
         {
             OpenLedger = vault.ViewLedgerAsync,
+            KeepVersions = options.KeepVersions,
             SeenInstances = new SeenGenerations(Path.Combine(folder, "seen-instances")),
         };
         var store = new SealedStore(options.Store!, key, use);

@@ -26,8 +26,8 @@ public sealed record SecretsOptions
     public SecretValue? Key { get; init; }
 
     /// <summary>
-    /// How many versions of each secret the vault keeps, from 2 to 1000. The next write records it in the vault, so that
-    /// every program keeps as many. Null: what the vault says, else 10.
+    /// How many versions of each secret are kept, from 2 to 1000. The next write records it in the vault or the shared store
+    /// that it goes to, so that every program keeps as many. Null: what that says, else 10.
     /// </summary>
     public int? KeepVersions { get; init; }
 

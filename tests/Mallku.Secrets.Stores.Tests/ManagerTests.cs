@@ -45,6 +45,34 @@ public sealed class ManagerTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task How_many_versions_are_kept_is_said_once_for_all_machines_and_from_the_same_write_on()
+    {
+        var other = await OpenAsync("other");
+        for (var i = 1; i <= 10; i++)
+        {
+            await SetAsync(other, $"value {i}");
+        }
+
+        await SetAsync(await OpenAsync("one", new SecretsOptions { KeepVersions = 12 }), "value 11");
+        Assert.Equal(11, (await other.GetHistoryAsync("key", Token))!.Versions.Count);
+        for (var i = 12; i <= 13; i++)
+        {
+            await SetAsync(other, $"value {i}");
+        }
+
+        Assert.Equal(Enumerable.Range(2, 12).Reverse(), (await other.GetHistoryAsync("key", Token))!.Versions.Select(static version => version.Number));
+        await SetAsync(await OpenAsync("one", new SecretsOptions { KeepVersions = 2 }), "value 14");
+        await SetAsync(await OpenAsync("third"), "value 15");
+        Assert.Equal([15, 14], (await other.GetHistoryAsync("key", Token))!.Versions.Select(static version => version.Number));
+
+        async Task SetAsync(SecretsManager manager, string text)
+        {
+            using var value = SecretValue.FromString(text);
+            await manager.SetAsync("key", value, cancellationToken: Token);
+        }
+    }
+
+    [Fact]
     public async Task A_store_is_begun_once_and_its_key_opens_it()
     {
         await using var records = new MemoryRecordStore();

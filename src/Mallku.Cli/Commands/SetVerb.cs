@@ -13,7 +13,7 @@ internal sealed class SetVerb : Verb
     private readonly Argument<string> _name = new("NAME") { Description = "the secret" };
     private readonly Option<bool> _generate = new("--generate") { Description = "make a random value of 43 characters; it is not shown" };
     private readonly Option<bool> _allowEmpty = new("--allow-empty") { Description = "let the value be empty" };
-    private readonly Option<int?> _keep = new("--keep") { HelpName = "N", Description = "from now on keep N versions of each secret in this vault; 10 at first" };
+    private readonly Option<int?> _keep = new("--keep") { HelpName = "N", Description = "from now on keep N versions of each secret in this vault or store; 10 at first" };
     private readonly Option<string?> _grace = new("--grace") { HelpName = "T", Description = "how long the version before may still be used, such as 1h; it is not, at first" };
 
     private readonly Option<string?> _to = new("--to") { HelpName = "PLACE", Description = "vault or store; where the secret lives now, and a new one in the store where one is named" };
@@ -60,11 +60,6 @@ internal sealed class SetVerb : Verb
         if (keep is < SecretFormat.FewestKept or > SecretFormat.MostKept)
         {
             throw new UsageException($"--keep is a number from {SecretFormat.FewestKept} to {SecretFormat.MostKept}", "write it as: mallku set NAME --keep 20");
-        }
-
-        if (keep is not null && invocation.Store is not null && setting.Into is not SecretPlace.Vault)
-        {
-            throw new UsageException($"--keep is for a vault: a shared store keeps {SecretFormat.UsuallyKept} versions", "leave it out, or write to the vault: --to vault");
         }
 
         var manager = await (invocation with { Options = invocation.Options with { KeepVersions = keep } }).OpenManagerAsync(cancellationToken);

@@ -24,6 +24,9 @@ internal sealed record StoreUse(
     /// <summary>The process's ledger as it is now; null where there is none, or it is switched off.</summary>
     internal Func<CancellationToken, ValueTask<LedgerView?>> OpenLedger { get; init; } = static _ => new((LedgerView?)null);
 
+    /// <summary>How many versions of a secret the store is to keep from the next change on; null for what it says.</summary>
+    internal int? KeepVersions { get; init; }
+
     /// <summary>How many entries of each instance's ledger this machine has seen in the store.</summary>
     internal required SeenGenerations SeenInstances { get; init; }
 }
@@ -182,7 +185,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             var record = before.Head.Record.Name == name || before.Head.Record.Current is not null ? before.Head.Record : before.Head.Record.Rename(name);
             var events = new List<LedgerEvent>();
             var result = change(new SecretEdit(this, record, before.Own, hidesNames, events));
-            record.Prune(_root.Keep);
+            record.Prune(await GetKeepAsync(record.Versions.Count, cancellationToken).ConfigureAwait(false));
             var next = before.Head with { Record = record, Generation = before.Head.Generation + 1, Write = VersionRecord.NewId() };
             // what was read may have told of a newer data key
             sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
@@ -221,6 +224,23 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         await Memory.EndAsync().ConfigureAwait(false);
         await Shipper.EndAsync().ConfigureAwait(false);
         await _records.DisposeAsync().ConfigureAwait(false);
+    }
+
+    // how many versions are kept: looked at anew before one is dropped, unless changes are told, since another machine may have been told to keep more
+    private async ValueTask<int> GetKeepAsync(int versions, CancellationToken cancellationToken)
+    {
+        if (_use.KeepVersions is { } keep && keep != _root.Keep)
+        {
+            await _root.ChangeAsync(head => head with { Keep = keep }, cancellationToken).ConfigureAwait(false);
+            await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+        }
+        else if (versions > _root.Keep && !Memory.IsFollowing)
+        {
+            _root.Forget();
+            await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        return _root.Keep;
     }
 
     // null where nobody ever had it

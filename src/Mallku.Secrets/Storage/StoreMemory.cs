@@ -31,6 +31,9 @@ internal sealed class StoreMemory
         _watch = new StoreWatch(records, use.Clock, Hear);
     }
 
+    /// <summary>Whether whatever changes in the store is told.</summary>
+    internal bool IsFollowing => _watch.IsFollowing;
+
     /// <summary>Another number when an answer may be another one.</summary>
     /// <param name="now"><see cref="Environment.TickCount64"/>.</param>
     internal long GetChangeStamp(long now)

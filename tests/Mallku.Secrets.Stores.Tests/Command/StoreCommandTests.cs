@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Mallku.ArangoDb.TestServer;
 using Mallku.Cli.Tests;
 using Mallku.Secrets.Stores.Tests.Etcd;
 using Mallku.Secrets.Stores.Tests.PostgreSql;
@@ -132,6 +133,24 @@ public sealed class EtcdCommandTests(SharedEtcd shared)
         using var other = new Machine(servers.Url("command"));
         StoreCommands.SetHereAndGetThere(one, other, "sk-canary-of-etcd-7Lm2");
         StoreCommands.ShowNothing([one, other], "sk-canary-of-etcd-7Lm2");
+    }
+}
+
+/// <summary>The same in an emulation of ArangoDB.</summary>
+public sealed class ArangoCommandTests
+{
+    [Fact]
+    public async Task What_one_machine_sets_another_gets_once_it_has_joined()
+    {
+        const string canary = "sk-canary-of-arango-2Wd8", password = "pass: wörd/§2";
+        var options = new ArangoServerOptions { User = "mallku", Password = password, Database = "keys" };
+        await using var server = await ArangoServer.StartAsync(options, TestContext.Current.CancellationToken);
+        var url = $"arangodb://mallku@{server.Address.Authority}/keys?tls=false";
+        using var one = new Machine(url, password);
+        using var other = new Machine(url, password);
+        StoreCommands.SetHereAndGetThere(one, other, canary);
+        one.Run(4, "MALLKU_STORE_PASSWORD=another mallku get some_key");
+        StoreCommands.ShowNothing([one, other], canary, password);
     }
 }
 
