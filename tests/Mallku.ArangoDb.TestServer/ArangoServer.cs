@@ -136,6 +136,11 @@ public sealed class ArangoServer : IAsyncDisposable
     /// <summary>Ends every token before its time.</summary>
     public void ForgetTokens() => Users.Forget();
 
+    /// <summary>All that it holds, as JSON.</summary>
+    public string Dump() => string.Join('\n', Store.Collections.SelectMany(static collection =>
+        collection.Indexes.Select(index => index.ToJson(collection.Name)).Concat(collection.Documents.Values.Select(static document => document.ToJson())).Prepend(collection.ToJson()))
+        .Select(static one => one.ToJsonString()));
+
     /// <summary>Puts a document there as another program would.</summary>
     public void Put(string collection, string key, JsonObject attributes) =>
         Store.Change(null, collection, key, (_, revision) => new StoredDocument(collection, key, revision(), attributes));

@@ -21,6 +21,7 @@ internal sealed class Line : IAsyncDisposable
     private readonly Task _accepting;
     private TaskCompletionSource _passable = Passable();
     private (Way Way, TaskCompletionSource Done)? _cutAtNext;
+    private readonly List<MemoryStream> _heard = [];
     private volatile bool _refuses;
 
     internal Line(int server)
@@ -31,6 +32,21 @@ internal sealed class Line : IAsyncDisposable
     }
 
     internal int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+    /// <summary>Whether what goes over it is kept.</summary>
+    internal bool Listens { get; init; }
+
+    /// <summary>What went over it, each way of each connection by itself.</summary>
+    internal IReadOnlyList<byte[]> Heard
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _heard.Select(static bytes => bytes.ToArray())];
+            }
+        }
+    }
 
     /// <summary>How long each piece takes, each way.</summary>
     internal TimeSpan Delay { get; set; }
@@ -157,10 +173,24 @@ internal sealed class Line : IAsyncDisposable
     private async Task PumpAsync(Socket from, Socket to, Way way)
     {
         var buffer = new byte[64 << 10];
+        var heard = new MemoryStream();
+        lock (_gate)
+        {
+            _heard.Add(heard);
+        }
+
         try
         {
             while (await from.ReceiveAsync(buffer, _end.Token) is > 0 and var count)
             {
+                if (Listens)
+                {
+                    lock (_gate)
+                    {
+                        heard.Write(buffer, 0, count);
+                    }
+                }
+
                 await Task.Delay(Delay, _end.Token);
                 await _passable.Task.WaitAsync(_end.Token);
                 TaskCompletionSource? done = null;

@@ -11,7 +11,7 @@ namespace Mallku.Secrets.Stores.Tests.ArangoDb;
 /// </summary>
 internal sealed class ArangoPlace : IAsyncDisposable
 {
-    private const string Password = "pass: wörd/§1";
+    internal const string Password = "pass: wörd/§1";
     private static readonly string? Real = Environment.GetEnvironmentVariable("MALLKU_TEST_ARANGODB");
 
     private readonly ArangoServer? _server;

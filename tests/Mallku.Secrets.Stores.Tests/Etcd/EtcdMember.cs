@@ -20,9 +20,12 @@ internal sealed class EtcdMember : IDisposable
 
     internal EtcdMember(string folder, int port, IEnumerable<string> arguments)
     {
-        (Port, _log) = (port, Path.Combine(folder, "log"));
+        (Folder, Port, _log) = (folder, port, Path.Combine(folder, "log"));
         _command = ["etcd", "--data-dir", Path.Combine(folder, "data"), .. arguments];
     }
+
+    /// <summary>Where its data and its log are.</summary>
+    internal string Folder { get; }
 
     internal int Port { get; }
 
