@@ -64,6 +64,11 @@ internal sealed class StoreStatusVerb : Verb
                 table.Add("instance", $"{instance.User}@{instance.Host}, {instance.Entries} entries, told {Moment.Show(instance.Told, now, Channel.Output)}");
             }
 
+            foreach (var silent in status.Silent)
+            {
+                table.Add("not told yet", $"{silent.By}, which has changed secrets since {Moment.Show(silent.Since, now, Channel.Output)}");
+            }
+
             table.Add("reseal", status.IsResealing ? "begun, and not ended: mallku store reseal" : "-");
         }
 
@@ -90,6 +95,17 @@ internal sealed class StoreStatusVerb : Verb
             writer.WriteTimeOrNull("began", instance.Began);
             writer.WriteTimeOrNull("told", instance.Told);
             writer.WriteNumber("entries", instance.Entries);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteStartArray("silent");
+        foreach (var silent in status?.Silent ?? [])
+        {
+            writer.WriteStartObject();
+            writer.WriteString("id", silent.Id);
+            writer.WriteString("by", silent.By);
+            writer.WriteTimeOrNull("since", silent.Since);
             writer.WriteEndObject();
         }
 

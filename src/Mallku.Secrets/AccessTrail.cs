@@ -52,7 +52,7 @@ internal sealed class AccessTrail
         }
         else
         {
-            await RequireAsync(counter.Source, () => _vault.RecordAsync([ToEvent(counter, count: 1)], cancellationToken)).ConfigureAwait(false);
+            await RequireAsync(counter.Source, async () => (await _vault.RecordAsync([ToEvent(counter, count: 1)], cancellationToken).ConfigureAwait(false)).Fault).ConfigureAwait(false);
             counter.AddRecorded(now);
         }
     }
@@ -167,7 +167,7 @@ internal sealed class AccessTrail
         var recording = _vault.RecordAsync(events, cancellationToken);
         if (recording.IsCompleted)
         {
-            return await recording.ConfigureAwait(false);
+            return (await recording.ConfigureAwait(false)).Fault;
         }
 
         var task = recording.AsTask();
@@ -188,7 +188,7 @@ internal sealed class AccessTrail
 
         try
         {
-            return await task.ConfigureAwait(false);
+            return (await task.ConfigureAwait(false)).Fault;
         }
         finally
         {

@@ -90,10 +90,8 @@ public sealed class SecretsManager
             settings.Purpose,
             async (events, cancellationToken) =>
             {
-                if (await vault.RecordAsync(events, cancellationToken).ConfigureAwait(false) is { } fault)
-                {
-                    throw fault;
-                }
+                var (checkpoint, fault) = await vault.RecordAsync(events, cancellationToken).ConfigureAwait(false);
+                return fault is null ? checkpoint : throw fault;
             },
             async cancellationToken =>
             {

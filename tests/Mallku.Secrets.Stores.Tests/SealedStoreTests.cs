@@ -1,4 +1,6 @@
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
 
@@ -178,6 +180,24 @@ public sealed class SealedStoreTests
     }
 
     [Fact]
+    public async Task A_head_that_names_no_ledger_as_older_programs_write_it_opens()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(), "a", "one");
+        var sealing = await new StoreRoot(stage.Records, stage.Key).OpenAsync(Token);
+        var found = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).SingleAsync(Token);
+        var context = new SealContext("secret", found.Key.Id);
+        var head = new SecuredModel<SecretHead>("secret", StoreJson.Default.SecretHead, sealing.Deployment).Open(found.Data, context);
+        var written = new SecuredModel<HeadOfBefore>("secret", HeadOfBeforeJson.Default.HeadOfBefore, sealing.Deployment).Seal(
+            new HeadOfBefore { Name = head.Name, Generation = head.Generation, Write = head.Write, Record = head.Record }, context);
+        Assert.DoesNotContain(sealing.Deployment.Index.FieldId("secret", "recorded").ToString(), Encoding.UTF8.GetString(written.Json.Span), StringComparison.Ordinal);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(found.Key, found.Revision, written.Json)], Token));
+        Assert.Equal("one", await StoreStage.GetAsync(stage.Open(), "a"));
+        Assert.Equal(2, await StoreStage.SetAsync(stage.Open(), "a", "two"));
+        Assert.Empty((await StoreStatus.ReadAsync(stage.Open(), Token)).Silent);
+    }
+
+    [Fact]
     public async Task Another_stores_key_opens_nothing()
     {
         await using var stage = await StoreStage.CreateAsync();
@@ -230,3 +250,23 @@ public sealed class SealedStoreTests
         }
     }
 }
+
+/// <summary>A head without what came to it later.</summary>
+internal sealed record HeadOfBefore
+{
+    [Secured(Obfuscation.Encrypted)]
+    public required string Name { get; init; }
+
+    [Secured(Obfuscation.Encrypted)]
+    public required long Generation { get; init; }
+
+    [Secured(Obfuscation.Encrypted)]
+    public required string Write { get; init; }
+
+    [Secured(Obfuscation.Encrypted)]
+    public required JsonElement Record { get; init; }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(HeadOfBefore))]
+internal sealed partial class HeadOfBeforeJson : JsonSerializerContext;

@@ -1,6 +1,7 @@
 using System.Text;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Tests;
+using Mallku.Secrets.Vault;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.Secrets.Stores.Tests;
@@ -39,6 +40,39 @@ public sealed class StoreLedgerTests : IAsyncDisposable
         // what was told is not told again
         Assert.Equal(0, await one.StoreLedger!.TellAsync(Token));
         Assert.Empty(await third.StoreLedger.ReadAsync(DateTimeOffset.UtcNow.AddMinutes(1), Token).ToListAsync(Token));
+    }
+
+    [Fact]
+    public async Task Machines_whose_ledgers_have_pseudonyms_are_counted_together_under_the_secrets_names()
+    {
+        var (one, other) = await UseAsync();
+        foreach (var machine in new[] { one, other })
+        {
+            await VaultNames.SwitchAsync(machine.Vault, toPseudonyms: true, Token);
+            await machine.RefreshAsync(Token);
+            using var value = SecretValue.FromString("sk-shared");
+            await machine.SetAsync("openai_api_key", value, cancellationToken: Token);
+            await machine.GetRequiredAsync("openai_api_key", Token);
+            await machine.GetAsync("nowhere", Token);
+            await machine.FlushAsync(Token);
+            await machine.StoreLedger!.TellAsync(Token);
+        }
+
+        await one.RemoveAsync("openai_api_key", Token);
+        await one.StoreLedger!.TellAsync(Token);
+        var third = await _machines.OpenAsync("third");
+        Assert.Equal(3, Assert.Single(await third.StoreLedger!.ReportAsync(Token)).Count);
+        var told = await third.StoreLedger.ReadAsync(cancellationToken: Token).Where(static one => one.Entry.Secret is not null).ToListAsync(Token);
+        Assert.Equal(3 + 2 + 2 + 1, told.Count(static one => one.Entry.Secret == "openai_api_key"));
+
+        // each machine has its own, and what is in no store's list of names stays what it is
+        Assert.Equal(2, told.Where(static one => one.Entry.Kind == LedgerKind.Updated && one.Entry.Pseudonym is not null).Select(static one => one.Entry.Pseudonym).Distinct(StringComparer.Ordinal).Count());
+        Assert.All(told.Where(static one => one.Entry.Kind == LedgerKind.Missing), static one => Assert.True(NamePseudonyms.IsPseudonym(one.Entry.Secret!)));
+        Assert.Equal(2, await CountSoundAsync(third));
+        await foreach (var record in _machines.Records.ListAsync(RecordKind.Instance, "", before: null, Token))
+        {
+            Assert.DoesNotContain("pseudonym", Encoding.UTF8.GetString(record.Data.Span), StringComparison.OrdinalIgnoreCase);
+        }
     }
 
     [Fact]
@@ -176,7 +210,103 @@ public sealed class StoreLedgerTests : IAsyncDisposable
 
         await _machines.TamperAsync(before, static record => record.Key.Kind is RecordKind.Instance or RecordKind.Audit ? null : record.Data);
         var lost = await (await _machines.OpenAsync("auditor")).StoreLedger!.VerifyAsync(cancellationToken: Token);
-        Assert.Equal(2, lost.Count(static found => found is { Instance: null, Fault: not null }));
+        Assert.Equal(2, lost.Count(static found => found.Fault?.Problem.Contains("has nothing any more of the instance", StringComparison.Ordinal) == true));
+    }
+
+    [Fact]
+    public async Task A_machine_that_changes_secrets_and_does_not_tell_is_named_after_a_while()
+    {
+        var (one, _) = await UseAsync();
+        var key = await one.Ledger.GetPublicKeyAsync(Token);
+        var id = Assert.Single(await one.StoreLedger!.ListInstancesAsync(Token), instance => instance.PublicKey == key).Id;
+        var before = DateTimeOffset.UtcNow;
+        using var value = SecretValue.FromString("sk-shared");
+        await one.SetAsync("untold", value, cancellationToken: Token);
+
+        // by who has never seen anything of it
+        var found = Assert.Single(await VerifyLaterAsync("third", TimeSpan.FromMinutes(4)), static one => one.SilentSince is not null);
+        Assert.Equal((id, null), (found.Id, found.Fault));
+        Assert.InRange(found.SilentSince!.Value, before, DateTimeOffset.UtcNow);
+        found = Assert.Single(await VerifyLaterAsync("fourth", TimeSpan.FromMinutes(6)), static one => one.Fault is not null);
+        Assert.Equal(id, found.Id);
+        Assert.Contains("does not tell of it", found.Fault!.Problem, StringComparison.Ordinal);
+        var status = await StoreStatus.ReadAsync((await _machines.OpenAsync("fifth")).Store!, Token);
+        Assert.Equal((id, found.SilentSince), (Assert.Single(status.Silent).Id, status.Silent[0].Since));
+
+        // as is one of which what it told was removed, or everything
+        Assert.True(await one.StoreLedger!.TellAsync(Token) > 0);
+        Assert.All(await VerifyLaterAsync("sixth", TimeSpan.FromDays(1)), static one => Assert.Equal((null, null), (one.Fault, one.SilentSince)));
+        var original = _machines.Records;
+        await _machines.TamperAsync(original, record => record.Key.Id.StartsWith(id, StringComparison.Ordinal) ? null : record.Data);
+        found = Assert.Single(await VerifyLaterAsync("seventh", TimeSpan.FromMinutes(6)), static one => one.Fault is not null);
+        Assert.Equal((id, null), (found.Id, found.Instance));
+        Assert.Contains("the store has nothing of its ledger", found.Fault!.Problem, StringComparison.Ordinal);
+        Assert.DoesNotContain(await VerifyLaterAsync("eighth", TimeSpan.FromMinutes(4)), static one => one.Fault is not null);
+    }
+
+    [Fact]
+    public async Task A_log_that_is_put_back_is_named_also_by_who_has_never_seen_more()
+    {
+        var (one, other) = await UseAsync();
+        var audit = await Task.WhenAll(new[] { RecordKind.Instance, RecordKind.Audit }
+            .Select(kind => _machines.Records.ListAsync(kind, "", before: null, Token).ToDictionaryAsync(static record => record.Key, static record => record.Data, cancellationToken: Token).AsTask()));
+        using var value = SecretValue.FromString("sk-shared");
+        await other.SetAsync("another", value, cancellationToken: Token);
+        Assert.True(await other.StoreLedger!.TellAsync(Token) > 0);
+        Assert.Equal(2, await CountSoundAsync(one));
+
+        await _machines.TamperAsync(_machines.Records, record => record.Key.Kind switch
+        {
+            RecordKind.Instance => audit[0].GetValueOrDefault(record.Key),
+            RecordKind.Audit => audit[1].TryGetValue(record.Key, out var data) ? data : (ReadOnlyMemory<byte>?)null,
+            _ => record.Data,
+        });
+        var found = Assert.Single(await VerifyLaterAsync("third", TimeSpan.FromHours(1)), static one => one.Fault is not null);
+        Assert.Equal(await other.Ledger.GetPublicKeyAsync(Token), found.Instance!.PublicKey);
+        Assert.Contains("does not tell of it", found.Fault!.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_machine_that_tells_another_story_than_when_it_changed_a_secret_is_named()
+    {
+        await UseAsync();
+        CopyState("one", "kept");
+        using var value = SecretValue.FromString("sk-shared");
+        await (await _machines.OpenAsync("one")).SetAsync("hushed-up", value, cancellationToken: Token);
+        Directory.Delete(_machines.StateOf("one"), recursive: true);
+        CopyState("kept", "one");
+        var again = await _machines.OpenAsync("one");
+        await again.SetAsync("in_its_place", value, cancellationToken: Token);
+        await again.SetAsync("in_its_place", value, cancellationToken: Token);
+        Assert.True(await again.StoreLedger!.TellAsync(Token) > 0);
+        var found = Assert.Single(await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token), static one => one.Fault is not null);
+        Assert.Equal(await again.Ledger.GetPublicKeyAsync(Token), found.Instance!.PublicKey);
+        Assert.Contains("are not those that it had when it changed a secret", found.Fault!.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_secret_whose_head_was_altered_is_named_and_keeps_nothing_from_being_verified()
+    {
+        await UseAsync();
+        await _machines.TamperAsync(_machines.Records, static record => record.Key.Kind == RecordKind.Secret ? Flip(record.Data) : record.Data);
+        var found = await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token);
+        Assert.Contains("who changed it last", Assert.Single(found, static one => one.Fault is not null).Fault!.Problem, StringComparison.Ordinal);
+        Assert.Equal(2, found.Count(static one => one is { Instance: not null, Fault: null }));
+    }
+
+    [Fact]
+    public async Task Who_only_changes_secrets_tells_it_too()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        var manager = await _machines.OpenAsync("one", new SecretsOptions { TimeProvider = clock });
+        using var value = SecretValue.FromString("sk-shared");
+        await manager.SetAsync("key", value, cancellationToken: Token);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while ((await manager.StoreLedger!.ListInstancesAsync(Token)) is not [{ Entries: > 1 }])
+        {
+            clock.Advance(TimeSpan.FromSeconds(8));
+            await Task.Delay(10, patience.Token);
+        }
     }
 
     [Fact]
@@ -226,6 +356,22 @@ public sealed class StoreLedgerTests : IAsyncDisposable
         var text = Encoding.UTF8.GetString(data.Span);
         var at = text.LastIndexOf('"') - 8;
         return Encoding.UTF8.GetBytes(text[..at] + (text[at] == 'A' ? 'B' : 'A') + text[(at + 1)..]);
+    }
+
+    private async Task<IReadOnlyList<InstanceVerification>> VerifyLaterAsync(string machine, TimeSpan later)
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow + later);
+        return await (await _machines.OpenAsync(machine, new SecretsOptions { TimeProvider = clock })).StoreLedger!.VerifyAsync(cancellationToken: Token);
+    }
+
+    private void CopyState(string from, string to)
+    {
+        foreach (var file in Directory.GetFiles(_machines.StateOf(from), "*", SearchOption.AllDirectories))
+        {
+            var copy = Path.Combine(_machines.StateOf(to), Path.GetRelativePath(_machines.StateOf(from), file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            File.Copy(file, copy);
+        }
     }
 
     private static async Task<int> CountSoundAsync(SecretsManager manager)

@@ -20,7 +20,8 @@ internal sealed class AuditVerifyVerb : Verb
     internal override string? Notes =>
         "Reads every entry that was not archived, and compares them with the signed checkpoints, with those in the vault and in MALLKU_WITNESS_FILE, "
         + "and with FILE. With --key, or MALLKU_LEDGER_KEY, it needs no vault, only the ledger's files: in DIR/ledger, or where MALLKU_LEDGER_DIR says. "
-        + "With --all, it checks what all machines have told the shared store. Ends with 1 if an entry was altered, added, moved or taken away, and names the first one.";
+        + "With --all, it checks what all machines have told the shared store. Ends with 1 if an entry was altered, added, moved or taken away, and names the first one; "
+        + "with --all also if a machine has changed secrets of the store and not told of it for five minutes.";
 
     internal override string[] Examples =>
         ["mallku audit verify", "mallku audit verify --all", "mallku audit verify --against checkpoint-of-may", "MALLKU_LEDGER_DIR=copy mallku audit verify --key ledger.vkey"];
@@ -88,7 +89,11 @@ internal sealed class AuditVerifyVerb : Verb
                 Notice.Warn($"the last {one.NotSigned} of them are not signed yet: more was being told, or somebody was cut off");
             }
 
-            if (now - instance.Told > Silence)
+            if (one.SilentSince is { } since)
+            {
+                Notice.Warn($"it has not told yet of what it has changed since {Moment.Iso(since)}: within five minutes it does");
+            }
+            else if (now - instance.Told > Silence)
             {
                 Notice.Warn($"{EntryWords.Show(instance.User)}@{EntryWords.Show(instance.Host)} has told nothing since: it was not used, or does not tell any more");
             }

@@ -5,7 +5,11 @@ namespace Mallku.Secrets.Ledger;
 /// <param name="Verifier">Its public key.</param>
 /// <param name="Newest">The checkpoint.</param>
 /// <param name="Note">The same, signed.</param>
-internal sealed record LedgerView(LedgerFolder Folder, NoteVerifier Verifier, Checkpoint Newest, string Note);
+internal sealed record LedgerView(LedgerFolder Folder, NoteVerifier Verifier, Checkpoint Newest, string Note)
+{
+    /// <summary>What stands for the secrets' names; null where these are in clear.</summary>
+    internal NamePseudonyms? Pseudonyms { get; init; }
+}
 
 /// <summary>An entry as it lies in a ledger.</summary>
 /// <param name="Segment">The index of the first entry of the file that has it.</param>

@@ -16,9 +16,29 @@ internal sealed class NamePseudonyms
     private static readonly byte[] Label = Encoding.ASCII.GetBytes("mallku/v1/ledger-name-pseudonym");
     private readonly byte[] _key = SecretValue.Allocate(HMACSHA256.HashSizeInBytes);
 
+    private NamePseudonyms()
+    {
+    }
+
     internal NamePseudonyms(ReadOnlySpan<byte> seed) => HKDF.DeriveKey(HashAlgorithmName.SHA256, seed, _key, salt: default, Label);
 
     ~NamePseudonyms() => CryptographicOperations.ZeroMemory(_key);
+
+    /// <summary>Those of another ledger, by what <see cref="ExportKey"/> gave there; null for anything else.</summary>
+    internal static NamePseudonyms? TryImportKey(ReadOnlySpan<byte> key)
+    {
+        var pseudonyms = new NamePseudonyms();
+        return key.TryCopyTo(pseudonyms._key) && key.Length == pseudonyms._key.Length ? pseudonyms : null;
+    }
+
+    /// <summary>By what somebody else can tell which of the names that he knows a pseudonym is; to be wiped by the caller.</summary>
+    internal byte[] ExportKey()
+    {
+        var key = SecretValue.Allocate(_key.Length);
+        _key.CopyTo(key, 0);
+        GC.KeepAlive(this);
+        return key;
+    }
 
     internal string Of(string name)
     {

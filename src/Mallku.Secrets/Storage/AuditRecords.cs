@@ -36,6 +36,10 @@ internal sealed record InstanceHead
     /// <summary>The newest checkpoint of its ledger that covers no entry which the store does not have; null before the first.</summary>
     [Secured(Obfuscation.Encrypted)]
     public required string? Checkpoint { get; init; }
+
+    /// <summary>What its ledger's pseudonyms are made with; null where names were in clear there whenever it told something.</summary>
+    [Secured(Obfuscation.Encrypted)]
+    public byte[]? Pseudonyms { get; init; }
 }
 
 /// <summary>Entries of one instance's ledger that follow each other.</summary>

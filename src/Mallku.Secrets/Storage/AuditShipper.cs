@@ -82,7 +82,7 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
                 head ??= Introduce(ledger);
                 var (batch, count) = Compose(ledger, head);
                 var now = clock.GetUtcNow();
-                var next = head with { Size = head.Size + count, Checkpoint = batch.Checkpoint ?? head.Checkpoint, Told = now };
+                var next = head with { Size = head.Size + count, Checkpoint = batch.Checkpoint ?? head.Checkpoint, Told = now, Pseudonyms = ledger.Pseudonyms?.ExportKey() ?? head.Pseudonyms };
                 // where another process was faster, the next look says how far it came
                 if (await records.WriteAsync([audit.Seal(id, head.Size, batch), audit.Seal(id, next, revision)], cancellationToken).ConfigureAwait(false))
                 {

@@ -5,10 +5,18 @@ using Mallku.Secrets.Models;
 namespace Mallku.Secrets.Storage;
 
 /// <summary>Follows the tree of one instance's ledger along what it told a shared store. For one run.</summary>
-internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead head)
+/// <param name="audit">What opens it.</param>
+/// <param name="id">Whose it is.</param>
+/// <param name="head">What the store knows of him.</param>
+/// <param name="changes">What the store's secrets say of the ledger, in its order.</param>
+internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead head, IReadOnlyList<RecordedChange> changes)
 {
     private readonly TreeFrontier _frontier = new();
     private long _signed;
+    private int _compared;
+
+    // told only where the entries are signed: else somebody else has written them
+    private LedgerFault? _forked;
 
     /// <summary>How many of the entries are behind the last checkpoint.</summary>
     internal long NotSigned => _frontier.Size - _signed;
@@ -53,8 +61,7 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
             progress(_frontier.Size);
         }
 
-        return _frontier.Size < head.Size ? StoreLedgerFault.Gone(head, _frontier.Size)
-            : null;
+        return _frontier.Size < head.Size ? StoreLedgerFault.Gone(head, _frontier.Size) : _forked;
     }
 
     private LedgerFault? Check(StoredRecord found, NoteVerifier verifier)
@@ -78,6 +85,13 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
             }
 
             _frontier.Append(leaf);
+            for (; _compared < changes.Count && changes[_compared].Entries == _frontier.Size; _compared++)
+            {
+                if (changes[_compared].Root != _frontier.GetRoot().ToString())
+                {
+                    _forked ??= StoreLedgerFault.Forked(head, changes[_compared]);
+                }
+            }
         }
 
         if (batch.Checkpoint is null)
@@ -94,7 +108,7 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
         }
 
         _signed = checkpoint.Size;
-        return null;
+        return _forked;
     }
 }
 
@@ -130,6 +144,9 @@ internal static class StoreLedgerFault
 {
     private const string WayOn = "put the store's records of it back from a backup; that machine's own ledger still has them: mallku audit log, there";
 
+    private const string Tell =
+        "let that machine tell it: mallku audit verify --all, there; where it has told it, the entries were removed from the store; where it is gone for good, set again what it changed";
+
     internal static LedgerFault Unopened(string id) => new(null, null, $"what the store has of the instance {id} does not authenticate: it was altered", WayOn);
 
     internal static LedgerFault Lost(string id, long seen) =>
@@ -141,6 +158,24 @@ internal static class StoreLedgerFault
     internal static LedgerFault Gone(InstanceHead head, long from) =>
         new(from, null, $"the entries of {Name(head)} from {from} on are gone from the store, which was told {head.Size}", WayOn);
 
+    internal static LedgerFault NoSecret(string id) => new(
+        null, null, $"the head of the secret {id} does not authenticate, so that nobody can tell who changed it last: it was altered", "put the store's record of it back from a backup");
+
+    internal static LedgerFault Unknown(SilentInstance silent) => new(
+        0, silent.Entries - 1, $"{SecretsException.Show(silent.By)} has changed secrets of the store since {Show(silent.Since)}, and the store has nothing of its ledger (the instance {silent.Id})", Tell);
+
+    internal static LedgerFault Silent(InstanceHead head, SilentInstance silent) => new(
+        head.Size,
+        silent.Entries - 1,
+        $"{Name(head)} has changed secrets of the store since {Show(silent.Since)} and does not tell of it: the store has {head.Size} entries of its ledger, which has {silent.Entries} at least",
+        Tell);
+
+    internal static LedgerFault Forked(InstanceHead head, RecordedChange change) => new(
+        0,
+        change.Entries - 1,
+        $"the first {change.Entries} entries that the store has of {Name(head)} are not those that it had when it changed a secret at {Show(change.Time)}",
+        "its ledger was put back, or written anew: look who can do that there; or, where they are not signed, whoever has the store's key has written them");
+
     internal static LedgerFault Altered(InstanceHead head, long entry) => new(entry, null, $"what the store has of {Name(head)} from entry {entry} on was altered", WayOn);
 
     internal static LedgerFault Other(InstanceHead head, long from, long to) => new(
@@ -148,6 +183,8 @@ internal static class StoreLedgerFault
         to - 1,
         $"the entries {from} to {to - 1} that the store has of {Name(head)} are not those that it signed",
         "whoever has the store's key has written them: look who that can be; that machine's own ledger has the right ones: mallku audit log, there");
+
+    private static string Show(DateTimeOffset time) => SecretFormat.Format(time);
 
     private static string Name(InstanceHead head) => SecretsException.Show($"{head.User}@{head.Host}");
 }

@@ -7,7 +7,7 @@ namespace Mallku.Secrets.Storage;
 /// <summary>How a process uses a shared store.</summary>
 /// <param name="Clock">The clock of versions' times.</param>
 /// <param name="Purpose">For what, as the ledger says it.</param>
-/// <param name="Record">Makes events durable in the process's ledger, or throws.</param>
+/// <param name="Record">Makes events durable in the process's ledger, or throws; returns a checkpoint that has them, null where there is no ledger.</param>
 /// <param name="HidesNames">Whether that has pseudonyms in the place of names.</param>
 /// <param name="Seen">What this machine has seen of the store.</param>
 /// <param name="MaxStaleness">How old an answer may be while the store does not answer.</param>
@@ -15,7 +15,7 @@ namespace Mallku.Secrets.Storage;
 internal sealed record StoreUse(
     TimeProvider Clock,
     string? Purpose,
-    Func<IReadOnlyList<LedgerEvent>, CancellationToken, ValueTask> Record,
+    Func<IReadOnlyList<LedgerEvent>, CancellationToken, ValueTask<Checkpoint?>> Record,
     Func<CancellationToken, ValueTask<bool>> HidesNames,
     SeenGenerations Seen,
     TimeSpan MaxStaleness,
@@ -173,6 +173,11 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 
     public async ValueTask<T> ChangeAsync<T>(string name, Func<SecretEdit, T> change, CancellationToken cancellationToken)
     {
+        if (_use.Follows)
+        {
+            Shipper.Begin();
+        }
+
         var hidesNames = await _use.HidesNames(cancellationToken).ConfigureAwait(false);
         var pause = FirstPause;
         for (var tries = 1; ; tries++)
@@ -190,8 +195,12 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             // what was read may have told of a newer data key
             sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
             var writes = Compose(sealing, before, next, out var rest);
-            await _use.Record(events, cancellationToken).ConfigureAwait(false);
-            if (await WriteAsync(writes, next, events).ConfigureAwait(false))
+            if (await _use.Record(events, cancellationToken).ConfigureAwait(false) is { } checkpoint)
+            {
+                next = next with { Recorded = ToRecorded(checkpoint) };
+            }
+
+            if (await WriteAsync([sealing.SealHead(next), .. writes], next, events).ConfigureAwait(false))
             {
                 await DropAsync(rest).ConfigureAwait(false);
                 _use.Seen.Note(id, next.Generation);
@@ -328,7 +337,14 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     private SecretsException Lost(OpenedHead head) => new(
         $"{Describe()} has lost a value of '{SecretsException.Show(head.Record.Name)}': it was tampered with, or put back in part", "set it again, or put a backup of the store back");
 
-    // what does not fit into one write is dropped after it: nothing refers to it any more
+    private RecordedChange ToRecorded(Checkpoint checkpoint)
+    {
+        var actor = LedgerActors.Current;
+        return new RecordedChange(_root.Audit.IdOf(checkpoint.Origin), $"{actor.User}@{actor.Host}", Clock.GetUtcNow(), checkpoint.Size, checkpoint.Root.ToString());
+    }
+
+    // All but the head, and what the head is to know of values. What does not fit into one write is dropped after it: nothing
+    // refers to it any more.
     private static List<RecordWrite> Compose(StoreSealing sealing, OpenedSecret before, OpenedHead next, out List<RecordWrite> rest)
     {
         var values = new List<RecordWrite>();
@@ -347,13 +363,11 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             }
         }
 
-        // the head last, when it is known of each version whether it has a value
-        List<RecordWrite> writes = [sealing.SealHead(next), .. values];
         var dropped = before.Values.Where(pair => !kept.Contains(pair.Key)).Select(static pair => new RecordWrite(pair.Key, pair.Value, Data: null)).ToList();
-        var room = Math.Max(0, RecordWrite.MostAtOnce - writes.Count);
-        writes.AddRange(dropped.Take(room));
+        var room = Math.Max(0, RecordWrite.MostAtOnce - 1 - values.Count);
+        values.AddRange(dropped.Take(room));
         rest = [.. dropped.Skip(room)];
-        return writes;
+        return values;
     }
 
     private async ValueTask<bool> WriteAsync(List<RecordWrite> writes, OpenedHead next, List<LedgerEvent> events)
@@ -424,7 +438,13 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     }
 
     // the ledger has it, and the store does not
-    private ValueTask TakeBackAsync(List<LedgerEvent> events, string note) => events.Count == 0
-        ? ValueTask.CompletedTask
-        : _use.Record([.. events.Select(happened => new LedgerEvent(LedgerKind.Aborted, happened.Secret, happened.Version, happened.Source, happened.Purpose, Note: note))], CancellationToken.None);
+    private async ValueTask TakeBackAsync(List<LedgerEvent> events, string note)
+    {
+        if (events.Count > 0)
+        {
+            await _use.Record(
+                [.. events.Select(happened => new LedgerEvent(LedgerKind.Aborted, happened.Secret, happened.Version, happened.Source, happened.Purpose, Note: note))],
+                CancellationToken.None).ConfigureAwait(false);
+        }
+    }
 }

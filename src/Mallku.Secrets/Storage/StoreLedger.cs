@@ -26,7 +26,11 @@ public sealed record StoreLedgerEntry(StoreInstance Instance, LedgerEntry Entry)
 /// <param name="NotSigned">
 /// How many of the last entries it has not signed yet: while it tells the store of many at once, or where it was cut off.
 /// </param>
-public sealed record InstanceVerification(StoreInstance? Instance, string Id, LedgerFault? Fault, long NotSigned = 0);
+public sealed record InstanceVerification(StoreInstance? Instance, string Id, LedgerFault? Fault, long NotSigned = 0)
+{
+    /// <summary>Since when it has not told of a change that it made: within seconds it does. A fault after five minutes. Null where all is told.</summary>
+    public DateTimeOffset? SilentSince { get; internal init; }
+}
 
 /// <summary>
 /// What the instances of a shared store have told it of their ledgers (docs/formats/store-v1.md): each use of one of the store's
@@ -51,15 +55,18 @@ public sealed class StoreLedger
     public async ValueTask<IReadOnlyList<StoreInstance>> ListInstancesAsync(CancellationToken cancellationToken = default)
     {
         var instances = new List<StoreInstance>();
-        await foreach (var found in _store.Records.ListAsync(RecordKind.Instance, "", before: null, cancellationToken).ConfigureAwait(false))
+        await foreach (var (id, head) in ReadHeadsAsync(cancellationToken).ConfigureAwait(false))
         {
-            instances.Add(ToInstance(found.Key.Id, Audit.OpenHead(found)));
+            instances.Add(ToInstance(id, head));
         }
 
         return instances;
     }
 
-    /// <summary>The entries of all instances in the order of their times, read as they are asked for; what is none of the store's business is left out.</summary>
+    /// <summary>
+    /// The entries of all instances in the order of their times, read as they are asked for; what is none of the store's business
+    /// is left out. Where an instance's ledger has pseudonyms, they have the names that the store knows.
+    /// </summary>
     /// <param name="since">Leaves out what was before.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="SecretsException">The store does not answer, or what it has does not authenticate.</exception>
@@ -69,9 +76,17 @@ public sealed class StoreLedger
         var opened = new List<IAsyncEnumerator<StoreLedgerEntry>>();
         try
         {
-            foreach (var instance in await ListInstancesAsync(cancellationToken).ConfigureAwait(false))
+            List<string>? names = null;
+            await foreach (var (id, head) in ReadHeadsAsync(cancellationToken).ConfigureAwait(false))
             {
-                opened.Add(ReadAsync(instance, since, cancellationToken).GetAsyncEnumerator(cancellationToken));
+                KnownNames? known = null;
+                if (head.Pseudonyms is { } key && NamePseudonyms.TryImportKey(key) is { } pseudonyms)
+                {
+                    names ??= await _store.ReadAllAsync(cancellationToken).Select(static secret => secret.Record.Name).ToListAsync(cancellationToken).ConfigureAwait(false);
+                    known = new KnownNames(pseudonyms, names);
+                }
+
+                opened.Add(ReadAsync(ToInstance(id, head), known, since, cancellationToken).GetAsyncEnumerator(cancellationToken));
                 await AdvanceAsync(streams, opened[^1]).ConfigureAwait(false);
             }
 
@@ -108,8 +123,9 @@ public sealed class StoreLedger
     }
 
     /// <summary>
-    /// Compares what the store has of each instance with what the instance has signed, and with what this machine has seen:
-    /// that something was altered, is missing, or was put back is in the answer, and no exception.
+    /// Compares what the store has of each instance with what the instance has signed, with what this machine has seen, and with
+    /// the ledgers' entries that the secrets name: that something was altered, is missing, was put back, or is not told is in the
+    /// answer, and no exception.
     /// </summary>
     /// <param name="progress">Told how many entries are done, and how many there are.</param>
     /// <param name="cancellationToken">Ends it.</param>
@@ -118,6 +134,8 @@ public sealed class StoreLedger
         IProgress<(long Done, long Total)>? progress = null, CancellationToken cancellationToken = default)
     {
         var results = new List<InstanceVerification>();
+        var changes = await RecordedChanges.ReadAsync(_store, cancellationToken).ConfigureAwait(false);
+        results.AddRange(changes.Unopened.Select(static id => new InstanceVerification(null, id, StoreLedgerFault.NoSecret(id))));
         var heads = new List<(string Id, InstanceHead Head)>();
         await foreach (var found in _store.Records.ListAsync(RecordKind.Instance, "", before: null, cancellationToken).ConfigureAwait(false))
         {
@@ -133,13 +151,21 @@ public sealed class StoreLedger
 
         results.AddRange(_store.SeenInstances.Ids.Except([.. heads.Select(static one => one.Id), .. results.Select(static one => one.Id)], StringComparer.Ordinal)
             .Select(id => new InstanceVerification(null, id, StoreLedgerFault.Lost(id, _store.SeenInstances.Get(id)))));
+        var now = _store.Clock.GetUtcNow();
+        var silent = changes.FindSilent(heads.ToDictionary(static one => one.Id, static one => one.Head.Size, StringComparer.Ordinal)).ToDictionary(static one => one.Id, StringComparer.Ordinal);
+        results.AddRange(silent.Values.Where(one => one.IsOverdue(now) && !heads.Exists(head => head.Id == one.Id) && !results.Exists(found => found.Id == one.Id))
+            .Select(static one => new InstanceVerification(null, one.Id, StoreLedgerFault.Unknown(one)) { SilentSince = one.Since }));
         var (done, total) = (0L, heads.Sum(static one => one.Head.Size));
         foreach (var (id, head) in heads)
         {
-            var check = new InstanceCheck(Audit, id, head);
+            var check = new InstanceCheck(Audit, id, head, changes.Of(id));
             var fault = await check.RunAsync(_store.Records, _store.SeenInstances.Get(id), count => progress?.Report((done + count, total)), cancellationToken).ConfigureAwait(false);
             done += head.Size;
-            results.Add(new InstanceVerification(ToInstance(id, head), id, fault, fault is null ? check.NotSigned : 0));
+            var since = silent.GetValueOrDefault(id);
+            results.Add(new InstanceVerification(ToInstance(id, head), id, fault ?? (since?.IsOverdue(now) == true ? StoreLedgerFault.Silent(head, since) : null), fault is null ? check.NotSigned : 0)
+            {
+                SilentSince = since?.Since,
+            });
             if (fault is null)
             {
                 _store.SeenInstances.Note(id, head.Size);
@@ -149,7 +175,7 @@ public sealed class StoreLedger
         return results;
     }
 
-    private async IAsyncEnumerable<StoreLedgerEntry> ReadAsync(StoreInstance instance, DateTimeOffset? since, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<StoreLedgerEntry> ReadAsync(StoreInstance instance, KnownNames? known, DateTimeOffset? since, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var (from, before) = AuditRecords.BatchesOf(instance.Id);
         await foreach (var found in _store.Records.ListAsync(RecordKind.Audit, from, before, cancellationToken).ConfigureAwait(false))
@@ -158,9 +184,17 @@ public sealed class StoreLedger
             {
                 if (line.Span is not [AuditRecords.HashMark, ..] && EntryLine.Parse(line.Span) is { } entry && !(entry.Time < since))
                 {
-                    yield return new StoreLedgerEntry(instance, entry);
+                    yield return new StoreLedgerEntry(instance, known?.Reveal(entry) ?? entry);
                 }
             }
+        }
+    }
+
+    private async IAsyncEnumerable<(string Id, InstanceHead Head)> ReadHeadsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var found in _store.Records.ListAsync(RecordKind.Instance, "", before: null, cancellationToken).ConfigureAwait(false))
+        {
+            yield return (found.Key.Id, Audit.OpenHead(found));
         }
     }
 

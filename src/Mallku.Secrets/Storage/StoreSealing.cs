@@ -23,13 +23,20 @@ internal sealed record SecretHead
     [Secured(Obfuscation.Encrypted)]
     public required string Write { get; init; }
 
+    /// <summary>Which ledger has the newest change that any has; null where none has, or an older program wrote it.</summary>
+    [Secured(Obfuscation.Encrypted)]
+    public RecordedChange? Recorded { get; init; }
+
     /// <summary>Versions, policy and rotation as a vault has them (docs/formats/vault-v1.md), with <c>sealed</c> where a version has a value.</summary>
     [Secured(Obfuscation.Encrypted)]
     public required JsonElement Record { get; init; }
 }
 
 /// <summary>A head that was opened.</summary>
-internal sealed record OpenedHead(SecretRecord Record, string Id, long Generation, string? Revision, string Write);
+internal sealed record OpenedHead(SecretRecord Record, string Id, long Generation, string? Revision, string Write)
+{
+    internal RecordedChange? Recorded { get; init; }
+}
 
 /// <summary>A secret whose values were read too; they are wiped with it.</summary>
 /// <param name="Head">What is known of it.</param>
@@ -82,7 +89,7 @@ internal sealed class StoreSealing(Deployment deployment)
     {
         using var json = SecretFormat.WriteHead(head.Record);
         using var record = JsonDocument.Parse(json.Written.ToArray());
-        var model = new SecretHead { Name = head.Record.Name, Generation = head.Generation, Write = head.Write, Record = record.RootElement };
+        var model = new SecretHead { Name = head.Record.Name, Generation = head.Generation, Write = head.Write, Recorded = head.Recorded, Record = record.RootElement };
         var document = _heads.Seal(model, new SealContext("secret", head.Id));
         return new RecordWrite(new RecordKey(RecordKind.Secret, head.Id), head.Revision, document.Json) { Terms = document.Terms };
     }
@@ -92,8 +99,12 @@ internal sealed class StoreSealing(Deployment deployment)
     {
         var model = _heads.Open(found.Data, new SealContext("secret", found.Key.Id));
         var record = HeadReader.Read(Encoding.UTF8.GetBytes(model.Record.GetRawText()), model.Name, $"the record '{found.Key.Id}'");
-        return new OpenedHead(record, found.Key.Id, model.Generation, found.Revision, model.Write);
+        return new OpenedHead(record, found.Key.Id, model.Generation, found.Revision, model.Write) { Recorded = model.Recorded };
     }
+
+    /// <summary>Of a head only which ledger has its newest change.</summary>
+    /// <exception cref="RecordOpenException">It does not authenticate.</exception>
+    internal RecordedChange? OpenRecorded(StoredRecord found) => _heads.Open(found.Data, new SealContext("secret", found.Key.Id)).Recorded;
 
     internal RecordWrite SealValue(string id, VersionRecord version, ReadOnlySpan<byte> token, string? revision)
     {

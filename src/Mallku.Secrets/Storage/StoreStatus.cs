@@ -7,9 +7,10 @@ namespace Mallku.Secrets.Storage;
 /// <param name="Versions">How many versions of them have a value.</param>
 /// <param name="Changes">How often secrets were changed, removed ones included: the sum of their generations.</param>
 /// <param name="Instances">The instances that have told it of their ledgers.</param>
+/// <param name="Silent">Those that have changed secrets and have not told of it.</param>
 /// <param name="Newest">When the newest version was made, by the clock of who made it; null where there is none.</param>
 internal sealed record StoreStatus(
-    IReadOnlyList<DataKeyFacts> Keys, bool IsResealing, int Secrets, int Versions, long Changes, IReadOnlyList<StoreInstance> Instances, DateTimeOffset? Newest)
+    IReadOnlyList<DataKeyFacts> Keys, bool IsResealing, int Secrets, int Versions, long Changes, IReadOnlyList<StoreInstance> Instances, IReadOnlyList<SilentInstance> Silent, DateTimeOffset? Newest)
 {
     /// <exception cref="SecretsException">The store can't be opened, or a record of it does not authenticate.</exception>
     internal static async ValueTask<StoreStatus> ReadAsync(SealedStore store, CancellationToken cancellationToken)
@@ -17,18 +18,21 @@ internal sealed record StoreStatus(
         var root = store.Root;
         var (head, _) = await root.ReadAsync(cancellationToken).ConfigureAwait(false);
         var (secrets, versions, changes, newest) = (0, 0, 0L, (DateTimeOffset?)null);
+        var recorded = new RecordedChanges();
         await foreach (var found in store.Records.ListAsync(RecordKind.Secret, "", before: null, cancellationToken).ConfigureAwait(false))
         {
             var secret = (await root.OpenAsync(found, cancellationToken).ConfigureAwait(false)).OpenHead(found);
             secrets += secret.Record.Current is null ? 0 : 1;
             versions += secret.Record.Versions.Count(static version => version.HasValue);
             changes += secret.Generation;
+            recorded.Add(secret.Recorded);
             var last = secret.Record.Versions.Count == 0 ? null : (DateTimeOffset?)secret.Record.Versions.Max(static version => version.Created);
             newest = newest > last ? newest : last ?? newest;
         }
 
         var instances = await new StoreLedger(store).ListInstancesAsync(cancellationToken).ConfigureAwait(false);
-        return new StoreStatus([.. head.Keys.Select(static key => new DataKeyFacts(key.Id, key.Created))], head.IsResealing, secrets, versions, changes, instances, newest);
+        var silent = recorded.FindSilent(instances.ToDictionary(static one => one.Id, static one => one.Entries, StringComparer.Ordinal));
+        return new StoreStatus([.. head.Keys.Select(static key => new DataKeyFacts(key.Id, key.Created))], head.IsResealing, secrets, versions, changes, instances, [.. silent], newest);
     }
 }
 

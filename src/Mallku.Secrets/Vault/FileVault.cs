@@ -229,9 +229,12 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
     }
 
     /// <summary>Records what was done with the vault, durably.</summary>
-    /// <returns>What is wrong with the vault or the ledger, though the ledger has the events; null where nothing is.</returns>
+    /// <returns>
+    /// A checkpoint that has the events; null where there is no ledger. And what is wrong with the vault or the ledger, though
+    /// the ledger has them; null where nothing is.
+    /// </returns>
     /// <exception cref="SecretsException">It can't be recorded.</exception>
-    internal async ValueTask<LedgerException?> RecordAsync(IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
+    internal async ValueTask<(Checkpoint? Checkpoint, LedgerException? Fault)> RecordAsync(IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
     {
         await EnsureMadeAsync(cancellationToken).ConfigureAwait(false);
 
@@ -256,17 +259,17 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         }
     }
 
-    private async ValueTask<LedgerException?> RecordInAsync(VaultDocument document, IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
+    private async ValueTask<(Checkpoint? Checkpoint, LedgerException? Fault)> RecordInAsync(VaultDocument document, IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
     {
         try
         {
             return await Ledger.RecordAsync(document, events).ConfigureAwait(false) is { } recorded
-                ? await FindGenerationFaultAsync(document, recorded, cancellationToken).ConfigureAwait(false)
-                : null;
+                ? (recorded, await FindGenerationFaultAsync(document, recorded, cancellationToken).ConfigureAwait(false))
+                : default;
         }
         catch (LedgerException e) when (e.IsRecorded)
         {
-            return e;
+            return (null, e);
         }
     }
 
@@ -312,7 +315,7 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         }
 
         var (checkpoint, note) = session.ReadNewest();
-        return new LedgerView(Ledger.Folder, session.Key.Verifier, checkpoint, note);
+        return new LedgerView(Ledger.Folder, session.Key.Verifier, checkpoint, note) { Pseudonyms = opened.Document.UsesPseudonyms ? session.Key.Pseudonyms : null };
     }
 
     /// <summary>What to say where the vault is older than its ledger, or newer.</summary>

@@ -47,6 +47,15 @@ public sealed class PostgreSqlCommandTests(SharedPostgreSql shared)
         var refused = other.Run(4, $"mv {its} kept; cp -p {anothers} {its}; mallku get imported; code=$?; mv kept {its}; rm {anothers}; exit $code");
         Assert.Contains("none of the keys", refused.Error, StringComparison.Ordinal);
 
+        // what a machine has told is removed by who may do everything: the secrets that it changed name it
+        Assert.Equal("[]\n", one.Run("mallku store status --json | jq -c .silent"));
+        await server.RunAsync("DELETE FROM command_two.audit; DELETE FROM command_two.instance");
+        using var third = new Machine(server.Address("command_two", password: null), PostgreSqlServer.Password);
+        third.Run($"mallku store join < {one.KeyFile} && mallku get imported > got");
+        Assert.Equal("2\n", third.Run("mallku store status --json | jq '.silent | length'"));
+        Assert.Contains("not told yet\t", third.Run("mallku store status"), StringComparison.Ordinal);
+        third.Run("mallku audit verify --all");
+        Assert.Contains("the store has nothing any more of the instance", one.Run(1, "mallku audit verify --all").Error, StringComparison.Ordinal);
         StoreCommands.ShowNothing([one, other], Canary, PostgreSqlServer.Password);
     }
 

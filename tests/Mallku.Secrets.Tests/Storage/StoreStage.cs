@@ -41,7 +41,7 @@ internal sealed class StoreStage : StorePlace
                     Told.AddRange(events);
                 }
 
-                return ValueTask.CompletedTask;
+                return new ValueTask<Checkpoint?>(result: null);
             },
             _ => new(false),
             new SeenGenerations(Path.Combine(_folder.FullName, seen ?? $"seen-{Interlocked.Increment(ref _instances)}")),
