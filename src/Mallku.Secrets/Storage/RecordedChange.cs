@@ -1,4 +1,3 @@
-using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
 
 namespace Mallku.Secrets.Storage;
