@@ -1,8 +1,6 @@
 using System.Text.Json.Serialization.Metadata;
 using Mallku.Secrets.Ledger;
-using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Stores.Tests.Command;
-using Mallku.Secrets.Tests;
 using Mallku.Secrets.Tests.Rotation;
 
 namespace Mallku.Secrets.Stores.Tests.Dumps;
@@ -46,7 +44,7 @@ internal sealed class Uses(Func<IRecordStore> open, string url, string? password
 
     private static IEnumerable<string> Members => new JsonTypeInfo[]
         {
-            StoreJson.Default.StoreHead, StoreJson.Default.SecretHead, StoreJson.Default.WrappedKey, AuditJson.Default.InstanceHead, AuditJson.Default.AuditBatch,
+            StoreJson.Default.StoreHead, StoreJson.Default.SecretHead, StoreJson.Default.RecordedChange, StoreJson.Default.WrappedKey, AuditJson.Default.InstanceHead, AuditJson.Default.AuditBatch,
         }
         .SelectMany(static type => type.Properties).Select(static member => member.Name)
         .Concat(["value", "versions", "number", "state", "created", "source", "sealed", "policy", "rotation", "rotator", "graceEnds", "revokeAfter", "kind", "secret", "actor", "purpose", "voice"])
@@ -119,7 +117,7 @@ internal sealed class Uses(Func<IRecordStore> open, string url, string? password
         shop.FailsAt = null;
         await other.CreateRotationRunner(shop).AbandonAsync(Dyed, Token);
         await other.CreateRotationRunner(shop).RunDueAsync(Token);
-        Assert.Contains("revoke", shop.Steps);
+        Assert.Contains("revoke", shop.Steps, StringComparer.Ordinal);
         await other.RemoveAsync(Dyed, Token);
         await Assert.ThrowsAsync<SecretNotFoundException>(async () => await other.RemoveAsync(Dyed, Token));
 
