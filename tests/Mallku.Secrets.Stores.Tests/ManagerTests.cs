@@ -7,23 +7,16 @@ namespace Mallku.Secrets.Stores.Tests;
 [Collection(Machines.Name)]
 public sealed class ManagerTests : IAsyncDisposable
 {
-    private readonly MemoryRecordStore _records = new();
-    private readonly StoreKey _key = StoreKey.Generate();
-    private readonly DirectoryInfo _state = Directory.CreateTempSubdirectory("mallku-state-");
+    private readonly Machines _machines = new();
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public ValueTask DisposeAsync()
-    {
-        _state.Delete(recursive: true);
-        _key.Dispose();
-        return _records.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => _machines.DisposeAsync();
 
     [Fact]
     public async Task A_machine_without_a_vault_uses_the_store_and_records_it()
     {
-        var (one, other) = (await OpenAsync("one"), await OpenAsync("other"));
+        var (one, other) = (await _machines.OpenAsync("one"), await _machines.OpenAsync("other"));
         using var value = SecretValue.FromString("sk-shared");
         var change = await one.SetAsync("openai_api_key", value, cancellationToken: Token);
         Assert.Equal(("store", 1, true), (change.Store, change.Version, change.Created));
@@ -47,13 +40,13 @@ public sealed class ManagerTests : IAsyncDisposable
     [Fact]
     public async Task How_many_versions_are_kept_is_said_once_for_all_machines_and_from_the_same_write_on()
     {
-        var other = await OpenAsync("other");
+        var other = await _machines.OpenAsync("other");
         for (var i = 1; i <= 10; i++)
         {
             await SetAsync(other, $"value {i}");
         }
 
-        await SetAsync(await OpenAsync("one", new SecretsOptions { KeepVersions = 12 }), "value 11");
+        await SetAsync(await _machines.OpenAsync("one", new SecretsOptions { KeepVersions = 12 }), "value 11");
         Assert.Equal(11, (await other.GetHistoryAsync("key", Token))!.Versions.Count);
         for (var i = 12; i <= 13; i++)
         {
@@ -61,8 +54,8 @@ public sealed class ManagerTests : IAsyncDisposable
         }
 
         Assert.Equal(Enumerable.Range(2, 12).Reverse(), (await other.GetHistoryAsync("key", Token))!.Versions.Select(static version => version.Number));
-        await SetAsync(await OpenAsync("one", new SecretsOptions { KeepVersions = 2 }), "value 14");
-        await SetAsync(await OpenAsync("third"), "value 15");
+        await SetAsync(await _machines.OpenAsync("one", new SecretsOptions { KeepVersions = 2 }), "value 14");
+        await SetAsync(await _machines.OpenAsync("third"), "value 15");
         Assert.Equal([15, 14], (await other.GetHistoryAsync("key", Token))!.Versions.Select(static version => version.Number));
 
         async Task SetAsync(SecretsManager manager, string text)
@@ -77,8 +70,8 @@ public sealed class ManagerTests : IAsyncDisposable
     {
         await using var records = new MemoryRecordStore();
         using var key = await SharedStore.CreateAsync(records, Token);
-        Environment.SetEnvironmentVariable("MALLKU_STATE_DIR", _state.FullName);
-        var file = Path.Combine(_state.FullName, "key");
+        Environment.SetEnvironmentVariable("MALLKU_STATE_DIR", _machines.StateOf("one"));
+        var file = Path.Combine(Directory.CreateDirectory(_machines.StateOf("one")).FullName, "key");
         await File.WriteAllTextAsync(file, key.RevealString() + "\n", Token);
         File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         var manager = SecretsManager.Open(new SecretsOptions { Store = records, StoreKeyFile = file });
@@ -96,7 +89,7 @@ public sealed class ManagerTests : IAsyncDisposable
     {
         using var folder = await TemporaryFolder.WithVaultAsync();
         await folder.SetAsync("of_vault", "old");
-        var manager = await OpenAsync("machine", folder.Options);
+        var manager = await _machines.OpenAsync("machine", folder.Options);
         using var value = SecretValue.FromString("new");
         Assert.Equal("vault", (await manager.SetAsync("OF-VAULT", value, cancellationToken: Token)).Store);
         Assert.Equal("store", (await manager.SetAsync("fresh", value, cancellationToken: Token)).Store);
@@ -116,7 +109,7 @@ public sealed class ManagerTests : IAsyncDisposable
     [Fact]
     public async Task A_process_that_runs_sees_what_another_machine_changes()
     {
-        var (writer, reader) = (await OpenAsync("writer"), await OpenAsync("reader"));
+        var (writer, reader) = (await _machines.OpenAsync("writer"), await _machines.OpenAsync("reader"));
         for (var i = 0; i < 10; i++)
         {
             using var value = SecretValue.FromString($"value {i}");
@@ -134,27 +127,14 @@ public sealed class ManagerTests : IAsyncDisposable
     [Fact]
     public async Task A_key_that_is_missing_or_anothers_is_told_and_never_shown()
     {
-        await new StoreRoot(_records, _key).CreateAsync(TimeProvider.System, Token);
-        var none = Assert.Throws<VaultOpenException>(() => SecretsManager.Open(new SecretsOptions { Store = _records, StoreKeyFile = Path.Combine(_state.FullName, "none") }));
+        await _machines.OpenAsync("one");
+        var none = Assert.Throws<VaultOpenException>(() => SecretsManager.Open(new SecretsOptions { Store = _machines.Records, StoreKeyFile = _machines.StateOf("none") }));
         Assert.Contains("store's key", none.Problem, StringComparison.Ordinal);
         using var other = StoreKey.Generate();
         using var text = other.ToText();
-        Environment.SetEnvironmentVariable("MALLKU_STATE_DIR", _state.FullName);
-        var manager = SecretsManager.Open(new SecretsOptions { Store = _records, StoreKey = text });
+        Environment.SetEnvironmentVariable("MALLKU_STATE_DIR", _machines.StateOf("one"));
+        var manager = SecretsManager.Open(new SecretsOptions { Store = _machines.Records, StoreKey = text });
         var refused = await Assert.ThrowsAsync<VaultOpenException>(async () => await manager.GetAsync("a", Token));
         Assert.DoesNotContain(text.RevealString(), refused.ToString(), StringComparison.Ordinal);
-    }
-
-    // each with a state of its own, as another machine has it
-    private async Task<SecretsManager> OpenAsync(string machine, SecretsOptions? options = null)
-    {
-        if (await _records.ReadAsync(StoreRoot.Record, Token) is null)
-        {
-            await new StoreRoot(_records, _key).CreateAsync(TimeProvider.System, Token);
-        }
-
-        using var text = _key.ToText();
-        Environment.SetEnvironmentVariable("MALLKU_STATE_DIR", Path.Combine(_state.FullName, machine));
-        return SecretsManager.Open((options ?? new SecretsOptions { LedgerDirectory = null }) with { Store = _records, StoreKey = text });
     }
 }
