@@ -12,10 +12,8 @@ using OpenAI.Chat;
 namespace Mallku.Bench;
 
 /// <summary>
-/// What injection adds to a request: an adapter against the same client with a fixed key, in turn, in one run. Only what was
-/// measured side by side is compared, and the median of many such comparisons told with its interval of confidence, so that
-/// what else the machine does makes it wider and not another. The processor's time is told beside the clock's: where requests
-/// go as fast as the processor lets them, it is what their number in a second depends on, and what else runs does not count.
+/// What injection adds to a request: an adapter against the same client with a fixed key. The processor's time is told beside
+/// the clock's: where requests go as fast as the processor lets them, it is what their number in a second depends on.
 /// </summary>
 internal static class AdapterOverhead
 {
@@ -84,20 +82,8 @@ internal static class AdapterOverhead
 
     private static async Task CompareThroughputAsync(IChatClient fixedKey, IChatClient injected, int comparisons)
     {
-        var (byClock, byProcessor) = (new List<double>(comparisons), new List<double>(comparisons));
-        for (var i = 0; i < comparisons; i++)
-        {
-            // one, other, other, one: what becomes faster or slower meanwhile does so for both
-            var (outer, inner) = i % 2 == 0 ? (fixedKey, injected) : (injected, fixedKey);
-            var outerTime = await TimeRoundAsync(outer);
-            var innerTime = await TimeRoundAsync(inner) + await TimeRoundAsync(inner);
-            outerTime += await TimeRoundAsync(outer);
-            var ratio = i % 2 == 0 ? innerTime / outerTime : outerTime / innerTime;
-            byClock.Add(ratio.Clock);
-            byProcessor.Add(ratio.Processor);
-        }
-
-        Console.WriteLine($"{Callers} callers, {comparisons} comparisons of two rounds with two, of {RoundLength} requests each: injected / fixed key {Estimate.Of(byClock):F3} of the time, {Estimate.Of(byProcessor):F3} of the processor's    (goal: at most 1.020)");
+        var compared = await Comparison.OfAsync(comparisons, () => TimeRoundAsync(fixedKey), () => TimeRoundAsync(injected));
+        Console.WriteLine($"{Callers} callers, {comparisons} comparisons of two rounds with two, of {RoundLength} requests each: injected / fixed key {compared.ByClock:F3} of the time, {compared.ByProcessor:F3} of the processor's    (goal: at most 1.020)");
     }
 
     private static async Task<double> TimeAsync(IChatClient client)
@@ -107,41 +93,6 @@ internal static class AdapterOverhead
         return Stopwatch.GetElapsedTime(start).TotalMicroseconds;
     }
 
-    private static async Task<Spent> TimeRoundAsync(IChatClient client)
-    {
-        var (start, used) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
-        await Task.WhenAll(Enumerable.Range(0, Callers).Select(_ => Task.Run(() => AskAsync(client, RoundLength / Callers))));
-        return new Spent(Stopwatch.GetElapsedTime(start).TotalMicroseconds, (Environment.CpuUsage.TotalTime - used).TotalMicroseconds);
-    }
-
-    private static async Task AskAsync(IChatClient client, int requests)
-    {
-        for (var i = 0; i < requests; i++)
-        {
-            await client.GetResponseAsync("hello");
-        }
-    }
-
-    private sealed record Spent(double Clock, double Processor)
-    {
-        public static Spent operator +(Spent one, Spent other) => new(one.Clock + other.Clock, one.Processor + other.Processor);
-
-        public static Spent operator /(Spent one, Spent other) => new(one.Clock / other.Clock, one.Processor / other.Processor);
-    }
-
-    /// <summary>A median, and between what it lies with 95 % of confidence: the distance in ranks is that of a fair coin.</summary>
-    private sealed record Estimate(double Median, double Lowest, double Highest) : IFormattable
-    {
-        internal static Estimate Of(List<double> figures)
-        {
-            const double ranksOfConfidence = 0.98;
-            var sorted = figures.Order().ToList();
-            var distance = (int)Math.Ceiling(ranksOfConfidence * Math.Sqrt(sorted.Count));
-            var middle = sorted.Count / 2;
-            return new Estimate(sorted[middle], sorted[Math.Max(middle - distance, 0)], sorted[Math.Min(middle + distance, sorted.Count - 1)]);
-        }
-
-        public string ToString(string? format, IFormatProvider? formatProvider) =>
-            $"{Median.ToString(format, formatProvider)} [{Lowest.ToString(format, formatProvider)}, {Highest.ToString(format, formatProvider)}]";
-    }
+    private static Task<Spent> TimeRoundAsync(IChatClient client) =>
+        Spent.OnAsync(Callers, RoundLength, async _ => await client.GetResponseAsync("hello"));
 }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using BenchmarkDotNet.Running;
 using Mallku.Bench;
+using Mallku.Bench.Stores;
 using Mallku.Secrets.Crypto;
 
 if (args is ["fernet-100"])
@@ -24,6 +25,26 @@ else if (args is ["reach", var rotations])
 else if (args is ["follow", var vault, var server])
 {
     await RotationReach.FollowAsync(vault, server);
+}
+else if (args is ["store", var speedEngine, var comparisons])
+{
+    await StoreSpeed.MeasureAsync(speedEngine, int.Parse(comparisons, CultureInfo.InvariantCulture));
+}
+else if (args is ["store-reach", var reachEngine, var changes])
+{
+    await ChangeReach.MeasureAsync(reachEngine, int.Parse(changes, CultureInfo.InvariantCulture));
+}
+else if (args is [ChangeReach.FollowMode])
+{
+    await ChangeReach.FollowAsync();
+}
+else if (args is ["store-many", var filledEngine, var secrets])
+{
+    await ManySecrets.MeasureAsync(filledEngine, int.Parse(secrets, CultureInfo.InvariantCulture));
+}
+else if (args is [ManySecrets.StartMode, var filled])
+{
+    await ManySecrets.StartAsync(int.Parse(filled, CultureInfo.InvariantCulture));
 }
 else
 {

@@ -20,14 +20,17 @@ internal sealed class TemporaryVault : IDisposable
 
     internal SecretsOptions Options { get; }
 
-    public void Dispose()
+    public void Dispose() => Delete(_folder);
+
+    /// <summary>Deletes a folder in which there was a ledger.</summary>
+    internal static void Delete(string folder)
     {
         const int attempts = 20;
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                Directory.Delete(_folder, recursive: true);
+                Directory.Delete(folder, recursive: true);
                 return;
             }
             catch (IOException) when (attempt < attempts)
