@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Mallku.Secrets.Models;
 
@@ -27,7 +29,7 @@ internal static class CanonicalJson
 
                 break;
             case JsonValueKind.String:
-                parts.Add("\"" + value.GetString());
+                AddText(parts, value);
                 break;
             case JsonValueKind.Number:
                 parts.Add("#" + ToNormal(value.GetRawText()));
@@ -40,12 +42,27 @@ internal static class CanonicalJson
 
     internal static void AddMembers(LengthPrefixed parts, IEnumerable<JsonProperty> members)
     {
-        var ordered = members.OrderBy(static member => member.Name, StringComparer.Ordinal).ToList();
+        // a member makes its name anew each time
+        var ordered = members.Select(static member => (member.Name, member.Value)).OrderBy(static member => member.Name, StringComparer.Ordinal).ToList();
         parts.Add($"{{{ordered.Count}");
-        foreach (var member in ordered)
+        foreach (var (name, value) in ordered)
         {
-            parts.Add(member.Name);
-            Add(parts, member.Value);
+            parts.Add(name);
+            Add(parts, value);
+        }
+    }
+
+    // most texts are long and without escapes: these are taken as they stand, but for the quotation mark at the end
+    private static void AddText(LengthPrefixed parts, JsonElement value)
+    {
+        var raw = JsonMarshal.GetRawUtf8Value(value);
+        if (raw.Contains((byte)'\\') || !Utf8.IsValid(raw))
+        {
+            parts.Add("\"" + value.GetString());
+        }
+        else
+        {
+            parts.Add(raw[..^1]);
         }
     }
 

@@ -12,20 +12,36 @@ internal sealed class DocumentSeal(SealingKey key, string storeId, SealContext c
 {
     internal const int Format = 1;
     internal const string FormatMember = "$format", KeyMember = "$key", SealMember = "$seal", NamesMember = "$names";
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+    internal static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
 
     /// <summary>The id of the data key under which a document says that it was sealed; null where it says nothing.</summary>
     internal static string? FindKeyId(ReadOnlyMemory<byte> document)
     {
         try
         {
-            using var parsed = JsonDocument.Parse(document, Strict);
-            return FindText(parsed.RootElement, KeyMember);
+            // it stands near the beginning, and whoever opens the document looks at all of it
+            var json = new Utf8JsonReader(document.Span);
+            if (json.Read() && json.TokenType == JsonTokenType.StartObject)
+            {
+                while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+                {
+                    var isKey = json.ValueTextEquals(KeyMember);
+                    json.Read();
+                    if (isKey)
+                    {
+                        return json.TokenType == JsonTokenType.String ? json.GetString() : null;
+                    }
+
+                    json.Skip();
+                }
+            }
         }
         catch (Exception e) when (IsDamage(e))
         {
-            return null;
+            // the same as one that says nothing
         }
+
+        return null;
     }
 
     /// <summary>Looks at the seal of a document before at anything else in it.</summary>
@@ -77,15 +93,15 @@ internal sealed class DocumentSeal(SealingKey key, string storeId, SealContext c
     internal byte[] Encrypt(string member, ReadOnlySpan<byte> json) => key.Sealing.Seal(json, Belonging("mallku/v1/secured-field", member).Bytes);
 
     /// <summary>A member's JSON, to be wiped by the caller; null where it is not encrypted.</summary>
-    internal byte[]? Decrypt(JsonProperty member)
+    internal byte[]? Decrypt(string member, JsonElement value)
     {
-        if (member.Value.ValueKind != JsonValueKind.String || !member.Value.TryGetBytesFromBase64(out var message) || message.Length < AesGcmSealing.Overhead)
+        if (value.ValueKind != JsonValueKind.String || !value.TryGetBytesFromBase64(out var message) || message.Length < AesGcmSealing.Overhead)
         {
             return null;
         }
 
         var json = SecretValue.Allocate(message.Length - AesGcmSealing.Overhead);
-        return key.Sealing.TryOpen(message, Belonging("mallku/v1/secured-field", member.Name).Bytes, json) ? json : null;
+        return key.Sealing.TryOpen(message, Belonging("mallku/v1/secured-field", member).Bytes, json) ? json : null;
     }
 
     internal static bool IsOwn(string member) => member is FormatMember or KeyMember or SealMember or NamesMember;
@@ -93,7 +109,7 @@ internal sealed class DocumentSeal(SealingKey key, string storeId, SealContext c
     private ReadOnlySpan<byte> Whole(JsonElement document)
     {
         var parts = Belonging("mallku/v1/secured-document", "");
-        CanonicalJson.AddMembers(parts, document.EnumerateObject().Where(static member => member.Name != SealMember));
+        CanonicalJson.AddMembers(parts, document.EnumerateObject().Where(static member => !member.NameEquals(SealMember)));
         return parts.Bytes;
     }
 

@@ -24,13 +24,25 @@ internal sealed class LengthPrefixed
         return result;
     }
 
-    internal LengthPrefixed Add(string part) => Add(Utf8.GetBytes(part));
+    /// <exception cref="ArgumentException">It has half of a surrogate pair.</exception>
+    internal LengthPrefixed Add(string part)
+    {
+        var length = Utf8.GetByteCount(part);
+        AddLength(length);
+        _bytes.Advance(Utf8.GetBytes(part, _bytes.GetSpan(length)));
+        return this;
+    }
 
     internal LengthPrefixed Add(ReadOnlySpan<byte> part)
     {
-        BinaryPrimitives.WriteInt32BigEndian(_bytes.GetSpan(sizeof(int)), part.Length);
-        _bytes.Advance(sizeof(int));
+        AddLength(part.Length);
         _bytes.Write(part);
         return this;
+    }
+
+    private void AddLength(int length)
+    {
+        BinaryPrimitives.WriteInt32BigEndian(_bytes.GetSpan(sizeof(int)), length);
+        _bytes.Advance(sizeof(int));
     }
 }

@@ -89,9 +89,14 @@ internal sealed class SecuredModel<T>
             using var json = new PlainObject(document.Length + _fields.Sum(static field => field.MostAdded));
             try
             {
-                foreach (var member in parsed.RootElement.EnumerateObject().Where(static member => !DocumentSeal.IsOwn(member.Name)))
+                foreach (var member in parsed.RootElement.EnumerateObject())
                 {
-                    Read(json, member, _byStored.GetValueOrDefault(member.Name), seal);
+                    // it is made anew each time
+                    var name = member.Name;
+                    if (!DocumentSeal.IsOwn(name))
+                    {
+                        Read(json, name, member.Value, _byStored.GetValueOrDefault(name), seal);
+                    }
                 }
 
                 return JsonSerializer.Deserialize(json.Finish(), _contract)!;
@@ -139,41 +144,41 @@ internal sealed class SecuredModel<T>
         }
     }
 
-    private void Read(PlainObject json, JsonProperty member, SecuredField? field, DocumentSeal seal)
+    private void Read(PlainObject json, string stored, JsonElement value, SecuredField? field, DocumentSeal seal)
     {
         if (field is null)
         {
-            ReadUnknown(json, member, seal);
+            ReadUnknown(json, stored, value, seal);
         }
         else if (field.Declared.Obfuscation == Obfuscation.Encrypted)
         {
-            json.AddSecret(field.Encoded, seal.Decrypt(member) ?? throw new JsonException());
+            json.AddSecret(field.Encoded, seal.Decrypt(stored, value) ?? throw new JsonException());
         }
-        else if (field.IsShifted && member.Value.ValueKind == JsonValueKind.String)
+        else if (field.IsShifted && value.ValueKind == JsonValueKind.String)
         {
-            json.Add(field.Encoded, Encoding.UTF8.GetBytes($"\"{field.ShiftBack(member.Value.GetString()!):O}\""));
+            json.Add(field.Encoded, Encoding.UTF8.GetBytes($"\"{field.ShiftBack(value.GetString()!):O}\""));
         }
         else
         {
-            json.Add(field.Encoded, JsonMarshal.GetRawUtf8Value(member.Value));
+            json.Add(field.Encoded, JsonMarshal.GetRawUtf8Value(value));
         }
     }
 
     // of what another version wrote, only a trial tells whether it is encrypted: the member's UUID says nothing
-    private void ReadUnknown(PlainObject json, JsonProperty member, DocumentSeal seal)
+    private void ReadUnknown(PlainObject json, string stored, JsonElement value, DocumentSeal seal)
     {
-        if (!_keepsUnknown || member.Name.StartsWith('$'))
+        if (!_keepsUnknown || stored.StartsWith('$'))
         {
             throw new JsonException();
         }
 
-        if (seal.Decrypt(member) is { } decrypted)
+        if (seal.Decrypt(stored, value) is { } decrypted)
         {
-            json.AddSecret(JsonEncodedText.Encode(Decrypted + member.Name), decrypted);
+            json.AddSecret(JsonEncodedText.Encode(Decrypted + stored), decrypted);
         }
         else
         {
-            json.Add(JsonEncodedText.Encode(member.Name), JsonMarshal.GetRawUtf8Value(member.Value));
+            json.Add(JsonEncodedText.Encode(stored), JsonMarshal.GetRawUtf8Value(value));
         }
     }
 

@@ -22,21 +22,34 @@ internal static class JsonToken
     /// <summary>The token of a string, as UTF-8 with only those escapes that RFC 8259 demands.</summary>
     internal static byte[] Encode(ReadOnlySpan<byte> text)
     {
-        const string hexadecimal = "0123456789abcdef";
+        var token = SecretValue.Allocate(EncodedLength(text));
+        Encode(text, token);
+        return token;
+    }
+
+    /// <summary>How long the token of a string is.</summary>
+    internal static int EncodedLength(ReadOnlySpan<byte> text)
+    {
         var length = 2;
         foreach (var b in text)
         {
             length += b is (byte)'"' or (byte)'\\' ? 2 : b < 0x20 ? 6 : 1;
         }
 
-        var token = SecretValue.Allocate(length);
+        return length;
+    }
+
+    /// <summary>Writes it into a place of just that length.</summary>
+    internal static void Encode(ReadOnlySpan<byte> text, Span<byte> token)
+    {
+        const string hexadecimal = "0123456789abcdef";
         var at = 0;
         token[at++] = (byte)'"';
         foreach (var b in text)
         {
             if (b < 0x20)
             {
-                "\\u00"u8.CopyTo(token.AsSpan(at));
+                "\\u00"u8.CopyTo(token[at..]);
                 token[at + 4] = (byte)hexadecimal[b >> 4];
                 token[at + 5] = (byte)hexadecimal[b & 15];
                 at += 6;
@@ -53,7 +66,6 @@ internal static class JsonToken
         }
 
         token[at] = (byte)'"';
-        return token;
     }
 
     /// <summary>

@@ -45,7 +45,13 @@ internal sealed class PlaintextWriter(int capacity) : IDisposable
         Raw(":"u8);
     }
 
-    internal void Text(string text) => Raw(JsonToken.Encode(Encoding.UTF8.GetBytes(text)));
+    internal void Text(string text)
+    {
+        var utf8 = Encoding.UTF8.GetBytes(text);
+        var length = JsonToken.EncodedLength(utf8);
+        JsonToken.Encode(utf8, Reserve(length)[..length]);
+        _length += length;
+    }
 
     internal void Number(long number)
     {

@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Mallku.Secrets.Crypto;
 using Mallku.Secrets.Models;
@@ -98,7 +98,7 @@ internal sealed class StoreSealing(Deployment deployment)
     internal OpenedHead OpenHead(StoredRecord found)
     {
         var model = _heads.Open(found.Data, new SealContext("secret", found.Key.Id));
-        var record = HeadReader.Read(Encoding.UTF8.GetBytes(model.Record.GetRawText()), model.Name, $"the record '{found.Key.Id}'");
+        var record = HeadReader.Read(JsonMarshal.GetRawUtf8Value(model.Record).ToArray(), model.Name, $"the record '{found.Key.Id}'");
         return new OpenedHead(record, found.Key.Id, model.Generation, found.Revision, model.Write) { Recorded = model.Recorded };
     }
 
@@ -129,7 +129,7 @@ internal sealed class StoreSealing(Deployment deployment)
     {
         try
         {
-            using var document = JsonDocument.Parse(found.Data);
+            using var document = JsonDocument.Parse(found.Data, DocumentSeal.Strict);
             if (document.RootElement.ValueKind == JsonValueKind.Object
                 && DocumentSeal.FindKeyId(found.Data) is { } keyId
                 && deployment.Keys.Find(keyId) is { } key

@@ -38,13 +38,23 @@ public sealed class SecuredModelSealTests
         Assert.All(["1" + number.TrimStart('-'), "[" + number + "]", "\"" + number + "\""], other => Assert.NotEqual(Canonical(number), Canonical(other), StringComparer.Ordinal));
         Assert.Throws<JsonException>(() => Canonical("1e99999999999"));
 
-        static string Canonical(string json)
-        {
-            using var document = JsonDocument.Parse(json);
-            var parts = new LengthPrefixed();
-            CanonicalJson.Add(parts, document.RootElement);
-            return Convert.ToHexString(parts.Bytes);
-        }
+    }
+
+    [Theory]
+    [InlineData("\"aü/b\"", "\"a\\u00fc/b\"", "\"\\u0061ü\\/b\"")]
+    [InlineData("{\"ü\":\"\"}", "{\"\\u00FC\":\"\"}", "{ \"ü\" : \"\" }")]
+    public void A_medium_may_write_a_text_with_other_escapes_and_not_another_text(string text, params string[] same)
+    {
+        Assert.All(same, other => Assert.Equal(Canonical(text), Canonical(other)));
+        Assert.All([text.Replace('ü', 'u'), text.Replace("ü", "\\\\u00fc", StringComparison.Ordinal), "[" + text + "]"], other => Assert.NotEqual(Canonical(text), Canonical(other), StringComparer.Ordinal));
+    }
+
+    private static string Canonical(string json)
+    {
+        using var document = JsonDocument.Parse(json);
+        var parts = new LengthPrefixed();
+        CanonicalJson.Add(parts, document.RootElement);
+        return Convert.ToHexString(parts.Bytes);
     }
 
     [Fact]
@@ -88,6 +98,14 @@ public sealed class SecuredModelSealTests
             AssertFails(model, Encoding.UTF8.GetBytes(text), Place);
             Assert.Null(DocumentSeal.FindKeyId(Encoding.UTF8.GetBytes(text)));
         });
+    }
+
+    [Fact]
+    public void A_document_says_its_key_wherever_a_medium_puts_that_and_not_within_another_member()
+    {
+        Assert.Equal("k1", DocumentSeal.FindKeyId("""{"a":{"$key":"k0"},"b":["$key","k0"],"\u0024key":"k1"}"""u8.ToArray()));
+        Assert.Null(DocumentSeal.FindKeyId("""{"a":{"$key":"k0"}}"""u8.ToArray()));
+        Assert.Null(DocumentSeal.FindKeyId("""{"$key":1,"a":"k0"}"""u8.ToArray()));
     }
 
     [Fact]
