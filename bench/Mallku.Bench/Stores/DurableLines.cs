@@ -13,12 +13,14 @@ internal sealed partial class DurableLines(string path, int length) : IDisposabl
     private readonly SafeFileHandle _file = Require(open(path, WriteOnly | Create | Append, ForOwner));
     private readonly byte[] _line = [.. Enumerable.Repeat((byte)'x', length - 1), (byte)'\n'];
 
-    internal void Add()
+    internal ValueTask AddAsync()
     {
         if (write(_file, _line, (nuint)_line.Length) != _line.Length || fdatasync(_file) != 0)
         {
             throw new IOException($"'{path}' can't be written ({Marshal.GetLastPInvokeErrorMessage()}).");
         }
+
+        return ValueTask.CompletedTask;
     }
 
     public void Dispose() => _file.Dispose();

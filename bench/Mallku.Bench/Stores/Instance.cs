@@ -8,9 +8,11 @@ internal sealed class Instance : IAsyncDisposable
 {
     internal const string UrlVariable = "MALLKU_STORE", KeyVariable = "MALLKU_STORE_KEY", StateVariable = "MALLKU_STATE_DIR";
 
-    private Instance(string url, SecretValue? key, string state)
+    private readonly bool _isTemporary;
+
+    private Instance(string url, SecretValue? key, string state, bool isTemporary)
     {
-        State = state;
+        (State, _isTemporary) = (state, isTemporary);
         Records = SharedStores.Open(url);
 
         // where its state lies is said by a variable alone, and a vault is looked for from the current folder upwards
@@ -25,10 +27,10 @@ internal sealed class Instance : IAsyncDisposable
 
     internal SecretsManager Secrets { get; }
 
-    internal static Instance Open(Engine engine, SecretValue key) => new(engine.Url, key, Directory.CreateTempSubdirectory("mallku-bench-").FullName);
+    internal static Instance Open(Engine engine, SecretValue key) => new(engine.Url, key, Directory.CreateTempSubdirectory("mallku-bench-").FullName, isTemporary: true);
 
     /// <summary>The one of this process, as the variables that it was started with say.</summary>
-    internal static Instance OpenOwn() => new(Variable(UrlVariable), key: null, Variable(StateVariable));
+    internal static Instance OpenOwn() => new(Variable(UrlVariable), key: null, Variable(StateVariable), isTemporary: false);
 
     /// <summary>The variables with which another process opens one.</summary>
     internal static IReadOnlyDictionary<string, string> VariablesOf(Engine engine, SecretValue key, string state) =>
@@ -45,7 +47,10 @@ internal sealed class Instance : IAsyncDisposable
     {
         await Secrets.FlushAsync();
         await Records.DisposeAsync();
-        TemporaryVault.Delete(State);
+        if (_isTemporary)
+        {
+            TemporaryVault.Delete(State);
+        }
     }
 
     private static string Variable(string name) => Environment.GetEnvironmentVariable(name) ?? throw new InvalidOperationException($"{name} is not set.");

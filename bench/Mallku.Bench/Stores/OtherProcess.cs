@@ -9,6 +9,7 @@ internal sealed class OtherProcess : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private readonly Process _process;
+    private readonly string? _temporary;
 
     /// <param name="engine">Where the store is.</param>
     /// <param name="key">The store's.</param>
@@ -23,7 +24,8 @@ internal sealed class OtherProcess : IAsyncDisposable
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         };
-        foreach (var (variable, value) in Instance.VariablesOf(engine, key, state ?? Directory.CreateTempSubdirectory("mallku-bench-").FullName))
+        _temporary = state is null ? Directory.CreateTempSubdirectory("mallku-bench-").FullName : null;
+        foreach (var (variable, value) in Instance.VariablesOf(engine, key, state ?? _temporary!))
         {
             start.Environment[variable] = value;
         }
@@ -42,5 +44,9 @@ internal sealed class OtherProcess : IAsyncDisposable
         _process.StandardInput.Close();
         await _process.WaitForExitAsync().WaitAsync(Patience);
         _process.Dispose();
+        if (_temporary is not null)
+        {
+            TemporaryVault.Delete(_temporary);
+        }
     }
 }
