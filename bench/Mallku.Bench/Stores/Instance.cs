@@ -34,7 +34,7 @@ internal sealed class Instance : IAsyncDisposable
 
     /// <summary>The variables with which another process opens one.</summary>
     internal static IReadOnlyDictionary<string, string> VariablesOf(Engine engine, SecretValue key, string state) =>
-        new Dictionary<string, string> { [UrlVariable] = engine.Url, [KeyVariable] = key.RevealString(), [StateVariable] = state };
+        new Dictionary<string, string>(StringComparer.Ordinal) { [UrlVariable] = engine.Url, [KeyVariable] = key.RevealString(), [StateVariable] = state };
 
     /// <summary>How long a line of its ledger is.</summary>
     internal int LineLength()

@@ -5,7 +5,7 @@ namespace Mallku.Secrets.Ledger;
 /// <summary>
 /// Brings batches to a ledger so that those that come at the same time share one flush, and nobody waits longer than said
 /// for a disk that does not answer. Safe for concurrent use; costs a thread only while there is something to write, and a
-/// moment longer: to make one takes as long as much of a write.
+/// moment longer: one is dear to make.
 /// </summary>
 /// <param name="folder">The ledger, for errors.</param>
 /// <param name="appender">Who writes.</param>
