@@ -136,14 +136,7 @@ public sealed class DumpTests
     private static string Dump(PostgreSqlServer server)
     {
         Requires.Program("pg_dumpall");
-        Environment.SetEnvironmentVariable("PGPASSWORD", PostgreSqlServer.Password);
-        try
-        {
-            return Tool.Run("pg_dumpall", "-h", "127.0.0.1", "-p", server.Port.ToString(CultureInfo.InvariantCulture), "-U", "postgres");
-        }
-        finally
-        {
-            Environment.SetEnvironmentVariable("PGPASSWORD", null);
-        }
+        // not by a variable of this process, in which other tests ask without a password
+        return Tool.Run("env", $"PGPASSWORD={PostgreSqlServer.Password}", "pg_dumpall", "-h", "127.0.0.1", "-p", server.Port.ToString(CultureInfo.InvariantCulture), "-U", "postgres");
     }
 }
