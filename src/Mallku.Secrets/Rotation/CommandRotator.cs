@@ -31,9 +31,10 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
     public bool NeedsPerson => false;
 
     /// <inheritdoc/>
-    public void Require(RotationPolicy policy)
+    public void Require(RotatedKey current)
     {
-        ArgumentNullException.ThrowIfNull(policy);
+        ArgumentNullException.ThrowIfNull(current);
+        var policy = current.Policy;
         if (policy.Command is not [{ Length: > 0 }, ..])
         {
             throw new SecretsException("the rotator 'command' needs a command", "name it after '--': mallku rotate NAME -- COMMAND");
@@ -93,7 +94,7 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
     private async ValueTask<byte[]?> RunAsync(string step, RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        Require(key.Policy);
+        Require(key);
         await StepProgram.RequireNoneLeftAsync(key, cancellationToken).ConfigureAwait(false);
         using var process = Start(step, key);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

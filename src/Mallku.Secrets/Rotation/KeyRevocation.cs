@@ -84,7 +84,7 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
             Account = key.Account ?? policy.Account,
             Command = key.Command.Count > 0 ? key.Command : policy.Command,
         };
-        return new RotatedKey(record.Name, version.Number, version.Id, key.Token, key.Id, policy);
+        return new RotatedKey(record.Name, version.Number, version.Id, key.Token, key.Id, policy) { IsOwn = version.IsMadeBy(policy.Rotator) };
     }
 
     private IRotator FindMaker(RotatedKey key, bool isValueKnown)

@@ -80,7 +80,11 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
         SecretRecord record, RotationRecord rotation, IRotator rotator, RotationPolicy policy, bool isResumed, CancellationToken cancellationToken)
     {
         var pending = record.Get(rotation.Number);
-        var key = new RotatedKey(record.Name, rotation.Number, rotation.Id, rotation.Token, pending?.Key?.Id, policy);
+        var key = new RotatedKey(record.Name, rotation.Number, rotation.Id, rotation.Token, pending?.Key?.Id, policy)
+        {
+            // what is brought back takes its key over when it becomes current
+            IsOwn = pending is not null && record.Versions.Exists(version => version.IsMadeBy(rotation.Rotator) && version.HasValueOf(pending)),
+        };
         if (rotation.Step == RotationStep.Create)
         {
             if (isResumed)
@@ -90,7 +94,7 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
             }
 
             using var current = Reveal(record, record.Current!);
-            var made = await rotator.CreateAsync(key with { Current = current }, cancellationToken).ConfigureAwait(false);
+            var made = await rotator.CreateAsync(key with { Current = current, IsOwn = record.Current!.IsMadeBy(rotation.Rotator) }, cancellationToken).ConfigureAwait(false);
             using (made.Value)
             {
                 RequireNew(record, made.Value);

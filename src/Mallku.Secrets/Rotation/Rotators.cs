@@ -9,7 +9,7 @@ internal sealed class Rotators
     {
         foreach (var rotator in given.Append(new GenerateRotator()).Append(new CommandRotator()))
         {
-            _known.TryAdd(rotator.Name, rotator);
+            _known.TryAdd(rotator.Name, new GuardedRotator(rotator));
         }
     }
 
@@ -20,10 +20,10 @@ internal sealed class Rotators
     /// <summary>Whether there may be a key to revoke of what it makes: of one that this process does not know, there may.</summary>
     internal bool MayRevoke(string name) => !_known.TryGetValue(name, out var known) || known.CanRevoke;
 
-    /// <exception cref="SecretsException">A policy says what can't be, or lacks what its rotator needs.</exception>
-    internal void Require(RotationPolicy policy, DateTimeOffset now)
+    /// <exception cref="SecretsException">A policy says what can't be, or lacks what its rotator needs, or the rotator is for other secrets.</exception>
+    internal void Require(RotatedKey current, DateTimeOffset now)
     {
-        RotationSchedule.Require(policy, now);
-        Get(policy.Rotator).Require(policy);
+        RotationSchedule.Require(current.Policy, now);
+        Get(current.Policy.Rotator).Require(current);
     }
 }

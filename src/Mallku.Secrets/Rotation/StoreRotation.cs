@@ -27,10 +27,10 @@ internal sealed class StoreRotation
 
     internal async ValueTask<RotatedSecret> RotateAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken)
     {
-        var before = (await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false)).Record;
-        var (stored, current) = (before.Name, before.Current!);
+        var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
+        var (stored, current) = (found.Record.Name, found.Record.Current!);
         policy = policy is null ? null : ToKept(policy);
-        Require(policy ?? before.Policy ?? throw Rotations.NoPolicy(stored));
+        Require(found, policy ?? found.Record.Policy ?? throw Rotations.NoPolicy(stored));
         await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         var absorbed = await _rotations.BeginAsync(stored, current.Id, policy, cancellationToken).ConfigureAwait(false);
         var rotated = await RunAsync(stored, isResumed: false, cancellationToken).ConfigureAwait(false);
@@ -125,14 +125,14 @@ internal sealed class StoreRotation
 
     internal async ValueTask SetPolicyAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken)
     {
-        var record = (await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false)).Record;
+        var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
         if (policy is not null)
         {
             policy = ToKept(policy);
-            Require(policy);
+            Require(found, policy);
         }
 
-        await _rotations.SetPolicyAsync(record.Name, policy, cancellationToken).ConfigureAwait(false);
+        await _rotations.SetPolicyAsync(found.Record.Name, policy, cancellationToken).ConfigureAwait(false);
     }
 
     internal async ValueTask<IReadOnlyList<RotationEvent>> RunDueAsync(CancellationToken cancellationToken)
@@ -180,8 +180,8 @@ internal sealed class StoreRotation
         done.AddRange(await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false));
 
         // as it is now: those before it may have taken long
-        var record = (await _store.ReadAsync(name, cancellationToken).ConfigureAwait(false))?.Record;
-        if (record is null || RotationReview.Describe(record, _rotations.Now) is not { } status)
+        var found = await _store.ReadAsync(name, cancellationToken).ConfigureAwait(false);
+        if (found?.Record is not { } record || RotationReview.Describe(record, _rotations.Now) is not { } status)
         {
             return;
         }
@@ -204,7 +204,7 @@ internal sealed class StoreRotation
 
         if (status.Pending is null)
         {
-            Require(status.Policy!);
+            Require(found, status.Policy!);
             await _rotations.BeginAsync(status.Name, record.Current!.Id, policy: null, cancellationToken).ConfigureAwait(false);
         }
 
@@ -228,7 +228,15 @@ internal sealed class StoreRotation
             error));
     }
 
-    private void Require(RotationPolicy policy) => _rotators.Require(policy, _rotations.Now);
+    private void Require(StoredSecret secret, RotationPolicy policy)
+    {
+        var (record, current) = (secret.Record, secret.Record.Current!);
+        using var value = JsonToken.TryDecode(current.Value!.Value.Span, borrowed: false, out var text) ? text : null;
+        GC.KeepAlive(secret.Owner);
+        _rotators.Require(
+            new RotatedKey(record.Name, current.Number, current.Id, current.Key?.Token, current.Key?.Id, policy) { Current = value, IsOwn = current.IsMadeBy(policy.Rotator) },
+            _rotations.Now);
+    }
 
     // as the vault keeps it: in whole seconds, and a program as what it is from here
     private static RotationPolicy ToKept(RotationPolicy policy) => policy with

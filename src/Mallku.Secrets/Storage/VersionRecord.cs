@@ -46,6 +46,9 @@ internal sealed class VersionRecord
     /// <summary>Whether it has the value of an earlier one, which was brought back.</summary>
     internal bool IsRollback => Source == VersionSources.Rollback;
 
+    /// <summary>Whether a rotator has made its value, and not taken charge of one that was set.</summary>
+    internal bool IsMadeBy(string rotator) => Key is { Token: not null } key && key.RevokeBy == rotator;
+
     /// <summary>Whether somebody is to revoke its key at some time.</summary>
     internal bool HasKeyToRevoke => Key?.RevokeBy is not null;
 

@@ -35,7 +35,7 @@ internal sealed class KeyShop : IRotator
 
     internal string? InUse { get; private set; }
 
-    public void Require(RotationPolicy policy)
+    public void Require(RotatedKey current)
     {
     }
 

@@ -338,7 +338,7 @@ public sealed class RotationRunnerTests : ShopStage
 
         public bool NeedsPerson => true;
 
-        public void Require(RotationPolicy policy)
+        public void Require(RotatedKey current)
         {
         }
 
