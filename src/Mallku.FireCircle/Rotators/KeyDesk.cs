@@ -236,7 +236,7 @@ internal sealed class KeyDesk : IDisposable
     private string ByHand(RotatedKey key) =>
         $"revoke it by hand{(_provider.Key.Console is { } console ? $" ({console})" : "")}, then say so: mallku rotate {key.Secret} --abandon";
 
-    /// <summary>What the provider's own interface tells of the key that it is asked with; null where it knows no such key.</summary>
+    /// <summary>What the provider's own interface tells of the key that it is asked with; null where it refuses the key.</summary>
     /// <exception cref="SecretsException">The provider did not answer, or otherwise than so, or with something else.</exception>
     internal async ValueTask<T?> AskWithAsync<T>(AdapterOptions key, string path, Func<JsonElement, T> read, CancellationToken cancellationToken)
         where T : class

@@ -6,7 +6,7 @@ namespace Mallku.Secrets.Rotation;
 /// </summary>
 /// <remarks>
 /// A step that can't be done throws a <see cref="SecretsException"/>, whose text goes into the vault and the ledger: it holds
-/// no value.
+/// no value. Any other exception is a failure of the step too, unless the caller has cancelled it; its text goes nowhere.
 /// </remarks>
 public interface IRotator
 {
