@@ -197,8 +197,8 @@ internal sealed class KeyDesk : IDisposable
             if (left == 1)
             {
                 throw new SecretsException(
-                    $"version {key.Version} of '{key.Secret}' may be live ({verdict.Reason}), though the key for which {_provider.Name} has it is deleted",
-                    $"see whether it stays so (mallku rotate --due); then that was another's key, which looks alike: {ByHand(key)}");
+                    $"version {key.Version} of '{key.Secret}' may be live ({verdict.Reason}), though the key by which {_provider.Name} knew it is deleted",
+                    $"see whether it stays so: mallku rotate --due; if it does, the deleted one was another's that looks alike, and this one is left: {ByHand(key)}");
             }
 
             await Task.Delay(BetweenTries, cancellationToken).ConfigureAwait(false);
@@ -228,7 +228,7 @@ internal sealed class KeyDesk : IDisposable
         if (candidates is not [] || !IsDead(verdict))
         {
             throw new SecretsException(
-                $"{candidates switch { [] => "none", [_] => "one", _ => "more than one" }} of the keys that {_provider.Name} lists may be version {key.Version} of '{key.Secret}', and that it is live or not is not sure ({verdict.Reason})",
+                $"{candidates switch { [] => "none", [_] => "one", _ => "more than one" }} of the keys that {_provider.Name} lists may be version {key.Version} of '{key.Secret}', which may be live ({verdict.Reason})",
                 ByHand(key));
         }
     }
