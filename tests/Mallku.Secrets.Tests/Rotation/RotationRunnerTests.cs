@@ -25,7 +25,7 @@ public sealed class RotationRunnerTests : ShopStage
         Assert.Equal(["made-1"], _shop.Keys);
         Assert.Empty(await Runner.RunDueAsync(Cancel));
         Assert.Equal(
-            ["created 1 -", "policy-set  shop", "rotation-begun 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotated 2 shop", "retired 1 shop", "revoked 1 shop"],
+            ["created 1 -", "policy-set  shop", "rotation-begun 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotated 2 shop", "retired 1 shop", "rotation-step 1 shop", "revoked 1 shop"],
             (await LedgerEntries.ReadAsync(_folder)).Where(entry => entry.Generation is not null && entry.Secret == "key")
                 .Select(entry => $"{EntryLine.ToText(entry.Kind)} {entry.Version} {entry.Purpose ?? "-"}").ToList());
     }
@@ -63,7 +63,10 @@ public sealed class RotationRunnerTests : ShopStage
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
         var token = _shop.Live["made-1"];
         await Runner.ResumeAsync("key", Cancel);
-        Assert.Equal(["made-2"], _shop.Live.Where(pair => pair.Value == token).Select(pair => pair.Key).ToList());
+
+        // a key of another token, so that what is late with the first can be told from it
+        Assert.Equal(["by hand", "made-2"], _shop.Keys);
+        Assert.NotEqual(token, _shop.Live["made-2"], StringComparer.Ordinal);
         Assert.Equal(["made-2", "by hand"], await LiveAsync());
     }
 
@@ -89,7 +92,89 @@ public sealed class RotationRunnerTests : ShopStage
 
         _shop.LosesAnswer = false;
         Assert.Equal(3, (await Runner.RotateAsync("key", Policy, Cancel)).Version);
+        _clock.Advance(TimeSpan.FromMinutes(10));
+        Assert.Empty(await Runner.RunDueAsync(Cancel));
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner.AbandonAsync("key", Cancel));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Who_gives_up_a_rotation_that_ends_while_he_waits_is_told_and_gives_up_nothing(bool isGivenUp)
+    {
+        await Runner.RotateAsync("key", Policy, Cancel);
+        await SetAsync("meant");
+        var waiting = Task.FromResult<IReadOnlyList<RotationEvent>>([]);
+        _shop.During = async step =>
+        {
+            if (step == "test")
+            {
+                waiting = Runner.AbandonAsync("key", Cancel).AsTask();
+                await Task.Delay(TimeSpan.FromMilliseconds(500), Cancel);
+                _shop.FailsAt = isGivenUp ? "test" : null;
+            }
+        };
+        if (isGivenUp)
+        {
+            await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+            await waiting;
+            Assert.Equal("meant", await GetAsync());
+        }
+        else
+        {
+            await Runner.RotateAsync("key", Policy, Cancel);
+            var error = await Assert.ThrowsAnyAsync<SecretsException>(() => waiting);
+            Assert.Contains("was finished by another process meanwhile: version 4 is current; nothing was given up", error.Problem, StringComparison.Ordinal);
+            Assert.Equal("made-2", await GetAsync());
+        }
+
+        // what was to be revoked is revoked
+        _clock.Advance(Grace);
+        Assert.Contains((RotationAction.Revoked, 2), await RunAsync());
+    }
+
+    [Theory]
+    [InlineData("mode")]
+    [InlineData("gone")]
+    [InlineData("altered")]
+    [InlineData("older vault")]
+    public async Task No_rotator_is_asked_for_anything_that_the_ledger_can_not_tell(string fault)
+    {
+        await SetAsync("another", "stuck");
+        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
+        _shop.FailsAt = "revoke";
+        await Runner.RotateAsync("key", cancellationToken: Cancel);
+        _shop.FailsAt = "set";
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("stuck", Policy, Cancel));
+        _shop.FailsAt = null;
+        var before = File.ReadAllBytes(_folder.VaultFile);
+        var ledger = Path.Combine(Path.GetDirectoryName(_folder.VaultFile)!, "ledger");
+        switch (fault)
+        {
+            case "mode":
+                File.SetUnixFileMode(ledger, (UnixFileMode)0x1FF);
+                break;
+            case "gone":
+                Directory.Move(ledger, ledger + ".elsewhere");
+                break;
+            case "altered":
+                await File.AppendAllTextAsync(Path.Combine(ledger, "checkpoint"), "x\n", Cancel);
+                break;
+            default:
+                await SetAsync("1", "more");
+                await SetAsync("2", "more");
+                File.WriteAllBytes(_folder.VaultFile, before);
+                File.Delete(_folder.VaultFile + ".previous");
+                break;
+        }
+
+        var steps = _shop.Steps.Count;
+        Assert.All(await Runner.RunDueAsync(Cancel), done => Assert.IsType<LedgerException>(done.Error));
+        await Assert.ThrowsAnyAsync<SecretsException>(async () => await Runner.ResumeAsync("stuck", Cancel));
+        await Assert.ThrowsAnyAsync<SecretsException>(async () => await Runner.AbandonAsync("stuck", Cancel));
+        await Assert.ThrowsAnyAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+        Assert.Equal(steps, _shop.Steps.Count);
+        Assert.Equal(before, File.ReadAllBytes(_folder.VaultFile));
     }
 
     [Fact]
