@@ -52,7 +52,7 @@ internal static class RotationWords
             }
             else if (done.Action == RotationAction.KeyLeft)
             {
-                Notice.Warn($"the key of version {done.Version} of {done.Name} stays live, unless somebody has revoked it: it is not revoked any more by mallku");
+                Notice.Warn($"the key of version {done.Version} of {done.Name} is left alone: it stays live, unless somebody has revoked it");
             }
             else if (done.Error is { } error)
             {

@@ -110,9 +110,16 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
             return [new RotationEvent(record.Name, RotationAction.Failed, version.Number, record.Policy?.Tell, e), .. dead];
         }
 
-        if (await keys.RecordRevokedAsync(record.Name, version).ConfigureAwait(false) is { } own)
+        try
         {
-            dead.Add(Dead(record, own));
+            if (await keys.RecordRevokedAsync(record.Name, version).ConfigureAwait(false) is { } own)
+            {
+                dead.Add(Dead(record, own));
+            }
+        }
+        catch (LedgerException e)
+        {
+            throw new LedgerException($"the key of version {version.Number} of '{record.Name}' was revoked, and that could not be recorded: {e.Fault}", e.Remedy, e);
         }
 
         return [new RotationEvent(record.Name, RotationAction.Revoked, version.Number, record.Policy?.Tell), .. dead];

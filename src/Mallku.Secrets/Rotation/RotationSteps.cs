@@ -17,13 +17,13 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
             var (record, rotation) = (found.Record, found.Record.Rotation!);
             Rotations.RequireUnchanged(record, rotation);
             var policy = record.Policy ?? new RotationPolicy { Rotator = rotation.Rotator };
-            if (rotation.Step == RotationStep.Finish)
-            {
-                return await rotations.FinishAsync(name, rotation.Token, rotation.Grace ?? policy.Grace, rotators.MayRevoke(rotation.Rotator)).ConfigureAwait(false);
-            }
-
             try
             {
+                if (rotation.Step == RotationStep.Finish)
+                {
+                    return await rotations.FinishAsync(name, rotation.Token, rotation.Grace ?? policy.Grace, rotators.MayRevoke(rotation.Rotator)).ConfigureAwait(false);
+                }
+
                 var rotator = rotators.Get(rotation.Rotator);
                 if (isResumed)
                 {
@@ -35,7 +35,12 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
                     await TakeAsync(record, rotation, rotator, policy, cancellationToken).ConfigureAwait(false);
                 }
             }
-            catch (SecretsException e) when (e is not (LedgerException or VaultOpenException or StoreUnreachableException or RotationOvertakenException))
+            catch (LedgerException e)
+            {
+                // what it says was not done, that may be: the step, which is not known to be
+                throw new LedgerException($"{Stopped(record, rotation)}: {e.Fault}; {Stays(record)}", WaysOn(record, e.Remedy), e);
+            }
+            catch (SecretsException e) when (e is not (VaultOpenException or StoreUnreachableException or RotationOvertakenException))
             {
                 throw await FailAsync(record, rotation, e).ConfigureAwait(false);
             }
@@ -140,12 +145,25 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
 
     private async ValueTask<SecretsException> FailAsync(SecretRecord record, RotationRecord rotation, SecretsException error)
     {
-        await rotations.RecordFailureAsync(record.Name, rotation.Token, rotation.Step, Shorten(error.Problem)).ConfigureAwait(false);
-        return new SecretsException(
-            $"the {(record.Get(rotation.Number) is { IsRollback: true } ? "rollback" : "rotation")} of '{record.Name}' stopped at the step '{RotationFormat.ToText(rotation.Step)}': {error.Problem}; version {record.Current!.Number} stays in use",
-            $"{error.Remedy}; then go on: mallku rotate {record.Name} --resume, or give it up: mallku rotate {record.Name} --abandon",
-            error);
+        try
+        {
+            await rotations.RecordFailureAsync(record.Name, rotation.Token, rotation.Step, Shorten(error.Problem)).ConfigureAwait(false);
+        }
+        catch (SecretsException e) when (e is not (LedgerException or VaultOpenException or StoreUnreachableException or RotationOvertakenException))
+        {
+            // the disk that is full for the one is so for the other
+        }
+
+        return new SecretsException($"{Stopped(record, rotation)}: {error.Problem}; {Stays(record)}", WaysOn(record, error.Remedy), error);
     }
+
+    private static string Stopped(SecretRecord record, RotationRecord rotation) =>
+        $"the {(record.Get(rotation.Number) is { IsRollback: true } ? "rollback" : "rotation")} of '{record.Name}' stopped at the step '{RotationFormat.ToText(rotation.Step)}'";
+
+    private static string Stays(SecretRecord record) => $"version {record.Current!.Number} stays in use";
+
+    private static string WaysOn(SecretRecord record, string remedy) =>
+        $"{remedy}; then go on: mallku rotate {record.Name} --resume, or give it up: mallku rotate {record.Name} --abandon";
 
     private static void RequireNew(SecretRecord record, SecretValue made)
     {

@@ -206,7 +206,17 @@ internal sealed class StoreRotation
     private async ValueTask<RotatedSecret> RunAsync(string name, bool isResumed, CancellationToken cancellationToken)
     {
         var rotated = await _steps.RunAsync(name, isResumed, cancellationToken).ConfigureAwait(false);
-        return rotated with { Settled = await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false) };
+        try
+        {
+            return rotated with { Settled = await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false) };
+        }
+        catch (SecretsException e)
+        {
+            // the new version is current all the same
+            var left = new SecretsException(
+                $"what is left to do of '{rotated.Name}' could not be done: {(e as LedgerException)?.Fault ?? e.Problem}", $"{e.Remedy}; then: mallku rotate --due", e);
+            return rotated with { Settled = [new RotationEvent(rotated.Name, RotationAction.Failed, Version: null, Error: left)] };
+        }
     }
 
     // who asked saw a rotation, and another process has ended it while he waited for his turn: what it left is not what he meant
