@@ -38,11 +38,11 @@ public enum RotationAction
     /// <summary>It is to be rotated, and a person has to do it.</summary>
     NeedsPerson,
 
-    /// <summary>The revoking of a version's key was given up: the key stays live, unless somebody has revoked it otherwise.</summary>
-    KeyLeft,
-
     /// <summary>A rotation was given up, and the current value could not be put back where it is used besides the vault.</summary>
     NotPutBack,
+
+    /// <summary>The revoking of a version's key was given up: the key stays live, unless somebody has revoked it otherwise.</summary>
+    KeyLeft,
 }
 
 /// <summary>Something that was done with one secret, or could not be. Immutable.</summary>
