@@ -32,6 +32,7 @@ internal sealed class StoreRotation
         policy = policy is null ? null : ToKept(policy);
         Require(policy ?? before.Policy ?? throw Rotations.NoPolicy(stored));
         await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        RequireStartable(policy ?? before.Policy!);
         var absorbed = await _rotations.BeginAsync(stored, current.Id, policy, cancellationToken).ConfigureAwait(false);
         var rotated = await RunAsync(stored, isResumed: false, cancellationToken).ConfigureAwait(false);
         return rotated with { Absorbed = [.. absorbed, .. rotated.Absorbed] };
@@ -195,6 +196,7 @@ internal sealed class StoreRotation
         if (status.Pending is null)
         {
             Require(status.Policy!);
+            RequireStartable(status.Policy!);
             await _rotations.BeginAsync(status.Name, record.Current!.Id, policy: null, cancellationToken).ConfigureAwait(false);
         }
 
@@ -228,6 +230,14 @@ internal sealed class StoreRotation
             throw new RotationOvertakenException(
                 $"the rotation of '{record.Name}' was {how} by another process meanwhile{(current is null ? "" : $": version {current.Number} is current")}; nothing was given up",
                 $"see what happened: mallku history {record.Name}");
+        }
+    }
+
+    private static void RequireStartable(RotationPolicy policy)
+    {
+        if (policy is { Rotator: CommandRotator.RotatorName, Command: [var program, ..] })
+        {
+            StepProgram.Require(program);
         }
     }
 

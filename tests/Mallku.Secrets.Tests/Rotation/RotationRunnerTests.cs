@@ -97,86 +97,6 @@ public sealed class RotationRunnerTests : ShopStage
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner.AbandonAsync("key", Cancel));
     }
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task Who_gives_up_a_rotation_that_ends_while_he_waits_is_told_and_gives_up_nothing(bool isGivenUp)
-    {
-        await Runner.RotateAsync("key", Policy, Cancel);
-        await SetAsync("meant");
-        var waiting = Task.FromResult<IReadOnlyList<RotationEvent>>([]);
-        _shop.During = async step =>
-        {
-            if (step == "test")
-            {
-                waiting = Runner.AbandonAsync("key", Cancel).AsTask();
-                await Task.Delay(TimeSpan.FromMilliseconds(500), Cancel);
-                _shop.FailsAt = isGivenUp ? "test" : null;
-            }
-        };
-        if (isGivenUp)
-        {
-            await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
-            await waiting;
-            Assert.Equal("meant", await GetAsync());
-        }
-        else
-        {
-            await Runner.RotateAsync("key", Policy, Cancel);
-            var error = await Assert.ThrowsAnyAsync<SecretsException>(() => waiting);
-            Assert.Contains("was finished by another process meanwhile: version 4 is current; nothing was given up", error.Problem, StringComparison.Ordinal);
-            Assert.Equal("made-2", await GetAsync());
-        }
-
-        // what was to be revoked is revoked
-        _clock.Advance(Grace);
-        Assert.Contains((RotationAction.Revoked, 2), await RunAsync());
-    }
-
-    [Theory]
-    [InlineData("mode")]
-    [InlineData("gone")]
-    [InlineData("altered")]
-    [InlineData("older vault")]
-    public async Task No_rotator_is_asked_for_anything_that_the_ledger_can_not_tell(string fault)
-    {
-        await SetAsync("another", "stuck");
-        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
-        _shop.FailsAt = "revoke";
-        await Runner.RotateAsync("key", cancellationToken: Cancel);
-        _shop.FailsAt = "set";
-        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("stuck", Policy, Cancel));
-        _shop.FailsAt = null;
-        var before = File.ReadAllBytes(_folder.VaultFile);
-        var ledger = Path.Combine(Path.GetDirectoryName(_folder.VaultFile)!, "ledger");
-        switch (fault)
-        {
-            case "mode":
-                File.SetUnixFileMode(ledger, (UnixFileMode)0x1FF);
-                break;
-            case "gone":
-                Directory.Move(ledger, ledger + ".elsewhere");
-                break;
-            case "altered":
-                await File.AppendAllTextAsync(Path.Combine(ledger, "checkpoint"), "x\n", Cancel);
-                break;
-            default:
-                await SetAsync("1", "more");
-                await SetAsync("2", "more");
-                File.WriteAllBytes(_folder.VaultFile, before);
-                File.Delete(_folder.VaultFile + ".previous");
-                break;
-        }
-
-        var steps = _shop.Steps.Count;
-        Assert.All(await Runner.RunDueAsync(Cancel), done => Assert.IsType<LedgerException>(done.Error));
-        await Assert.ThrowsAnyAsync<SecretsException>(async () => await Runner.ResumeAsync("stuck", Cancel));
-        await Assert.ThrowsAnyAsync<SecretsException>(async () => await Runner.AbandonAsync("stuck", Cancel));
-        await Assert.ThrowsAnyAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
-        Assert.Equal(steps, _shop.Steps.Count);
-        Assert.Equal(before, File.ReadAllBytes(_folder.VaultFile));
-    }
-
     [Fact]
     public async Task What_could_not_be_revoked_is_tried_again_until_a_person_gives_it_up()
     {
@@ -297,6 +217,26 @@ public sealed class RotationRunnerTests : ShopStage
         Assert.Contains("no program 'no-such-program-anywhere' in PATH", error.Problem, StringComparison.Ordinal);
 
         static RotationPolicy Of(params string[] command) => new() { Rotator = "command", Command = command };
+    }
+
+    [Fact]
+    public async Task A_program_that_can_not_be_run_begins_no_rotation()
+    {
+        var program = Path.Combine(_folder.Vault, "no-program");
+        var policy = new RotationPolicy { Rotator = "command", Command = [program], Every = TimeSpan.FromDays(1) };
+        for (var i = 0; i < 2; i++)
+        {
+            var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", policy, Cancel));
+            Assert.Contains("no-program' that can be run", error.Problem, StringComparison.Ordinal);
+
+            // nor one that may only be read
+            await File.WriteAllTextAsync(program, "#!/bin/sh\n", Cancel);
+        }
+
+        await Runner.SetPolicyAsync("key", policy, Cancel);
+        _clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(RotationAction.Failed, Assert.Single(await Runner.RunDueAsync(Cancel)).Action);
+        Assert.Null(Assert.Single(await Runner.GetStatusAsync(Cancel)).Pending);
     }
 
     [Fact]
