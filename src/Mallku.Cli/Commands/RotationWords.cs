@@ -52,7 +52,7 @@ internal static class RotationWords
             }
             else if (done.Action == RotationAction.KeyLeft)
             {
-                Notice.Warn($"the key of version {done.Version} of {done.Name} is left alone: it stays live, unless somebody has revoked it");
+                Notice.Warn($"the key of version {done.Version} of {done.Name} is left alone: where it is live, it stays so");
             }
             else if (done.Error is { } error)
             {
