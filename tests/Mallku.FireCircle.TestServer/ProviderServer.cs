@@ -96,6 +96,9 @@ public sealed class ProviderServer : IAsyncDisposable
     public ManagedKey AddKey(string provider, string name, string value, params string[]? rights) =>
         _management.Add(provider, name, value, isServiceAccount: false, rights is { Length: > 0 } ? rights : null);
 
+    /// <summary>Adds a service account with its key, as it appears when a request for one is served late.</summary>
+    public ManagedKey AddServiceAccount(string provider, string name, string value) => _management.Add(provider, name, value, isServiceAccount: true, rights: null);
+
     public void Refuse(string key) => _accepted.TryRemove(key, out _);
 
     public ValueTask DisposeAsync() => _application.DisposeAsync();

@@ -17,7 +17,9 @@ internal sealed class Desk : IAsyncDisposable
 
     internal Uri? Console { get; private set; }
 
-    internal RotationRunner Runner => SecretsManager.Open(Stage.Options).CreateRotationRunner([new OpenAIRotator(Factory), new XaiRotator(Factory), new AssistedRotator(Factory, AskAsync)]);
+    internal TimeProvider? Clock { get; set; }
+
+    internal RotationRunner Runner => SecretsManager.Open(Clock is null ? Stage.Options : Stage.Options with { TimeProvider = Clock }).CreateRotationRunner([new OpenAIRotator(Factory), new XaiRotator(Factory), new AssistedRotator(Factory, AskAsync)]);
 
     internal static async Task<Desk> SetAsync(string provider, bool hasAdministrator = true)
     {

@@ -1,5 +1,6 @@
 using Mallku.FireCircle.Rotators;
 using Mallku.Secrets.Rotation;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.FireCircle.Tests;
 
@@ -46,10 +47,48 @@ public sealed class RotatorTests
         Assert.Equal(byHand.Value, (await desk.Stage.Secrets.GetAsync("openai_api_key", Cancel))!.RevealString());
 
         await desk.Runner.ResumeAsync("openai_api_key", Cancel);
-        var token = orphan.Name[(orphan.Name.LastIndexOf('-') + 1)..];
-        var live = desk.Stage.Server.Keys.Single(key => key.Name.EndsWith(token, StringComparison.Ordinal));
+        var live = desk.Stage.Server.Keys.Single(key => key.IsServiceAccount);
         Assert.NotEqual(orphan.Value, live.Value, StringComparer.Ordinal);
+        Assert.NotEqual(orphan.Name, live.Name, StringComparer.Ordinal);
         await RequireCurrentAsync(desk, "another", "a third");
+    }
+
+    [Theory]
+    [InlineData("openai", true)]
+    [InlineData("openai", false)]
+    [InlineData("xai", true)]
+    [InlineData("xai", false)]
+    public async Task A_key_that_the_provider_makes_long_after_it_was_asked_is_deleted_and_no_other(string provider, bool isResumed)
+    {
+        await using var desk = await Desk.SetAsync(provider);
+        var (name, policy) = (provider + "_api_key", (provider == "openai" ? OpenAI : Xai) with { Grace = TimeSpan.FromDays(1) });
+        var byHand = desk.Stage.Server.AddKey(provider, "made by hand", $"{provider}-{Stage.NewKey()}");
+        await desk.StoreAsync(name, byHand.Value);
+        desk.Stage.Server.LosesNextKey = true;
+        await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync(name, policy, Cancel));
+        var orphan = desk.Stage.Server.Keys.Single(key => key != byHand);
+        if (isResumed)
+        {
+            await desk.Runner.ResumeAsync(name, Cancel);
+        }
+        else
+        {
+            Assert.Empty(await desk.Runner.AbandonAsync(name, Cancel));
+        }
+
+        var live = desk.Stage.Server.Keys.ToList();
+        Assert.Equal(isResumed ? 2 : 1, live.Count);
+        Assert.DoesNotContain(orphan, live);
+        var late = provider == "openai"
+            ? desk.Stage.Server.AddServiceAccount(provider, orphan.Name, $"late-{Stage.NewKey()}")
+            : desk.Stage.Server.AddKey(provider, orphan.Name, $"late-{Stage.NewKey()}");
+        Assert.Contains(late, desk.Stage.Server.Keys);
+        desk.Clock = new FakeTimeProvider(DateTimeOffset.UtcNow + TimeSpan.FromMinutes(11));
+        Assert.Equal([2], (await desk.Runner.GetStatusAsync(Cancel)).Single(status => status.Name == name).Unanswered);
+        Assert.Empty(await desk.Runner.RunDueAsync(Cancel));
+        Assert.Equal(live, desk.Stage.Server.Keys.ToList());
+        Assert.Empty((await desk.Runner.GetStatusAsync(Cancel)).Single(status => status.Name == name).Unanswered);
+        Assert.Empty(desk.Stage.Server.Faults);
     }
 
     [Fact]
@@ -224,8 +263,9 @@ public sealed class RotatorTests
         var orphan = desk.Stage.Server.Keys.Single(key => key.Name.StartsWith("mallku-xai_api_key-", StringComparison.Ordinal));
 
         await desk.Runner.ResumeAsync("xai_api_key", Cancel);
-        var live = desk.Stage.Server.Keys.Single(key => key.Name == orphan.Name);
+        var live = desk.Stage.Server.Keys.Single(key => key.Name.StartsWith("mallku-xai_api_key-", StringComparison.Ordinal));
         Assert.NotEqual(orphan.Value, live.Value, StringComparer.Ordinal);
+        Assert.NotEqual(orphan.Name, live.Name, StringComparer.Ordinal);
         Assert.Equal(live, await FindCurrentAsync(desk));
         Assert.Equal(["a", "b", "c", live.Name], desk.Stage.Server.Keys.Select(key => key.Name).Order(StringComparer.Ordinal).ToList());
         Assert.Empty(desk.Stage.Server.Faults);

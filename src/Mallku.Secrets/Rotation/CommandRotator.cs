@@ -16,13 +16,14 @@ namespace Mallku.Secrets.Rotation;
 public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
 {
     private const int LongestValue = 1 << 20;
+    internal const string RotatorName = "command";
     private const string Create = "create", Prefix = "MALLKU_ROTATION_";
     internal const string VersionIdVariable = Prefix + "VERSION_ID";
     private static readonly TimeSpan ToEnd = TimeSpan.FromSeconds(5);
     private readonly TimeSpan _patience = patience ?? TimeSpan.FromMinutes(5);
 
     /// <inheritdoc/>
-    public string Name => "command";
+    public string Name => RotatorName;
 
     /// <inheritdoc/>
     public bool CanRevoke => true;

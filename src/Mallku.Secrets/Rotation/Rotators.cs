@@ -20,6 +20,12 @@ internal sealed class Rotators
     /// <summary>Whether there may be a key to revoke of what it makes: of one that this process does not know, there may.</summary>
     internal bool MayRevoke(string name) => !_known.TryGetValue(name, out var known) || known.CanRevoke;
 
+    /// <summary>
+    /// Whether a key that it made may be there of which nobody has the value, and it finds that by its token. One that needs a
+    /// person has its keys made by him.
+    /// </summary>
+    internal bool MayFind(string name) => MayRevoke(name) && !(_known.TryGetValue(name, out var known) && known.NeedsPerson);
+
     /// <exception cref="SecretsException">A policy says what can't be, or lacks what its rotator needs, or the rotator is for other secrets.</exception>
     internal void Require(RotatedKey current, DateTimeOffset now)
     {

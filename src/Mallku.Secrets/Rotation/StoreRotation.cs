@@ -32,6 +32,7 @@ internal sealed class StoreRotation
         policy = policy is null ? null : ToKept(policy);
         Require(found, policy ?? found.Record.Policy ?? throw Rotations.NoPolicy(stored));
         await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        RequireStartable(policy ?? found.Record.Policy!);
         var absorbed = await _rotations.BeginAsync(stored, current.Id, policy, cancellationToken).ConfigureAwait(false);
         var rotated = await RunAsync(stored, isResumed: false, cancellationToken).ConfigureAwait(false);
         return rotated with { Absorbed = [.. absorbed, .. rotated.Absorbed] };
@@ -46,10 +47,11 @@ internal sealed class StoreRotation
 
     internal async ValueTask<IReadOnlyList<RotationEvent>> AbandonAsync(string name, CancellationToken cancellationToken)
     {
-        await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
+        var meant = (await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false)).Record.Rotation;
         await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         var found = await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
         var record = found.Record;
+        RequireThere(meant, record);
         if (record.Misread is not null)
         {
             await _rotations.ForgetUnreadAsync(record.Name, cancellationToken).ConfigureAwait(false);
@@ -58,13 +60,13 @@ internal sealed class StoreRotation
 
         if (record.Rotation is not { } rotation)
         {
-            await _keys.GiveUpAsync(record.Name, cancellationToken).ConfigureAwait(false);
-            return [];
+            return await _keys.GiveUpAsync(record.Name, cancellationToken).ConfigureAwait(false);
         }
 
         SecretsException? notPut = null;
         if (rotation.Step > RotationStep.Create && record.Current is { } current)
         {
+            await _rotations.TellPutBackAsync(record.Name, current.Number, rotation.Rotator).ConfigureAwait(false);
             try
             {
                 // the new value may be in use elsewhere by now, and is about to be revoked
@@ -76,21 +78,10 @@ internal sealed class StoreRotation
             }
         }
 
-        var isDiscarded = false;
-        try
-        {
-            isDiscarded = await _steps.DiscardAsync(record, rotation, cancellationToken).ConfigureAwait(false);
-        }
-        catch (SecretsException)
-        {
-            // it is tried again, and said, as what is to be revoked
-        }
-
         await _rotations.AbandonAsync(
             record.Name,
             rotation.Token,
-            isDiscarded,
-            _rotators.MayRevoke(rotation.Rotator),
+            _rotators.MayFind(rotation.Rotator),
             notPut is null ? null : RotationSteps.Shorten(notPut.Problem),
             cancellationToken).ConfigureAwait(false);
         return notPut is null
@@ -205,6 +196,7 @@ internal sealed class StoreRotation
         if (status.Pending is null)
         {
             Require(found, status.Policy!);
+            RequireStartable(status.Policy!);
             await _rotations.BeginAsync(status.Name, record.Current!.Id, policy: null, cancellationToken).ConfigureAwait(false);
         }
 
@@ -216,7 +208,37 @@ internal sealed class StoreRotation
     private async ValueTask<RotatedSecret> RunAsync(string name, bool isResumed, CancellationToken cancellationToken)
     {
         var rotated = await _steps.RunAsync(name, isResumed, cancellationToken).ConfigureAwait(false);
-        return rotated with { Settled = await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false) };
+        try
+        {
+            return rotated with { Settled = await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false) };
+        }
+        catch (SecretsException e)
+        {
+            // the new version is current all the same
+            var left = new SecretsException(
+                $"what is left to do of '{rotated.Name}' could not be done: {(e as LedgerException)?.Fault ?? e.Problem}", $"{e.Remedy}; then: mallku rotate --due", e);
+            return rotated with { Settled = [new RotationEvent(rotated.Name, RotationAction.Failed, Version: null, Error: left)] };
+        }
+    }
+
+    // who asked saw a rotation, and another process has ended it while he waited for his turn: what it left is not what he meant
+    private static void RequireThere(RotationRecord? meant, SecretRecord record)
+    {
+        if (meant is not null && record.Rotation?.Id != meant.Id && record.Misread is null)
+        {
+            var (how, current) = (record.Get(meant.Number) is { State: not SecretVersionState.Retired } ? "finished" : "ended", record.Current);
+            throw new RotationOvertakenException(
+                $"the rotation of '{record.Name}' was {how} by another process meanwhile{(current is null ? "" : $": version {current.Number} is current")}; nothing was given up",
+                $"see what happened: mallku history {record.Name}");
+        }
+    }
+
+    private static void RequireStartable(RotationPolicy policy)
+    {
+        if (policy is { Rotator: CommandRotator.RotatorName, Command: [var program, ..] })
+        {
+            StepProgram.Require(program);
+        }
     }
 
     private static RotationEvent NotPutBack(SecretRecord record, int abandoned, SecretsException error)
