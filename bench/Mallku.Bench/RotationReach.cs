@@ -84,7 +84,7 @@ internal static class RotationReach
 
         public bool NeedsPerson => false;
 
-        public void Require(RotationPolicy policy)
+        public void Require(RotatedKey current)
         {
         }
 

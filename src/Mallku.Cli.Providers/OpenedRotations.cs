@@ -42,7 +42,9 @@ internal sealed class OpenedRotations : IDisposable
     }
 
     /// <summary>Does what may run a program, until a signal ends the command.</summary>
-    internal async ValueTask<T> UntilEndedAsync<T>(Func<CancellationToken, ValueTask<T>> work)
+    /// <param name="work">What is done.</param>
+    /// <param name="wayOn">How to go on with what was begun, for who ends it.</param>
+    internal async ValueTask<T> UntilEndedAsync<T>(Func<CancellationToken, ValueTask<T>> work, string wayOn)
     {
         _rest.Reset();
         try
@@ -51,7 +53,8 @@ internal sealed class OpenedRotations : IDisposable
         }
         catch (OperationCanceledException) when (_ending.IsCancellationRequested)
         {
-            // nothing is left to say: the signal is about to end this process
+            // the signal is about to end this process
+            Terminal.Notice.Warn($"interrupted; what was begun is kept, see mallku list, and go on with it: {wayOn}");
             _rest.Set();
             await Task.Delay(Patience);
             throw;

@@ -22,7 +22,7 @@ internal sealed class RollbackVerb : Verb
         TimeSpan? grace = invocation.Parsed.GetValue(_grace) is { } text ? Duration.ParseGrace(text) : null;
         using var rotations = await OpenedRotations.OpenAsync(invocation, cancellationToken);
         var version = invocation.Parsed.GetValue(_version);
-        var back = await rotations.UntilEndedAsync(ending => rotations.Runner.RollBackAsync(given, version, grace, ending));
+        var back = await rotations.UntilEndedAsync(ending => rotations.Runner.RollBackAsync(given, version, grace, ending), $"mallku rotate {SecretsException.Show(given)} --resume");
         Changes.SayLooseMatch(given, back.Name);
         var before = back.GraceEnds is { } ends ? $"may be used until {Moment.Iso(ends)}" : "is not used any more";
         Notice.Done($"set {back.Name}, version {back.Version}, to the value of version {back.Restored}; version {back.Replaced} {before}");

@@ -54,7 +54,8 @@ internal sealed class RotateVerb : Verb
         var command = FindCommand(invocation);
         RequireSense(parsed, name, command);
         using var rotations = await OpenedRotations.OpenAsync(invocation, cancellationToken);
-        return await rotations.UntilEndedAsync(ending => RunAsync(rotations, invocation, name, command, ending));
+        var wayOn = name is null ? "mallku rotate --due" : $"mallku rotate {SecretsException.Show(name)} --resume";
+        return await rotations.UntilEndedAsync(ending => RunAsync(rotations, invocation, name, command, ending), wayOn);
     }
 
     private async ValueTask<int> RunAsync(OpenedRotations rotations, Invocation invocation, string? name, string[] command, CancellationToken cancellationToken)
@@ -71,10 +72,14 @@ internal sealed class RotateVerb : Verb
             var settled = await runner.AbandonAsync(name!, cancellationToken);
             var stored = status?.Name ?? name!;
             Changes.SayLooseMatch(name!, stored);
-            Notice.Done(status is { Pending: not null }
+            Notice.Done(status is { Pending: not null } && settled.All(static left => left.Action != RotationAction.KeyLeft)
                 ? $"given up; the current version of {SecretsException.Show(stored)} stays in use"
                 : $"given up what was left to do of {SecretsException.Show(stored)}");
             RotationWords.Say(settled);
+            if (Find(await runner.GetStatusAsync(cancellationToken), SecretName.Existing(stored)) is { Unanswered: [var unanswered, ..] })
+            {
+                Notice.Done($"the key of version {unanswered} was asked for and never came; it is looked for by: mallku rotate --due");
+            }
 
             // the new value may be in use, and is about to be revoked
             return settled.Any(static done => done.Action == RotationAction.NotPutBack) ? ExitCode.Failed : ExitCode.Done;

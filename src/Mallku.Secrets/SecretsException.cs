@@ -104,6 +104,12 @@ public sealed class LedgerException(string problem, string remedy, Exception? in
     internal const string WayOn =
         "see what happened: mallku audit verify; then put a backup in its place, or go on with a new ledger that says so: mallku audit restart";
 
+    /// <summary>What follows where nothing was done before.</summary>
+    internal const string NothingDone = ", so nothing was handed out or changed";
+
+    /// <summary>What is wrong, without what follows from it, for who had done something before.</summary>
+    internal string Fault => Problem.Replace(NothingDone, "", StringComparison.Ordinal);
+
     /// <summary>The end of a write that was begun and took too long for who waited; null where it will not be written.</summary>
     internal Task? Late { get; init; }
 

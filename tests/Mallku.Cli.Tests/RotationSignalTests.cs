@@ -40,7 +40,9 @@ public sealed class RotationSignalTests : IDisposable
             await AwaitAsync(() => !IsRunning(program));
         }
 
-        Assert.DoesNotContain("unexpected", await rotation.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        var said = await rotation.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.DoesNotContain("unexpected", said, StringComparison.Ordinal);
+        Assert.Contains("interrupted; what was begun is kept, see mallku list, and go on with it: mallku rotate key --resume", said, StringComparison.Ordinal);
         Assert.Equal("old\n", _scratch.Run("mallku get key").Output);
         File.WriteAllText(_scratch["fast"], "");
         Assert.Equal(0, _scratch.Run("mallku rotate key --resume").ExitCode);

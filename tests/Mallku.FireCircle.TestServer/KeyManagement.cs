@@ -32,6 +32,9 @@ internal sealed class KeyManagement(ProviderServer server)
     /// <summary>Where xAI tells a key of itself; asked with that key, and not with one for administration.</summary>
     internal static bool IsOwn(string path) => path == "/xai/v1/api-key";
 
+    /// <summary>Whether a key is one of the one project that there is.</summary>
+    internal bool IsIn(string project, string value) => project == "proj_test" && _keys.Values.Any(key => key.Provider == "openai" && key.Value == value);
+
     internal static bool Handles(string path) =>
         path.StartsWith("/openai/v1/organization/", StringComparison.Ordinal) || path.StartsWith("/anthropic/v1/organizations/", StringComparison.Ordinal)
         || path.StartsWith("/xai/auth/", StringComparison.Ordinal);

@@ -48,6 +48,12 @@ public sealed class ProviderServer : IAsyncDisposable
     /// <summary>The status of refusals, where it is not the provider's own.</summary>
     public int? RefusalStatus { get; set; }
 
+    /// <summary>The status that it answers in place of its own to a path, such as a fault of its own; null for its own.</summary>
+    public Func<string, int?> AnswersInstead { get; set; } = static _ => null;
+
+    /// <summary>Whether OpenAI's server takes a key for whatever project a request names.</summary>
+    public bool IgnoresProjects { get; set; }
+
     /// <summary>Where everything under <c>/STATUS/</c>, such as <c>/307/openai/v1</c>, redirects to.</summary>
     public Uri? RedirectTarget { get; set; }
 
@@ -90,6 +96,9 @@ public sealed class ProviderServer : IAsyncDisposable
     public ManagedKey AddKey(string provider, string name, string value, params string[]? rights) =>
         _management.Add(provider, name, value, isServiceAccount: false, rights is { Length: > 0 } ? rights : null);
 
+    /// <summary>Adds a service account with its key, as it appears when a request for one is served late.</summary>
+    public ManagedKey AddServiceAccount(string provider, string name, string value) => _management.Add(provider, name, value, isServiceAccount: true, rights: null);
+
     public void Refuse(string key) => _accepted.TryRemove(key, out _);
 
     public ValueTask DisposeAsync() => _application.DisposeAsync();
@@ -116,9 +125,12 @@ public sealed class ProviderServer : IAsyncDisposable
             { Fault: not null } => StatusCodes.Status400BadRequest,
             { Key: { } key } when isManagement => _management.Administrators.ContainsKey(key) ? StatusCodes.Status200OK : StatusCodes.Status401Unauthorized,
             { Key: null } when protocol.NeedsNoKey => StatusCodes.Status200OK,
+            { Key: { } key } when context.Request.Headers["OpenAI-Project"] is [{ } project] && !IgnoresProjects && !_management.IsIn(project, key) => StatusCodes.Status401Unauthorized,
             { Key: { } key } when AcceptsAnyKey || _accepted.ContainsKey(key) => StatusCodes.Status200OK,
             _ => RefusalStatus ?? protocol.RefusalStatus,
         };
+
+        status = AnswersInstead(path) ?? status;
 
         // before the answer, so that whoever has that finds it here
         if (!KeepsNothing)

@@ -23,7 +23,7 @@ internal sealed class PausingRotator(IRotator inner, string moment) : IRotator
         }
     }
 
-    public void Require(RotationPolicy policy) => inner.Require(policy);
+    public void Require(RotatedKey current) => inner.Require(current);
 
     public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
     {

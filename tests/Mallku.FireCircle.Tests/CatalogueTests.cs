@@ -154,6 +154,39 @@ public sealed class CatalogueTests
     }
 
     [Fact]
+    public async Task A_file_under_a_folder_of_another_user_is_refused_however_far_up_and_sticky_or_not()
+    {
+        Assert.SkipUnless(Environment.UserName == "root", "only root can give a folder away");
+        await using var stage = await Stage.SetAsync();
+        var folder = Directory.CreateDirectory(stage.PathOf("given/own/inner")).FullName;
+        var given = stage.PathOf("given");
+        var file = Path.Combine(folder, "providers.json");
+        await File.WriteAllTextAsync(file, Whole, Stage.Cancel);
+        var link = File.CreateSymbolicLink(stage.PathOf("link.json"), file).FullName;
+        await ProviderCatalogue.LoadAsync(link, Stage.Cancel);
+        await RunAsync("chown", "4711", given);
+        foreach (var mode in new[] { File.GetUnixFileMode(given), File.GetUnixFileMode(given) | UnixFileMode.StickyBit })
+        {
+            File.SetUnixFileMode(given, mode);
+            Assert.Contains($"'{given}' belongs to another user (uid 4711)", (await FailAsync(file)).Problem, StringComparison.Ordinal);
+            Assert.Contains($"'{given}' belongs to another user (uid 4711)", (await FailAsync(link)).Problem, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_chain_of_links_is_as_safe_as_each_of_its_folders()
+    {
+        await using var stage = await Stage.SetAsync();
+        await stage.LoadProvidersAsync(Whole);
+        var loose = Directory.CreateDirectory(stage.PathOf("loose")).FullName;
+        File.CreateSymbolicLink(Path.Combine(loose, "second.json"), "../providers.json");
+        var first = File.CreateSymbolicLink(stage.PathOf("first.json"), "loose/second.json").FullName;
+        await ProviderCatalogue.LoadAsync(first, Stage.Cancel);
+        File.SetUnixFileMode(loose, File.GetUnixFileMode(loose) | UnixFileMode.OtherWrite);
+        Assert.Equal($"take that right away: chmod go-w {loose}", (await FailAsync(first)).Remedy);
+    }
+
+    [Fact]
     public async Task What_is_no_file_or_too_large_is_an_error_and_not_waited_for()
     {
         await using var stage = await Stage.SetAsync();

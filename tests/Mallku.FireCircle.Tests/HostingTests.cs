@@ -38,6 +38,48 @@ public sealed class HostingTests
     }
 
     [Fact]
+    public async Task What_a_later_call_names_is_added_and_takes_the_place_of_what_has_its_name_in_any_case()
+    {
+        await using var stage = await Stage.SetAsync();
+        await stage.StoreAsync("openai_api_key");
+        await stage.StoreAsync("house_key");
+        var options = new AdapterOptions { Provider = "openai", BaseUrl = stage.Server.BaseUrl("openai"), Model = "a-model" };
+        var house = await stage.LoadProvidersAsync($$"""
+            {"providers": [ {"id": "house", "name": "House", "protocol": "openai", "baseUrl": "{{stage.Server.BaseUrl("openai")}}", "model": "m",
+              "key": {"header": "bearer", "secrets": ["house_key"]}, "check": {"path": "models"} } ]}
+            """);
+        var services = new ServiceCollection();
+        services.AddMallkuAdapters();
+        services.AddMallkuAdapters(Named(("OpenAI", options), ("critic", options with { BaseUrl = new Uri("http://127.0.0.1:1/") })));
+        services.AddMallkuAdapters(Named(("CRITIC", options), ("chair", options)), house);
+        services.AddMallkuAdapters();
+        services.AddMallkuSecrets(stage.Options);
+        await using var provider = services.BuildServiceProvider();
+        foreach (var name in new[] { "openai", "OpenAI", "critic", "CRITIC", "chair", "house" })
+        {
+            Assert.Equal("openai heard: " + name, (await provider.GetRequiredKeyedService<IChatClient>(name).GetResponseAsync(name, cancellationToken: Stage.Cancel)).Text);
+        }
+
+        Assert.Equal(house, provider.GetRequiredService<AdapterFactory>().Providers);
+    }
+
+    [Fact]
+    public async Task Two_catalogues_are_an_error_and_not_one_of_them_by_chance()
+    {
+        await using var stage = await Stage.SetAsync();
+        const string none = "{\"providers\": []}";
+        var services = new ServiceCollection();
+        services.AddMallkuAdapters(providers: await stage.LoadProvidersAsync(none));
+        services.AddMallkuAdapters(providers: await stage.LoadProvidersAsync(none));
+        await using var provider = services.BuildServiceProvider();
+        var error = Assert.Throws<InvalidOperationException>(() => provider.GetRequiredKeyedService<IChatClient>("openai"));
+        Assert.Contains("two different catalogues", error.Message, StringComparison.Ordinal);
+    }
+
+    private static Dictionary<string, AdapterOptions> Named(params (string Name, AdapterOptions Options)[] adapters) =>
+        adapters.ToDictionary(static adapter => adapter.Name, static adapter => adapter.Options, StringComparer.Ordinal);
+
+    [Fact]
     public async Task A_configuration_holds_the_secrets_that_are_listed_and_the_environment_wins()
     {
         await using var stage = await Stage.SetAsync();

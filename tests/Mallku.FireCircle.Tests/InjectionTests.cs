@@ -228,6 +228,38 @@ public sealed class InjectionTests
     }
 
     [Fact]
+    public async Task A_key_that_was_missing_is_used_as_soon_as_another_process_has_set_it()
+    {
+        await using var stage = await Stage.SetAsync();
+        await stage.StoreAsync("openai_api_key");
+        using var client = await stage.CreateAsync("openai");
+        for (var i = 0; i < 3; i++)
+        {
+            await client.GetResponseAsync("one", cancellationToken: Stage.Cancel);
+            await stage.Secrets.RemoveAsync("openai_api_key", Stage.Cancel);
+            await Assert.ThrowsAnyAsync<Exception>(() => client.GetResponseAsync("two", cancellationToken: Stage.Cancel));
+            var key = await stage.StoreAsync("openai_api_key");
+            await client.GetResponseAsync("three", cancellationToken: Stage.Cancel);
+            Assert.Equal(key, stage.Server.Seen.Last().Key);
+        }
+    }
+
+    [Theory]
+    [InlineData("sk-proj-canary0123456789abcdef")]
+    [InlineData("xai-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")]
+    public async Task A_key_that_is_given_as_the_name_of_an_adapter_stands_in_no_ledger(string key)
+    {
+        await using var stage = await Stage.SetAsync();
+        await stage.StoreAsync("openai_api_key");
+        using var client = await stage.Factory.CreateAsync(key, new AdapterOptions { Provider = "openai", BaseUrl = stage.Server.BaseUrl("openai") }, Stage.Cancel);
+        await client.GetResponseAsync("one", cancellationToken: Stage.Cancel);
+        await stage.Secrets.FlushAsync(Stage.Cancel);
+        var ledger = Directory.GetFiles(Path.Combine(stage.Options.Directory!, "ledger"), "*.jsonl").SelectMany(File.ReadLines).ToList();
+        Assert.Contains(ledger, line => line.Contains("\"purpose\":\"adapter openai\"", StringComparison.Ordinal));
+        Assert.DoesNotContain(ledger, line => line.Contains(key, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task The_ledger_says_for_which_adapter_a_key_was_used()
     {
         await using var stage = await Stage.SetAsync();

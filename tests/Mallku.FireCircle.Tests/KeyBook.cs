@@ -20,7 +20,7 @@ internal sealed class KeyBook(IRotator inner) : IRotator
 
     internal void Add(string key, int version) => _entries[key] = new Entry(version) { Tested = 0 };
 
-    public void Require(RotationPolicy policy) => inner.Require(policy);
+    public void Require(RotatedKey current) => inner.Require(current);
 
     public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
     {

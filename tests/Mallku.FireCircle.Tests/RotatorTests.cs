@@ -1,13 +1,12 @@
-using System.Globalization;
 using Mallku.FireCircle.Rotators;
 using Mallku.Secrets.Rotation;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.FireCircle.Tests;
 
 /// <summary>Rotations by the providers' interfaces for managing keys, against a server that refuses revoked keys at once.</summary>
 public sealed class RotatorTests
 {
-    private const string Administrator = "canary-admin-0123456789";
     private static readonly RotationPolicy OpenAI = new() { Rotator = "openai", Account = "proj_test", Grace = TimeSpan.Zero };
 
     private static readonly RotationPolicy Xai = new() { Rotator = "xai", Account = "team-test", Grace = TimeSpan.Zero };
@@ -48,10 +47,48 @@ public sealed class RotatorTests
         Assert.Equal(byHand.Value, (await desk.Stage.Secrets.GetAsync("openai_api_key", Cancel))!.RevealString());
 
         await desk.Runner.ResumeAsync("openai_api_key", Cancel);
-        var token = orphan.Name[(orphan.Name.LastIndexOf('-') + 1)..];
-        var live = desk.Stage.Server.Keys.Single(key => key.Name.EndsWith(token, StringComparison.Ordinal));
+        var live = desk.Stage.Server.Keys.Single(key => key.IsServiceAccount);
         Assert.NotEqual(orphan.Value, live.Value, StringComparer.Ordinal);
+        Assert.NotEqual(orphan.Name, live.Name, StringComparer.Ordinal);
         await RequireCurrentAsync(desk, "another", "a third");
+    }
+
+    [Theory]
+    [InlineData("openai", true)]
+    [InlineData("openai", false)]
+    [InlineData("xai", true)]
+    [InlineData("xai", false)]
+    public async Task A_key_that_the_provider_makes_long_after_it_was_asked_is_deleted_and_no_other(string provider, bool isResumed)
+    {
+        await using var desk = await Desk.SetAsync(provider);
+        var (name, policy) = (provider + "_api_key", (provider == "openai" ? OpenAI : Xai) with { Grace = TimeSpan.FromDays(1) });
+        var byHand = desk.Stage.Server.AddKey(provider, "made by hand", $"{provider}-{Stage.NewKey()}");
+        await desk.StoreAsync(name, byHand.Value);
+        desk.Stage.Server.LosesNextKey = true;
+        await Assert.ThrowsAsync<SecretsException>(async () => await desk.Runner.RotateAsync(name, policy, Cancel));
+        var orphan = desk.Stage.Server.Keys.Single(key => key != byHand);
+        if (isResumed)
+        {
+            await desk.Runner.ResumeAsync(name, Cancel);
+        }
+        else
+        {
+            Assert.Empty(await desk.Runner.AbandonAsync(name, Cancel));
+        }
+
+        var live = desk.Stage.Server.Keys.ToList();
+        Assert.Equal(isResumed ? 2 : 1, live.Count);
+        Assert.DoesNotContain(orphan, live);
+        var late = provider == "openai"
+            ? desk.Stage.Server.AddServiceAccount(provider, orphan.Name, $"late-{Stage.NewKey()}")
+            : desk.Stage.Server.AddKey(provider, orphan.Name, $"late-{Stage.NewKey()}");
+        Assert.Contains(late, desk.Stage.Server.Keys);
+        desk.Clock = new FakeTimeProvider(DateTimeOffset.UtcNow + TimeSpan.FromMinutes(11));
+        Assert.Equal([2], (await desk.Runner.GetStatusAsync(Cancel)).Single(status => status.Name == name).Unanswered);
+        Assert.Empty(await desk.Runner.RunDueAsync(Cancel));
+        Assert.Equal(live, desk.Stage.Server.Keys.ToList());
+        Assert.Empty((await desk.Runner.GetStatusAsync(Cancel)).Single(status => status.Name == name).Unanswered);
+        Assert.Empty(desk.Stage.Server.Faults);
     }
 
     [Fact]
@@ -226,8 +263,9 @@ public sealed class RotatorTests
         var orphan = desk.Stage.Server.Keys.Single(key => key.Name.StartsWith("mallku-xai_api_key-", StringComparison.Ordinal));
 
         await desk.Runner.ResumeAsync("xai_api_key", Cancel);
-        var live = desk.Stage.Server.Keys.Single(key => key.Name == orphan.Name);
+        var live = desk.Stage.Server.Keys.Single(key => key.Name.StartsWith("mallku-xai_api_key-", StringComparison.Ordinal));
         Assert.NotEqual(orphan.Value, live.Value, StringComparer.Ordinal);
+        Assert.NotEqual(orphan.Name, live.Name, StringComparer.Ordinal);
         Assert.Equal(live, await FindCurrentAsync(desk));
         Assert.Equal(["a", "b", "c", live.Name], desk.Stage.Server.Keys.Select(key => key.Name).Order(StringComparer.Ordinal).ToList());
         Assert.Empty(desk.Stage.Server.Faults);
@@ -302,70 +340,5 @@ public sealed class RotatorTests
         Assert.Equal(current, desk.Stage.Server.Keys.Single(key => key.IsServiceAccount).Value);
         Assert.Equal(others.Order(StringComparer.Ordinal).ToList(), desk.Stage.Server.Keys.Where(key => !key.IsServiceAccount).Select(key => key.Name).Order(StringComparer.Ordinal).ToList());
         Assert.Equal(KeyOutcome.Works, (await desk.Factory.CheckAsync("openai", cancellationToken: Cancel)).Outcome);
-    }
-
-    /// <summary>A stage whose catalogue has the server in the place of a few providers, and a person who types what the test says.</summary>
-    private sealed class Desk : IAsyncDisposable
-    {
-        internal required Stage Stage { get; init; }
-
-        internal required AdapterFactory Factory { get; init; }
-
-        internal string Typed { get; set; } = "";
-
-        internal Uri? Console { get; private set; }
-
-        internal RotationRunner Runner => SecretsManager.Open(Stage.Options).CreateRotationRunner([new OpenAIRotator(Factory), new XaiRotator(Factory), new AssistedRotator(Factory, AskAsync)]);
-
-        internal static async Task<Desk> SetAsync(string provider, bool hasAdministrator = true)
-        {
-            var stage = await Stage.SetAsync();
-            var path = stage.PathOf("providers.json");
-            await File.WriteAllTextAsync(path, Providers(stage.Server.Address), Cancel);
-            var desk = new Desk { Stage = stage, Factory = new AdapterFactory(stage.Secrets, await ProviderCatalogue.LoadAsync(path, Cancel)) };
-            if (hasAdministrator)
-            {
-                stage.Server.AcceptAdministrator(Administrator);
-                await desk.StoreAsync(provider + (provider == "xai" ? "_management_key" : "_admin_key"), Administrator);
-            }
-
-            return desk;
-        }
-
-        internal async Task StoreAsync(string name, string value)
-        {
-            using var secret = SecretValue.FromString(value);
-            await SecretsManager.Open(Stage.Options).SetAsync(name, secret, cancellationToken: Cancel);
-            await Stage.Secrets.RefreshAsync(Cancel);
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            Factory.Dispose();
-            await Stage.DisposeAsync();
-        }
-
-        private ValueTask<SecretValue> AskAsync(RotatedKey key, Uri? console, CancellationToken cancellationToken)
-        {
-            Console = console;
-            return new(SecretValue.FromString(Typed));
-        }
-
-        private static string Providers(Uri server) => string.Create(CultureInfo.InvariantCulture, $$"""
-            {"providers": [
-              {"id": "openai", "name": "OpenAI", "protocol": "openai", "baseUrl": "{{server}}openai/v1",
-               "key": {"header": "bearer", "secrets": ["openai_api_key"]}, "check": {"path": "models"},
-               "management": {"can": ["create", "list", "delete"], "baseUrl": "{{server}}openai/v1/organization", "header": "bearer", "secrets": ["openai_admin_key"]} },
-              {"id": "anthropic", "name": "Anthropic", "protocol": "anthropic", "baseUrl": "{{server}}anthropic",
-               "key": {"header": "x-api-key", "secrets": ["anthropic_api_key"], "console": "https://console.anthropic.com/settings/keys"},
-               "check": {"path": "v1/models", "headers": {"anthropic-version": "2023-06-01"} },
-               "management": {"can": ["list", "disable"], "baseUrl": "{{server}}anthropic/v1/organizations", "header": "x-api-key", "secrets": ["anthropic_admin_key"]} },
-              {"id": "xai", "name": "xAI", "protocol": "openai", "baseUrl": "{{server}}xai/v1",
-               "key": {"header": "bearer", "secrets": ["xai_api_key"]}, "check": {"path": "models", "refused": [400, 401, 403]},
-               "management": {"can": ["create", "list", "disable", "delete"], "baseUrl": "{{server}}xai", "header": "bearer", "secrets": ["xai_management_key"]} },
-              {"id": "mistral", "name": "Mistral", "protocol": "openai", "baseUrl": "{{server}}mistral/v1",
-               "key": {"header": "bearer", "secrets": ["mistral_api_key"], "console": "https://console.mistral.ai/api-keys"}, "check": {"path": "models"} }
-            ]}
-            """);
     }
 }

@@ -12,11 +12,12 @@ internal static class RotationWords
     internal static string? Describe(RotationStatus? status) => status switch
     {
         null => null,
+        { Dead: not null } => "revoked",
         { Pending: not null } => "pending",
         { Fault: not null } => "faulty",
         { Need: RotationNeed.Overdue } => "overdue",
         { Need: RotationNeed.Due } => "due",
-        { Unrevoked.Count: > 0 } => "unrevoked",
+        { Unrevoked.Count: > 0 } or { Unanswered.Count: > 0 } => "unrevoked",
         { Need: RotationNeed.Fresh } => "planned",
         { IsNeverReplaced: true } => "never",
         _ => null,
@@ -28,6 +29,7 @@ internal static class RotationWords
         RotationAction.Retired => "retired",
         RotationAction.Revoked => "revoked",
         RotationAction.NeedsPerson => "needs-person",
+        RotationAction.KeyLeft => "left",
         _ => "failed",
     };
 
@@ -44,9 +46,13 @@ internal static class RotationWords
     {
         foreach (var done in settled)
         {
-            if (done is { Action: RotationAction.NotPutBack, Error: { } notPut })
+            if (done.Error is { } said && (done.Action == RotationAction.NotPutBack || done.Version is null))
             {
-                Notice.Warn($"{notPut.Problem}; {notPut.Remedy}");
+                Notice.Warn($"{said.Problem}; {said.Remedy}");
+            }
+            else if (done.Action == RotationAction.KeyLeft)
+            {
+                Notice.Warn($"the key of version {done.Version} of {done.Name} is left alone: where it is live, it stays so");
             }
             else if (done.Error is { } error)
             {

@@ -125,13 +125,15 @@ public sealed class AdapterFactory : IDisposable
         options ??= new AdapterOptions();
         var provider = Providers.Find(options.Provider ?? name);
         var server = options.BaseUrl ?? provider.BaseUrl;
+
+        // a name that may be a key stands nowhere
+        var shown = Providers.MayBeKey(name) ? null : SecretsException.Show(name);
         if (ProviderRules.FindAddressFault(server) is { } fault)
         {
-            var shown = SecretName.MayBeValue(name) ? "" : $" '{SecretsException.Show(name)}'";
-            throw new SecretsException($"the base URL of the adapter{shown} {fault}", "name another one");
+            throw new SecretsException($"the base URL of the adapter{(shown is null ? "" : $" '{shown}'")} {fault}", "name another one");
         }
 
-        var secrets = _secrets.WithPurpose($"adapter {SecretsException.Show(name)}");
+        var secrets = _secrets.WithPurpose($"adapter {shown ?? provider.Id}");
         return new Adapter(provider, options, ProviderRules.AsFolder(server), new AdapterKey(secrets, Providers, provider, options) { MayBePrevious = mayBePrevious });
     }
 

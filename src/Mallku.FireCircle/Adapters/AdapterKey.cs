@@ -72,6 +72,13 @@ internal sealed class AdapterKey
     private async ValueTask<SecretValue?> AskAsync(CancellationToken cancellationToken)
     {
         var found = await _lookup.FindAfreshAsync(cancellationToken).ConfigureAwait(false);
+        if (found is null && _isRequired)
+        {
+            // one that was set a moment ago is there, though no source has looked since
+            await _secrets.RefreshAsync(cancellationToken).ConfigureAwait(false);
+            found = await _lookup.FindAfreshAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         return found is null && _isRequired
             ? throw await MissingKeyException.CreateAsync(_secrets, _providers, _provider, _names, cancellationToken).ConfigureAwait(false)
             : found?.Value;

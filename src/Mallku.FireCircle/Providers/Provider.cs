@@ -110,6 +110,13 @@ public sealed record ProviderKey
     /// <summary>Whether a text looks like a key of this provider; false where the shape is not known.</summary>
     public bool Recognizes(ReadOnlySpan<char> text) => Pattern is not null && ToRegex(Pattern).IsMatch(text);
 
+    /// <summary>Whether a secret of that name is one under which it is looked for; case, and <c>-</c> for <c>_</c>, ignored.</summary>
+    internal bool IsLookedForAs(string secret)
+    {
+        var asked = SecretName.Existing(secret);
+        return Secrets.Any(name => SecretName.Existing(name).MatchesLoosely(asked));
+    }
+
     // without backtracking: the pattern may be a user's
     internal static Regex ToRegex(string pattern) => new($@"\A(?:{pattern})\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
 }

@@ -77,8 +77,11 @@ public sealed class ProviderCatalogue
     public Provider Find(string id) => TryFind(id, out var provider)
         ? provider
         : throw new SecretsException(
-            SecretName.MayBeValue(id) || All.Any(known => known.Key.Recognizes(id)) ? "that text is the name of no provider" : $"there is no provider '{SecretsException.Show(id)}'",
+            MayBeKey(id) ? "that text is the name of no provider" : $"there is no provider '{SecretsException.Show(id)}'",
             $"use one of {string.Join(", ", All.Select(static known => known.Id))}, or describe it in a file of your own providers");
+
+    /// <summary>Whether a text that should be something else may be a key in the wrong place.</summary>
+    internal bool MayBeKey(string text) => SecretName.MayBeValue(text) || All.Any(known => known.Key.Recognizes(text));
 
     private static ProviderCatalogue Join(IReadOnlyList<Provider> own, string path)
     {

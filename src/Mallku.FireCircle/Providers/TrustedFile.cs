@@ -52,7 +52,7 @@ internal static class TrustedFile
 
             RequireOwn(facts, path);
             RequireUnwritable(facts, path, $"'{path}', which says where keys are sent");
-            RequireFolders(path, path);
+            RequireFolders(path);
             RequireLength(facts.Size, path);
             var content = new byte[facts.Size];
             return content[..Posix.ReadAll(descriptor, content, path)];
@@ -63,41 +63,51 @@ internal static class TrustedFile
         }
     }
 
-    // who can write one of them can put another file, or another folder with one, in the place of it
-    private static void RequireFolders(string at, string path)
+    // Every folder in which a name is looked up on the way, as the system does it, link by link: who can write one, or owns it,
+    // can put another file, or another folder with one, in the place of it.
+    private static void RequireFolders(string path)
     {
-        var isNearest = true;
-        for (var folder = Path.GetDirectoryName(Path.GetFullPath(at)); folder is not null; folder = Path.GetDirectoryName(folder))
+        const int mostLinks = 40;
+        var left = new Stack<string>(Split(Path.Combine(Environment.CurrentDirectory, path)).Reverse());
+        var (folder, links) = ("/", 0);
+        RequireFolder(folder, path);
+        while (left.TryPop(out var name))
         {
-            if (!Posix.TryStat(folder, out var facts))
+            var next = name == ".." ? Path.GetDirectoryName(folder) ?? folder : Path.Combine(folder, name);
+            if (name != ".." && links < mostLinks && new FileInfo(next).LinkTarget is { } target)
             {
-                continue;
+                links++;
+                folder = Path.IsPathRooted(target) ? "/" : folder;
+                foreach (var step in Split(target).Reverse())
+                {
+                    left.Push(step);
+                }
             }
-
-            if (isNearest)
+            else if (left.Count > 0)
             {
-                RequireOwn(facts, folder);
+                folder = next;
+                RequireFolder(folder, path);
             }
-
-            // where only the owner of a file may replace it, as in /tmp
-            if ((facts.Permissions & Sticky) == 0)
-            {
-                RequireUnwritable(facts, folder, $"the folder '{folder}', and so replace '{path}', which says where keys are sent");
-            }
-
-            if (Posix.IsLink(folder) && new DirectoryInfo(folder).ResolveLinkTarget(returnFinalTarget: true) is { } real)
-            {
-                RequireFolders(Path.Combine(real.FullName, "."), path);
-            }
-
-            isNearest = false;
-        }
-
-        if (new FileInfo(at).ResolveLinkTarget(returnFinalTarget: true) is { } target)
-        {
-            RequireFolders(target.FullName, path);
         }
     }
+
+    private static void RequireFolder(string folder, string path)
+    {
+        if (!Posix.TryStat(folder, out var facts))
+        {
+            return;
+        }
+
+        RequireOwn(facts, folder);
+
+        // where only the owner of a file, or of the folder, may replace it, as in /tmp
+        if ((facts.Permissions & Sticky) == 0)
+        {
+            RequireUnwritable(facts, folder, $"the folder '{folder}', and so replace '{path}', which says where keys are sent");
+        }
+    }
+
+    private static IEnumerable<string> Split(string path) => path.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(static name => name != ".");
 
     private static void RequireOwn(in FileFacts facts, string path)
     {

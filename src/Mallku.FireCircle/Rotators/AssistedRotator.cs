@@ -28,12 +28,11 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
     public Provider? FindProvider(string secret)
     {
         ArgumentNullException.ThrowIfNull(secret);
-        var folded = SecretName.Existing(secret).Fold();
-        return factory.Providers.All.FirstOrDefault(provider => provider.Key.Secrets.Any(name => SecretName.Existing(name).Fold() == folded));
+        return factory.Providers.All.FirstOrDefault(provider => provider.Key.IsLookedForAs(secret));
     }
 
     /// <inheritdoc/>
-    public void Require(RotationPolicy policy)
+    public void Require(RotatedKey current)
     {
     }
 
@@ -85,7 +84,7 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
             KeyPages.Anthropic,
             static listed => new ListedKey(KeyDesk.ReadText(listed, "id"), listed.GetProperty("partial_key_hint").GetString() ?? "", ServiceAccount: null),
             cancellationToken).ConfigureAwait(false);
-        if (await desk.FindAsync(keys, key, value, cancellationToken).ConfigureAwait(false) is not { } found)
+        if (await desk.FindAsync(keys, key, value, place: null, cancellationToken).ConfigureAwait(false) is not { } found)
         {
             return;
         }
@@ -100,5 +99,6 @@ public sealed class AssistedRotator(AdapterFactory factory, Func<RotatedKey, Uri
             },
             static _ => true,
             cancellationToken).ConfigureAwait(false);
+        await desk.RequireRefusedAsync(key, value, cancellationToken).ConfigureAwait(false);
     }
 }

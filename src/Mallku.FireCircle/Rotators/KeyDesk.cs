@@ -11,13 +11,15 @@ namespace Mallku.FireCircle.Rotators;
 /// <summary>A key as a provider's list has it: what of the value is shown, and who owns it.</summary>
 internal sealed record ListedKey(string Id, string Hint, string? ServiceAccount)
 {
-    /// <summary>Whether the hint, such as <c>sk-abc...xyz</c>, is that of a value.</summary>
-    internal bool IsOf(string value)
-    {
-        var parts = Hint.Split(["...", "…", "*"], StringSplitOptions.RemoveEmptyEntries);
-        return parts.Length == 2 && value.Length > parts[0].Length + parts[1].Length
-            && value.StartsWith(parts[0], StringComparison.Ordinal) && value.EndsWith(parts[1], StringComparison.Ordinal);
-    }
+    private readonly string[] _parts = Hint.Split(["...", "…", "*"], StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>Whether the hint says how the value begins and ends, such as <c>sk-abc...xyz</c>.</summary>
+    internal bool IsTold => _parts.Length == 2;
+
+    /// <summary>Whether it may be the key of a value: so its hint says, or says too little.</summary>
+    internal bool MayBeOf(string value) => !IsTold
+        || (value.Length > _parts[0].Length + _parts[1].Length
+            && value.StartsWith(_parts[0], StringComparison.Ordinal) && value.EndsWith(_parts[1], StringComparison.Ordinal));
 }
 
 /// <summary>
@@ -38,16 +40,6 @@ internal sealed class KeyDesk : IDisposable
         _factory = factory;
         _provider = provider;
         _http = factory.OpenManagement(provider);
-    }
-
-    /// <summary>Refuses a policy that names no account with which a path can be made.</summary>
-    /// <exception cref="SecretsException">It does not.</exception>
-    internal static void RequireAccount(RotationPolicy policy, string problem, string remedy)
-    {
-        if (policy.Account is not { Length: > 0 } account || !account.All(static c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-'))
-        {
-            throw new SecretsException(problem, remedy);
-        }
     }
 
     /// <summary>What a new key is called at its provider.</summary>
@@ -93,24 +85,27 @@ internal sealed class KeyDesk : IDisposable
         return await ReadAsync(response, read, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Deletes something; what is gone already is no error, if a list that the provider gives does not have it.</summary>
+    /// <summary>
+    /// Deletes something; what is gone already is no error, if a list that the provider gives does not have it. False where it was.
+    /// </summary>
     /// <param name="path">What is deleted.</param>
     /// <param name="id">Its id.</param>
     /// <param name="list">The ids of what is there. "Not found" alone may be said of a wrong address, or of an account that is another's.</param>
     /// <param name="cancellationToken">Ends the requests.</param>
     /// <exception cref="SecretsException">The provider did not answer, or not with success, or has it still.</exception>
-    internal async ValueTask DeleteAsync(string path, string id, Func<ValueTask<List<string>>> list, CancellationToken cancellationToken)
+    internal async ValueTask<bool> DeleteAsync(string path, string id, Func<ValueTask<List<string>>> list, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Delete, path);
         using var response = await SendAsync(_http, request, cancellationToken).ConfigureAwait(false);
         if (response.StatusCode != HttpStatusCode.NotFound)
         {
             RequireSuccess(response);
+            return true;
         }
-        else if ((await list().ConfigureAwait(false)).Contains(id, StringComparer.Ordinal))
-        {
-            throw new SecretsException($"{_provider.Name} does not find a key that it lists, and did not delete it", "delete it by hand");
-        }
+
+        return (await list().ConfigureAwait(false)).Contains(id, StringComparer.Ordinal)
+            ? throw new SecretsException($"{_provider.Name} does not find a key that it lists, and did not delete it", "delete it by hand")
+            : false;
     }
 
     /// <summary>Everything that a list has, page by page.</summary>
@@ -150,32 +145,98 @@ internal sealed class KeyDesk : IDisposable
     }
 
     /// <summary>
-    /// The one key of a list whose hint is that of a value; null where there is none and the provider refuses the value: it is
-    /// revoked already.
+    /// The one key of a list whose hint is that of a value that works; null where none may be it and the provider refuses the
+    /// value: it is revoked already.
     /// </summary>
-    /// <exception cref="SecretsException">There is none although the value may work, or there are several.</exception>
-    internal async ValueTask<ListedKey?> FindAsync(IEnumerable<ListedKey> keys, RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    /// <param name="keys">The list.</param>
+    /// <param name="key">Which version it is.</param>
+    /// <param name="value">Its value.</param>
+    /// <param name="place">A header with which the provider takes only keys of the place that was listed; null where there is none.</param>
+    /// <param name="cancellationToken">Ends the requests.</param>
+    /// <exception cref="SecretsException">
+    /// It may be live, and is none of the list or one of several; or is not tried; or one of the list may be it and the provider
+    /// refuses it.
+    /// </exception>
+    /// <remarks>
+    /// A hint is that of several keys, of which the list need not have this one: whoever has deleted what was found asks
+    /// <see cref="RequireRefusedAsync"/>.
+    /// </remarks>
+    internal async ValueTask<ListedKey?> FindAsync(
+        IEnumerable<ListedKey> keys, RotatedKey key, SecretValue value, (string Header, string Value)? place, CancellationToken cancellationToken)
     {
-        var text = value.RevealString();
-        var found = keys.Where(listed => listed.IsOf(text)).ToList();
-        if (found is [var only])
+        var candidates = FindCandidates(keys, value);
+        var verdict = await TryAsync(value, place: null, cancellationToken).ConfigureAwait(false);
+        if (candidates is not [{ IsTold: true } only] || verdict.Outcome != KeyOutcome.Works)
         {
-            return only;
-        }
-
-        // Whoever was cut off after he had revoked it asks again. Another refusal may be of a live key that may do little.
-        if (found is []
-            && await _factory.CheckAsync(_provider.Id, new AdapterOptions { Key = value }, cancellationToken).ConfigureAwait(false) is { Status: (int)HttpStatusCode.Unauthorized })
-        {
+            RequireGone(candidates, key, verdict);
             return null;
         }
 
-        throw new SecretsException(
-            $"{(found.Count == 0 ? "none" : "more than one")} of the keys that {_provider.Name} lists may be version {key.Version} of '{key.Secret}'",
-            $"revoke it by hand{(_provider.Key.Console is { } console ? $" ({console})" : "")}, then say so: mallku rotate {key.Secret} --abandon");
+        return place is null || await TryAsync(value, place, cancellationToken).ConfigureAwait(false) is { Outcome: KeyOutcome.Works }
+            ? only
+            : throw new SecretsException($"version {key.Version} of '{key.Secret}' is no key of the account that is named for it, though one is listed there that looks alike", ByHand(key));
     }
 
-    /// <summary>What the provider's own interface tells of the key that it is asked with; null where it knows no such key.</summary>
+    /// <summary>Throws unless no key of a list may be that of a value, and the provider refuses the value.</summary>
+    /// <exception cref="SecretsException">It may be live.</exception>
+    internal async ValueTask RequireGoneAsync(IEnumerable<ListedKey> keys, RotatedKey key, SecretValue value, CancellationToken cancellationToken) =>
+        RequireGone(FindCandidates(keys, value), key, await TryAsync(value, place: null, cancellationToken).ConfigureAwait(false));
+
+    /// <summary>Throws unless the provider refuses a value whose key was deleted; some times, since not every server may know of that yet.</summary>
+    /// <exception cref="SecretsException">It may be live.</exception>
+    internal async ValueTask RequireRefusedAsync(RotatedKey key, SecretValue value, CancellationToken cancellationToken)
+    {
+        for (var left = Tries; ; left--)
+        {
+            var verdict = await TryAsync(value, place: null, cancellationToken).ConfigureAwait(false);
+            if (IsDead(verdict))
+            {
+                return;
+            }
+
+            if (left == 1)
+            {
+                throw new SecretsException(
+                    $"version {key.Version} of '{key.Secret}' may be live ({verdict.Reason}), though the key by which {_provider.Name} knew it is deleted",
+                    $"see whether it stays so: mallku rotate --due; if it does, the deleted one was another's that looks alike, and this one is left: {ByHand(key)}");
+            }
+
+            await Task.Delay(BetweenTries, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static List<ListedKey> FindCandidates(IEnumerable<ListedKey> keys, SecretValue value)
+    {
+        var text = value.RevealString();
+        return [.. keys.Where(listed => listed.MayBeOf(text))];
+    }
+
+    private async ValueTask<KeyVerdict> TryAsync(SecretValue value, (string Header, string Value)? place, CancellationToken cancellationToken)
+    {
+        using var http = _factory.OpenForRotation(_provider, new AdapterOptions { Key = value });
+        var check = place is not { } at ? _provider.Check
+            : _provider.Check with { Headers = new Dictionary<string, string>(_provider.Check.Headers, StringComparer.OrdinalIgnoreCase) { [at.Header] = at.Value } };
+        return await KeyVerdict.AskAsync(http, check, cancellationToken).ConfigureAwait(false);
+    }
+
+    // who is forbidden to ask may be a live key that may do little
+    private static bool IsDead(KeyVerdict verdict) => verdict is { Outcome: KeyOutcome.Refused, Status: not (int)HttpStatusCode.Forbidden };
+
+    // Whoever was cut off after he had revoked it asks again. A refusal alone may be a fault of the provider's.
+    private void RequireGone(List<ListedKey> candidates, RotatedKey key, KeyVerdict verdict)
+    {
+        if (candidates is not [] || !IsDead(verdict))
+        {
+            throw new SecretsException(
+                $"{candidates switch { [] => "none", [_] => "one", _ => "more than one" }} of the keys that {_provider.Name} lists may be version {key.Version} of '{key.Secret}', which may be live ({verdict.Reason})",
+                ByHand(key));
+        }
+    }
+
+    private string ByHand(RotatedKey key) =>
+        $"revoke it by hand{(_provider.Key.Console is { } console ? $" ({console})" : "")}, then say so: mallku rotate {key.Secret} --abandon";
+
+    /// <summary>What the provider's own interface tells of the key that it is asked with; null where it refuses the key.</summary>
     /// <exception cref="SecretsException">The provider did not answer, or otherwise than so, or with something else.</exception>
     internal async ValueTask<T?> AskWithAsync<T>(AdapterOptions key, string path, Func<JsonElement, T> read, CancellationToken cancellationToken)
         where T : class

@@ -50,7 +50,11 @@ public sealed class OpenAIRotator(AdapterFactory factory)
         using var desk = Open(key);
         if (key.KeyId is { } id)
         {
-            await DeleteAccountAsync(desk, key, id, cancellationToken).ConfigureAwait(false);
+            if (!await DeleteAccountAsync(desk, key, id, cancellationToken).ConfigureAwait(false) && value is not null)
+            {
+                await desk.RequireRefusedAsync(key, value, cancellationToken).ConfigureAwait(false);
+            }
+
             return;
         }
 
@@ -60,26 +64,31 @@ public sealed class OpenAIRotator(AdapterFactory factory)
             return;
         }
 
-        // made by hand: the list shows how its value begins and ends
+        // Made by hand: the list shows how its value begins and ends, which another's may do too. So it has to work in this
+        // project before, and nowhere afterwards.
+        RequireOwn(key, value);
         var keys = $"projects/{key.Policy.Account}/api_keys";
         var all = await desk.ListAsync(keys, KeyPages.OpenAI, ReadKey, cancellationToken).ConfigureAwait(false);
-        if (await desk.FindAsync(all, key, value, cancellationToken).ConfigureAwait(false) is { } listed)
+        if (await desk.FindAsync(all, key, value, ("OpenAI-Project", key.Policy.Account!), cancellationToken).ConfigureAwait(false) is { } listed)
         {
             if (listed.ServiceAccount is { } account)
             {
                 await DeleteAccountAsync(desk, key, account, cancellationToken).ConfigureAwait(false);
-                return;
+            }
+            else
+            {
+                await desk.DeleteAsync(
+                    $"{keys}/{Uri.EscapeDataString(listed.Id)}",
+                    listed.Id,
+                    () => desk.ListAsync(keys, KeyPages.OpenAI, static one => KeyDesk.ReadText(one, "id"), cancellationToken),
+                    cancellationToken).ConfigureAwait(false);
             }
 
-            await desk.DeleteAsync(
-                $"{keys}/{Uri.EscapeDataString(listed.Id)}",
-                listed.Id,
-                () => desk.ListAsync(keys, KeyPages.OpenAI, static one => KeyDesk.ReadText(one, "id"), cancellationToken),
-                cancellationToken).ConfigureAwait(false);
+            await desk.RequireRefusedAsync(key, value, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private static ValueTask DeleteAccountAsync(KeyDesk desk, RotatedKey key, string id, CancellationToken cancellationToken) => desk.DeleteAsync(
+    private static ValueTask<bool> DeleteAccountAsync(KeyDesk desk, RotatedKey key, string id, CancellationToken cancellationToken) => desk.DeleteAsync(
         $"{Accounts(key)}/{Uri.EscapeDataString(id)}",
         id,
         () => desk.ListAsync(Accounts(key), KeyPages.OpenAI, static account => KeyDesk.ReadText(account, "id"), cancellationToken),

@@ -6,7 +6,7 @@ namespace Mallku.FireCircle.Rotators;
 
 /// <summary>
 /// Rotates, in a process that runs for long, what is due, and retires and revokes what is past its grace: at the start, and
-/// then every so often. What fails is logged and tried again the next time.
+/// then every so often. What fails is logged and tried again the next time, and never ends the process.
 /// </summary>
 internal sealed partial class RotationTimer(RotationRunner runner, TimeSpan every, ILogger<RotationTimer> logger) : BackgroundService
 {
@@ -25,6 +25,11 @@ internal sealed partial class RotationTimer(RotationRunner runner, TimeSpan ever
             catch (SecretsException e)
             {
                 LogFault(e.Problem, e.Remedy);
+            }
+            catch (Exception e) when (!(e is OperationCanceledException && stoppingToken.IsCancellationRequested))
+            {
+                // a host stops where a service of it throws; the text may hold a value
+                LogUnforeseen(e.GetType().Name, e.StackTrace);
             }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false));
@@ -57,4 +62,7 @@ internal sealed partial class RotationTimer(RotationRunner runner, TimeSpan ever
 
     [LoggerMessage(4, LogLevel.Error, "no secret is rotated: {Problem}. {Remedy}")]
     private partial void LogFault(string problem, string remedy);
+
+    [LoggerMessage(5, LogLevel.Error, "no secret is rotated: {Fault}, which was not foreseen, at {Place}")]
+    private partial void LogUnforeseen(string fault, string? place);
 }

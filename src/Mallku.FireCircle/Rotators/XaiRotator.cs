@@ -20,6 +20,7 @@ public sealed class XaiRotator(AdapterFactory factory)
     public override async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
     {
         using var desk = Open(key);
+        RequireOwn(key, key.Current);
 
         // A key that may do less than all is not to be replaced by one that may do all: it is this one that is asked with, and
         // none that the environment or a grace would give.
@@ -70,22 +71,38 @@ public sealed class XaiRotator(AdapterFactory factory)
             return;
         }
 
-        // One that was made by hand says itself what it is; one that xAI does not know was deleted before. What the list
-        // shows of a value may be that of several.
-        var id = key.KeyId
-            ?? (await desk.AskWithAsync(new AdapterOptions { Key = value }, "api-key", Read, cancellationToken).ConfigureAwait(false))?.Id;
-        if (id is not null)
+        // One that was made by hand says itself what it is: what the list shows of a value may be that of several.
+        var id = key.KeyId;
+        if (id is null)
         {
-            await DeleteAsync(desk, key, id, cancellationToken).ConfigureAwait(false);
+            RequireOwn(key, value);
+            id = (await desk.AskWithAsync(new AdapterOptions { Key = value }, "api-key", Read, cancellationToken).ConfigureAwait(false))?.Id;
+        }
+
+        if (id is null)
+        {
+            // a refusal is no word of a deletion: xAI answers with it to what it can't make out too
+            await desk.RequireGoneAsync(
+                await desk.ListAsync(Keys(key), KeyPages.Xai, ReadListed, cancellationToken).ConfigureAwait(false), key, value!, cancellationToken).ConfigureAwait(false);
+        }
+        else if (!await DeleteAsync(desk, key, id, cancellationToken).ConfigureAwait(false) && value is not null)
+        {
+            // it may be one of a team that the management key does not see
+            await desk.RequireRefusedAsync(key, value, cancellationToken).ConfigureAwait(false);
         }
     }
+
+    private static ListedKey ReadListed(JsonElement listed) => new(
+        KeyDesk.ReadText(listed, "apiKeyId"),
+        listed.TryGetProperty("redactedApiKey", out var hint) ? hint.GetString() ?? "" : "",
+        ServiceAccount: null);
 
     private static KeyFacts Read(JsonElement told) =>
         new(KeyDesk.ReadText(told, "api_key_id"), [.. told.GetProperty("acls").EnumerateArray().Select(static right => right.GetString() ?? throw new JsonException())]);
 
     private static string Keys(RotatedKey key) => $"auth/teams/{key.Policy.Account}/api-keys";
 
-    private static ValueTask DeleteAsync(KeyDesk desk, RotatedKey key, string id, CancellationToken cancellationToken) => desk.DeleteAsync(
+    private static ValueTask<bool> DeleteAsync(KeyDesk desk, RotatedKey key, string id, CancellationToken cancellationToken) => desk.DeleteAsync(
         PathOf(id), id, () => desk.ListAsync(Keys(key), KeyPages.Xai, static listed => KeyDesk.ReadText(listed, "apiKeyId"), cancellationToken), cancellationToken);
 
     private static string PathOf(string id) => $"auth/api-keys/{Uri.EscapeDataString(id)}";

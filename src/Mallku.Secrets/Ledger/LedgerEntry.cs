@@ -63,7 +63,7 @@ public enum LedgerKind
     /// <summary>A rotation began: a new version is to be made.</summary>
     RotationBegun,
 
-    /// <summary>A step of a rotation was done.</summary>
+    /// <summary>A step of a rotation was done, or is about to be.</summary>
     RotationStep,
 
     /// <summary>A step of a rotation, or the revoking of a key, was tried and failed.</summary>

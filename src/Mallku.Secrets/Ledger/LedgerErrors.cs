@@ -6,7 +6,7 @@ namespace Mallku.Secrets.Ledger;
 internal static class LedgerErrors
 {
     internal static LedgerException CannotWrite(LedgerFolder folder, Exception cause) => new(
-        $"the ledger in '{folder.Path}' can't be written ({(cause as SecretsException)?.Problem ?? cause.Message.TrimEnd('.')}), so nothing was handed out or changed",
+        $"the ledger in '{folder.Path}' can't be written ({(cause as SecretsException)?.Problem ?? cause.Message.TrimEnd('.')}){LedgerException.NothingDone}",
         $"{(cause as SecretsException)?.Remedy ?? "mend that"}; or copy its folder to another place and name that by MALLKU_LEDGER_DIR, or go on without a trace: {LedgerException.NoLedger}",
         cause);
 

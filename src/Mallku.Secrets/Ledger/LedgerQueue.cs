@@ -70,7 +70,7 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
             }
 
             throw new LedgerException(
-                $"the ledger in '{folder.Path}' could not be written within {patience.TotalSeconds:0.#} s, so nothing was handed out or changed",
+                $"the ledger in '{folder.Path}' could not be written within {patience.TotalSeconds:0.#} s{LedgerException.NothingDone}",
                 "look at its disk and at who holds its lock, or go on without a trace: --no-ledger",
                 e) { Late = isBegun ? batch.Done : null };
         }

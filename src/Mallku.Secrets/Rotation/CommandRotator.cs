@@ -16,13 +16,14 @@ namespace Mallku.Secrets.Rotation;
 public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
 {
     private const int LongestValue = 1 << 20;
+    internal const string RotatorName = "command";
     private const string Create = "create", Prefix = "MALLKU_ROTATION_";
     internal const string VersionIdVariable = Prefix + "VERSION_ID";
     private static readonly TimeSpan ToEnd = TimeSpan.FromSeconds(5);
     private readonly TimeSpan _patience = patience ?? TimeSpan.FromMinutes(5);
 
     /// <inheritdoc/>
-    public string Name => "command";
+    public string Name => RotatorName;
 
     /// <inheritdoc/>
     public bool CanRevoke => true;
@@ -31,9 +32,10 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
     public bool NeedsPerson => false;
 
     /// <inheritdoc/>
-    public void Require(RotationPolicy policy)
+    public void Require(RotatedKey current)
     {
-        ArgumentNullException.ThrowIfNull(policy);
+        ArgumentNullException.ThrowIfNull(current);
+        var policy = current.Policy;
         if (policy.Command is not [{ Length: > 0 }, ..])
         {
             throw new SecretsException("the rotator 'command' needs a command", "name it after '--': mallku rotate NAME -- COMMAND");
@@ -93,7 +95,7 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
     private async ValueTask<byte[]?> RunAsync(string step, RotatedKey key, SecretValue? value, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        Require(key.Policy);
+        Require(key);
         await StepProgram.RequireNoneLeftAsync(key, cancellationToken).ConfigureAwait(false);
         using var process = Start(step, key);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -18,9 +18,10 @@ public sealed class GenerateRotator : IRotator
     public bool NeedsPerson => false;
 
     /// <inheritdoc/>
-    public void Require(RotationPolicy policy)
+    public void Require(RotatedKey current)
     {
-        ArgumentNullException.ThrowIfNull(policy);
+        ArgumentNullException.ThrowIfNull(current);
+        var policy = current.Policy;
         if (policy.Length is < Shortest or > Longest)
         {
             throw new SecretsException($"a generated value has {Shortest} to {Longest} characters", "say how many, as: --length 43");
@@ -38,7 +39,7 @@ public sealed class GenerateRotator : IRotator
     public ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        Require(key.Policy);
+        Require(key);
         var prefix = Encoding.ASCII.GetBytes(key.Policy.Prefix);
         var characters = Encoding.ASCII.GetBytes([.. key.Policy.Alphabet.Distinct()]);
         var value = SecretValue.Allocate(prefix.Length + key.Policy.Length);

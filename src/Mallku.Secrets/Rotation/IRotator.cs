@@ -6,7 +6,7 @@ namespace Mallku.Secrets.Rotation;
 /// </summary>
 /// <remarks>
 /// A step that can't be done throws a <see cref="SecretsException"/>, whose text goes into the vault and the ledger: it holds
-/// no value.
+/// no value. Any other exception is a failure of the step too, unless the caller has cancelled it; its text goes nowhere.
 /// </remarks>
 public interface IRotator
 {
@@ -19,9 +19,13 @@ public interface IRotator
     /// <summary>Whether a person must be there, so that no timer can run it.</summary>
     bool NeedsPerson { get; }
 
-    /// <summary>Throws where a policy lacks what this rotator needs; asked before anything is changed.</summary>
-    /// <exception cref="SecretsException">It lacks something.</exception>
-    void Require(RotationPolicy policy);
+    /// <summary>
+    /// Throws where a secret can't be rotated so: its policy lacks what this rotator needs, or the secret is none for it; asked
+    /// before anything is changed.
+    /// </summary>
+    /// <param name="current">The version that is to be replaced.</param>
+    /// <exception cref="SecretsException">It can't.</exception>
+    void Require(RotatedKey current);
 
     /// <summary>Makes a new key that carries the token in its name, where a provider is to find it again.</summary>
     ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken);
@@ -61,8 +65,11 @@ public sealed record RotatedKey(string Secret, int Version, string VersionId, st
     /// <summary>The id of the version that a rotation of the secret is making, where that is another one.</summary>
     internal string? UnderWay { get; init; }
 
-    /// <summary>For making a key: the value of the version that is to be replaced; the runner's.</summary>
+    /// <summary>Where a version is to be replaced: its value, unless that is no text; the runner's.</summary>
     internal SecretValue? Current { get; init; }
+
+    /// <summary>Whether the value that is known of it was made by the rotator that the policy names.</summary>
+    internal bool IsOwn { get; init; }
 }
 
 /// <summary>A key that was made.</summary>

@@ -21,6 +21,20 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
             return done;
         }
 
+        foreach (var lost in found.Record.Lost.Where(lost => lost.IsToBeSought(now)))
+        {
+            if (await LookAsync(found.Record, lost, cancellationToken).ConfigureAwait(false) is { } failed)
+            {
+                done.Add(failed);
+            }
+        }
+
+        // what is to be revoked may be the only key that works
+        if (found.Record.Current is { Revoked: not null })
+        {
+            return done;
+        }
+
         if (found.Record.Versions.Exists(version => RetiredKeys.IsOver(version, now)))
         {
             foreach (var number in await keys.RetireAsync(name, cancellationToken).ConfigureAwait(false))
@@ -33,58 +47,101 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
 
         foreach (var version in found.Record.Versions.Where(version => version.State == SecretVersionState.Retired && version.IsSpent(now)))
         {
-            if (await RevokeAsync(found.Record, version, now, cancellationToken).ConfigureAwait(false) is { } happened)
-            {
-                done.Add(happened);
-            }
+            done.AddRange(await RevokeAsync(found.Record, version, now, cancellationToken).ConfigureAwait(false));
         }
 
         GC.KeepAlive(found.Owner);
         return done;
     }
 
-    // null where it is not yet the time
-    private async ValueTask<RotationEvent?> RevokeAsync(SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
+    // deletes what was made and nobody has the value of; null where that succeeds
+    private async ValueTask<RotationEvent?> LookAsync(SecretRecord record, LostKey lost, CancellationToken cancellationToken)
     {
+        var began = store.Clock.GetUtcNow();
+        await keys.BeginLookAsync(record.Name, lost).ConfigureAwait(false);
         try
         {
-            var key = Describe(record, version, version.Key!);
+            var key = new RotatedKey(record.Name, lost.Number, lost.Id, lost.Key.Token, KeyId: null, AsMade(record, lost.Key));
+            await rotators.Get(key.Policy.Rotator).DiscardAsync(key, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SecretsException e)
+        {
+            await keys.RecordFailureAsync(record.Name, lost).ConfigureAwait(false);
+            return new RotationEvent(record.Name, RotationAction.Failed, Version: null, record.Policy?.Tell, new SecretsException(
+                $"a key of '{record.Name}' that was asked for as version {lost.Number}, and whose answer was lost, may be live and could not be looked for: {e.Problem}",
+                $"{e.Remedy}; then try again: mallku rotate --due",
+                e));
+        }
+
+        await keys.RecordLookAsync(record.Name, lost, began).ConfigureAwait(false);
+        return null;
+    }
+
+    // nothing where it is not yet the time
+    private async ValueTask<IReadOnlyList<RotationEvent>> RevokeAsync(SecretRecord record, VersionRecord version, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var dead = new List<RotationEvent>();
+        try
+        {
+            var key = new RotatedKey(record.Name, version.Number, version.Id, version.Key!.Token, version.Key.Id, AsMade(record, version.Key)) { IsOwn = version.IsMadeBy(version.Key.RevokeBy!) };
             var rotator = FindMaker(key, version.Value is not null);
             if (await MayComeBackAsync(record, version, now, cancellationToken).ConfigureAwait(false))
             {
-                return null;
+                return [];
             }
 
+            await keys.BeginRevokingAsync(record.Name, version.Number).ConfigureAwait(false);
             using var value = version.Value is null ? null : RotationSteps.Reveal(record, version);
             await rotator.RevokeAsync(key, value, cancellationToken).ConfigureAwait(false);
 
             // before it is recorded here, after which nobody would look for them any more
             await foreach (var (home, holder) in ReadHoldersAsync(record, version, CancellationToken.None).ConfigureAwait(false))
             {
-                await (home == store ? keys : new RetiredKeys(home)).DropAsync(holder.Record.Name, version).ConfigureAwait(false);
+                var other = holder.Record;
+                if (await (home == store ? keys : new RetiredKeys(home)).DropAsync(other.Name, version).ConfigureAwait(false) is { } theirs)
+                {
+                    dead.Add(Dead(other, theirs));
+                }
             }
         }
         catch (SecretsException e)
         {
             await keys.RecordFailureAsync(record.Name, version.Number).ConfigureAwait(false);
-            return new RotationEvent(record.Name, RotationAction.Failed, version.Number, record.Policy?.Tell, e);
+            return [new RotationEvent(record.Name, RotationAction.Failed, version.Number, record.Policy?.Tell, e), .. dead];
         }
 
-        await keys.RecordRevokedAsync(record.Name, version.Number).ConfigureAwait(false);
-        return new RotationEvent(record.Name, RotationAction.Revoked, version.Number, record.Policy?.Tell);
+        try
+        {
+            if (await keys.RecordRevokedAsync(record.Name, version).ConfigureAwait(false) is { } own)
+            {
+                dead.Add(Dead(record, own));
+            }
+        }
+        catch (LedgerException e)
+        {
+            throw new LedgerException($"the key of version {version.Number} of '{record.Name}' was revoked, and that could not be recorded: {e.Fault}", e.Remedy, e);
+        }
+
+        return [new RotationEvent(record.Name, RotationAction.Revoked, version.Number, record.Policy?.Tell), .. dead];
+    }
+
+    // somebody has set the value while its key was revoked
+    private static RotationEvent Dead(SecretRecord record, int version)
+    {
+        var fault = RotationReview.RevokedInUse(record.Name, version);
+        return new RotationEvent(record.Name, RotationAction.Failed, Version: null, record.Policy?.Tell, fault);
     }
 
     // with what its maker was told then: the secret may be rotated in another way, or in another account, by now
-    private static RotatedKey Describe(SecretRecord record, VersionRecord version, ProviderKey key)
+    private static RotationPolicy AsMade(SecretRecord record, ProviderKey key)
     {
         var policy = record.Policy ?? new RotationPolicy { Rotator = key.RevokeBy! };
-        policy = policy with
+        return policy with
         {
             Rotator = key.RevokeBy!,
             Account = key.Account ?? policy.Account,
             Command = key.Command.Count > 0 ? key.Command : policy.Command,
         };
-        return new RotatedKey(record.Name, version.Number, version.Id, key.Token, key.Id, policy);
     }
 
     private IRotator FindMaker(RotatedKey key, bool isValueKnown)

@@ -32,56 +32,65 @@ internal sealed class RetiredKeys(ISecretStore store)
         },
         cancellationToken);
 
-    /// <summary>Records that a key was revoked: the value is of no use, whichever version has it, and dropped.</summary>
+    /// <summary>Records that a key was revoked: the value is of no use, whichever version has it, and dropped where that is not in use.</summary>
     /// <param name="name">The name under which the store has the secret.</param>
-    /// <param name="number">The version.</param>
-    internal async ValueTask RecordRevokedAsync(string name, int number)
-    {
-        await store.ChangeAsync(
-            name,
-            edit =>
+    /// <param name="revoked">The version whose key it was.</param>
+    /// <returns>The version in use that has the value, since somebody has set it again meanwhile; null where none has.</returns>
+    internal ValueTask<int?> RecordRevokedAsync(string name, VersionRecord revoked) => store.ChangeAsync(
+        name,
+        edit =>
+        {
+            var record = edit.Record;
+            var version = record.Get(revoked.Number);
+            edit.Tell(LedgerKind.Revoked, revoked.Number, revoked.Key?.RevokeBy, revoked.Value is null ? "without its value" : null);
+            if (version is not null)
             {
-                var record = edit.Record;
-                var version = record.Get(number);
-                edit.Tell(LedgerKind.Revoked, number, version?.Key?.RevokeBy, version is { Value: null } ? "without its value" : null);
-
-                // where somebody has set the value again meanwhile, the key is that version's, which is in use
-                if (version?.Key is { } key)
+                foreach (var same in record.Drop(version, Now))
                 {
-                    foreach (var same in record.Drop(version, Now))
-                    {
-                        same.Revoked = Now;
-                    }
-
-                    version.Key = key with { RevokeBy = null };
+                    same.Revoked = Now;
                 }
 
-                return true;
-            },
-            CancellationToken.None).ConfigureAwait(false);
-    }
+                version.Key = version.Key is { } key ? key with { RevokeBy = null } : null;
+            }
+
+            return NoteDead(record, revoked);
+        },
+        CancellationToken.None);
 
     /// <summary>Records of another secret that a key was revoked that versions of it have which are not in use.</summary>
     /// <param name="name">The name under which the store has that secret.</param>
     /// <param name="revoked">The version whose key it was.</param>
-    internal async ValueTask DropAsync(string name, VersionRecord revoked)
-    {
-        await store.ChangeAsync(
-            name,
-            edit =>
+    /// <returns>The version of it that is in use and has the value, since somebody has set it meanwhile; null where none has.</returns>
+    internal ValueTask<int?> DropAsync(string name, VersionRecord revoked) => store.ChangeAsync(
+        name,
+        edit =>
+        {
+            foreach (var version in edit.Record.Versions.Where(version => version.HasValueOf(revoked)).ToList())
             {
-                foreach (var version in edit.Record.Versions.Where(version => !version.IsLive(Now) && version.HasValueOf(revoked)).ToList())
+                edit.Tell(LedgerKind.Revoked, version.Number, revoked.Key?.RevokeBy, "with another secret");
+                if (!version.IsLive(Now))
                 {
-                    edit.Tell(LedgerKind.Revoked, version.Number, revoked.Key?.RevokeBy, "with another secret");
                     foreach (var dropped in edit.Record.Drop(version, Now))
                     {
                         (dropped.Revoked, dropped.Key) = (Now, dropped.Key is { } key ? key with { RevokeBy = null } : null);
                     }
                 }
+            }
 
-                return true;
-            },
-            CancellationToken.None).ConfigureAwait(false);
+            return NoteDead(edit.Record, revoked);
+        },
+        CancellationToken.None);
+
+    // it stays what it is, since nothing else is known to work, and is shown until it is replaced
+    private int? NoteDead(SecretRecord record, VersionRecord revoked)
+    {
+        int? newest = null;
+        foreach (var dead in record.Versions.Where(version => version.IsLive(Now) && version.HasValueOf(revoked)))
+        {
+            (dead.Revoked, dead.Key, newest) = (Now, null, dead.Number);
+        }
+
+        return newest;
     }
 
     /// <summary>Records that a key could not be revoked.</summary>
@@ -92,7 +101,9 @@ internal sealed class RetiredKeys(ISecretStore store)
             edit =>
             {
                 var record = edit.Record;
-                edit.Tell(LedgerKind.RotationFailed, number, record.Get(number)?.Key?.RevokeBy, "revoke");
+                var version = record.Get(number);
+                edit.Tell(LedgerKind.RotationFailed, number, version?.Key?.RevokeBy, "revoke");
+                version?.Revoking = null;
                 return true;
             },
             CancellationToken.None).ConfigureAwait(false);
@@ -102,13 +113,14 @@ internal sealed class RetiredKeys(ISecretStore store)
     /// Leaves keys alone that are still to be revoked: somebody has done it otherwise, or they are to stay. A value that could
     /// not come back by then can't afterwards, since nobody can tell whether it works.
     /// </summary>
-    internal ValueTask<int> GiveUpAsync(string name, CancellationToken cancellationToken) => store.ChangeAsync(
+    /// <returns>Of which versions the keys stay.</returns>
+    internal ValueTask<IReadOnlyList<RotationEvent>> GiveUpAsync(string name, CancellationToken cancellationToken) => store.ChangeAsync<IReadOnlyList<RotationEvent>>(
         name,
         edit =>
         {
             var record = edit.Record;
             var left = record.Versions.FindAll(version => version.HasKeyToRevoke && !version.IsLive(Now));
-            if (left.Count == 0)
+            if (left.Count == 0 && record.Lost.Count == 0)
             {
                 throw Rotations.NothingUnderWay(name);
             }
@@ -124,7 +136,73 @@ internal sealed class RetiredKeys(ISecretStore store)
                 (version.Key, version.RevokeAfter, version.Digest) = (null, null, null);
             }
 
-            return left.Count;
+            foreach (var lost in record.Lost)
+            {
+                edit.Tell(LedgerKind.RotationFailed, lost.Number, lost.Key.RevokeBy, "discard, given up");
+            }
+
+            int[] numbers = [.. left.Select(static version => version.Number).Concat(record.Lost.Select(static lost => lost.Number)).Distinct().Order()];
+            record.Lost.Clear();
+            return [.. numbers.Select(number => new RotationEvent(name, RotationAction.KeyLeft, number, record.Policy?.Tell))];
         },
         cancellationToken);
+
+    /// <summary>
+    /// Says that a key is about to be revoked, before anybody is asked to: from then on the secret can't be set to the value
+    /// again, since nobody can tell whether it works.
+    /// </summary>
+    /// <exception cref="SecretsException">It is in use, or not to be revoked any more.</exception>
+    internal async ValueTask BeginRevokingAsync(string name, int number)
+    {
+        await store.ChangeAsync(
+            name,
+            edit =>
+            {
+                var (record, version) = (edit.Record, edit.Record.Get(number));
+                if (version is not { State: SecretVersionState.Retired } || !version.IsSpent(Now) || record.FindInUse(version, Now) is not null)
+                {
+                    throw new SecretsException($"version {number} of '{name}' is not revoked: the secret was changed a moment ago", "try again: mallku rotate --due");
+                }
+
+                version.Revoking = Now;
+                edit.Tell(LedgerKind.RotationStep, number, version.Key!.RevokeBy, Rotations.Begun("revoke"));
+                return true;
+            },
+            CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Says that a key is looked for that was asked for and never came.</summary>
+    internal ValueTask BeginLookAsync(string name, LostKey lost) => TellLookAsync(name, lost, LedgerKind.RotationStep, Rotations.Begun("discard"), static (_, _) => { });
+
+    /// <summary>Records that it could not be looked for.</summary>
+    internal ValueTask RecordFailureAsync(string name, LostKey lost) => TellLookAsync(name, lost, LedgerKind.RotationFailed, "discard", static (_, _) => { });
+
+    /// <summary>Records that what carried its token was deleted; nothing appears any more where the look began late enough.</summary>
+    internal ValueTask RecordLookAsync(string name, LostKey lost, DateTimeOffset began) => TellLookAsync(name, lost, LedgerKind.RotationStep, "discard", (record, known) =>
+    {
+        known.Looked = began;
+        if (known.IsGoneAfter(began))
+        {
+            record.Lost.Remove(known);
+        }
+    });
+
+    private async ValueTask TellLookAsync(string name, LostKey lost, LedgerKind kind, string note, Action<SecretRecord, LostKey> change)
+    {
+        await store.ChangeAsync(
+            name,
+            edit =>
+            {
+                edit.Tell(kind, lost.Number, lost.Key.RevokeBy, note);
+
+                // a person may have given it up meanwhile
+                if (edit.Record.Lost.Find(known => known.Key.Token == lost.Key.Token) is { } known)
+                {
+                    change(edit.Record, known);
+                }
+
+                return true;
+            },
+            CancellationToken.None).ConfigureAwait(false);
+    }
 }

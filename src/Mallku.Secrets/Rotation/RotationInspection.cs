@@ -1,3 +1,4 @@
+using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Rotation;
@@ -12,10 +13,12 @@ internal static class RotationInspection
     {
         List<Finding> findings =
         [
+            .. statuses.Where(status => status.Dead is not null).Select(Dead),
             .. statuses.Where(status => status.Fault is not null).Select(status => Warn(status.Fault!.Problem, status.Fault.Remedy)),
             .. statuses.Where(status => status.Pending is not null).Select(Pending),
             .. statuses.Where(status => status is { Pending: null, Need: RotationNeed.Overdue or RotationNeed.Due }).Select(Due),
             .. statuses.Where(status => status.Unrevoked.Count > 0).Select(Unrevoked),
+            .. statuses.Where(status => status.Unanswered.Count > 0).Select(Unanswered),
         ];
         string[] old = [.. statuses.Where(status => status.IsNeverReplacedForLong).Select(status => SecretsException.Show(status.Name))];
         if (old.Length > 0)
@@ -48,6 +51,20 @@ internal static class RotationInspection
         return Warn(
             $"a key of '{name}' that is not used any more is not revoked: version {string.Join(", ", status.Unrevoked)}",
             $"try again: mallku rotate --due, or revoke it at its provider and say so: mallku rotate {name} --abandon");
+    }
+
+    private static Finding Unanswered(RotationStatus status)
+    {
+        var name = SecretsException.Show(status.Name);
+        return Warn(
+            $"a key of '{name}' was asked for, and its answer was lost: it may appear at its provider yet: version {string.Join(", ", status.Unanswered)}",
+            $"let it be looked for: mallku rotate --due, for the last time {LostKey.Longest.TotalMinutes:0} minutes after it was asked for");
+    }
+
+    private static Finding Dead(RotationStatus status)
+    {
+        var fault = RotationReview.RevokedInUse(status.Name, status.Dead!.Value);
+        return Warn(fault.Problem, fault.Remedy);
     }
 
     private static Finding Warn(string what, string remedy) => new(FindingLevel.Warning, Check, what, remedy);

@@ -40,6 +40,9 @@ public enum RotationAction
 
     /// <summary>A rotation was given up, and the current value could not be put back where it is used besides the vault.</summary>
     NotPutBack,
+
+    /// <summary>The revoking of a version's key was given up: the key stays live, unless somebody has revoked it otherwise.</summary>
+    KeyLeft,
 }
 
 /// <summary>Something that was done with one secret, or could not be. Immutable.</summary>
@@ -75,6 +78,15 @@ public sealed record RotationStatus(
 
     /// <summary>Why it is not known how or when it is to be rotated, where the vault has words that say neither; else null.</summary>
     public SecretsException? Fault { get; init; }
+
+    /// <summary>
+    /// Versions whose key was asked for, and whose answer was lost: it may appear at the provider yet, and is looked for until it
+    /// can't any more.
+    /// </summary>
+    public IReadOnlyList<int> Unanswered { get; init; } = [];
+
+    /// <summary>The current version, where its value is of no use since its key was revoked while somebody set it; else null.</summary>
+    public int? Dead { get; init; }
 
     /// <summary>Whether nobody has said when it is to be rotated, and it never was, for long.</summary>
     internal bool IsNeverReplacedForLong { get; init; }

@@ -7,7 +7,7 @@ internal static class RotationReview
 {
     /// <summary>Whether there is something to say of it: of what was removed, only what is still to be done.</summary>
     internal static bool IsOfInterest(SecretRecord record) =>
-        record.Current is not null || record.Rotation is not null || record.Misread is not null || record.Versions.Exists(static version => version.HasKeyToRevoke);
+        record.Current is not null || record.Rotation is not null || record.Misread is not null || record.Lost.Count > 0 || record.Versions.Exists(static version => version.HasKeyToRevoke);
 
     internal static RotationStatus Describe(SecretRecord record, DateTimeOffset now)
     {
@@ -25,6 +25,8 @@ internal static class RotationReview
             record.Policy)
         {
             Fault = fault,
+            Unanswered = [.. record.Lost.Select(static lost => lost.Number).Distinct()],
+            Dead = record.Current is { Revoked: not null, Number: var number } ? number : null,
             IsNeverReplacedForLong = record is { Policy: null, Current: { } only, Versions.Count: 1 } && now - only.Created > TimeSpan.FromDays(RotationStatus.LongDays),
         };
     }
@@ -33,6 +35,11 @@ internal static class RotationReview
     internal static SecretsException? FindMisread(SecretRecord record) => record.Misread is not { } member ? null : new(
         $"the '{member}' that the vault has of '{SecretsException.Show(record.Name)}' can't be read: another program wrote it",
         $"forget it: mallku rotate {SecretsException.Show(record.Name)} --abandon, and say anew how it is rotated");
+
+    /// <summary>What to say where a version that is in use has the value of a key that was revoked.</summary>
+    internal static SecretsException RevokedInUse(string name, int version) => new(
+        $"version {version} of '{SecretsException.Show(name)}' is in use and does not work: it has the value of a key that was revoked when it was set, or before",
+        $"set another value: mallku set {SecretsException.Show(name)}, or go back to one that works: mallku rollback {SecretsException.Show(name)}");
 
     private static SecretsException? FindScheduleFault(SecretRecord record, DateTimeOffset now)
     {

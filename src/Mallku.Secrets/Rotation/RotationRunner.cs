@@ -52,8 +52,10 @@ public sealed class RotationRunner
     /// The current value is put back where it is used. Where that fails, the rotation ends all the same, and the new key is
     /// revoked at the next <see cref="RunDueAsync(CancellationToken)"/> only, since it may be in use there.
     /// </remarks>
-    /// <returns>What became of the keys.</returns>
-    /// <exception cref="SecretsException">There is nothing to give up.</exception>
+    /// <returns>What became of the keys; those that are left alone are named.</returns>
+    /// <exception cref="SecretsException">
+    /// There is nothing to give up, or another process has ended the rotation while this one waited for its turn.
+    /// </exception>
     public async ValueTask<IReadOnlyList<RotationEvent>> AbandonAsync(string name, CancellationToken cancellationToken = default) =>
         await (await FindAsync(name, cancellationToken).ConfigureAwait(false)).AbandonAsync(name, cancellationToken).ConfigureAwait(false);
 

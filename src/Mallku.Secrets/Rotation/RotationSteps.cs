@@ -17,16 +17,30 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
             var (record, rotation) = (found.Record, found.Record.Rotation!);
             Rotations.RequireUnchanged(record, rotation);
             var policy = record.Policy ?? new RotationPolicy { Rotator = rotation.Rotator };
-            if (rotation.Step == RotationStep.Finish)
-            {
-                return await rotations.FinishAsync(name, rotation.Token, rotation.Grace ?? policy.Grace, rotators.MayRevoke(rotation.Rotator)).ConfigureAwait(false);
-            }
-
             try
             {
-                await TakeAsync(record, rotation, rotators.Get(rotation.Rotator), policy, isResumed, cancellationToken).ConfigureAwait(false);
+                if (rotation.Step == RotationStep.Finish)
+                {
+                    return await rotations.FinishAsync(name, rotation.Token, rotation.Grace ?? policy.Grace, rotators.MayRevoke(rotation.Rotator)).ConfigureAwait(false);
+                }
+
+                var rotator = rotators.Get(rotation.Rotator);
+                if (isResumed)
+                {
+                    await GoOnAsync(record, rotation, rotator, policy, cancellationToken).ConfigureAwait(false);
+                    isResumed = false;
+                }
+                else
+                {
+                    await TakeAsync(record, rotation, rotator, policy, cancellationToken).ConfigureAwait(false);
+                }
             }
-            catch (SecretsException e) when (e is not (LedgerException or VaultOpenException or StoreUnreachableException or RotationOvertakenException))
+            catch (LedgerException e)
+            {
+                // what it says was not done, that may be: the step, which is not known to be
+                throw new LedgerException($"{Stopped(record, rotation)}: {e.Fault}; {Stays(record)}", WaysOn(record, e.Remedy), e);
+            }
+            catch (SecretsException e) when (e is not (VaultOpenException or StoreUnreachableException or RotationOvertakenException))
             {
                 throw await FailAsync(record, rotation, e).ConfigureAwait(false);
             }
@@ -39,21 +53,6 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
             // its values are wiped when nobody holds it, and the store may have forgotten it meanwhile
             GC.KeepAlive(found.Owner);
         }
-    }
-
-    /// <summary>Deletes what was made and nobody has the value of. False where there is nothing that could be there.</summary>
-    /// <exception cref="SecretsException">That failed, or nobody here can.</exception>
-    internal async ValueTask<bool> DiscardAsync(SecretRecord record, RotationRecord rotation, CancellationToken cancellationToken)
-    {
-        if (rotation.Step != RotationStep.Create || !rotators.MayRevoke(rotation.Rotator))
-        {
-            return false;
-        }
-
-        await rotators.Get(rotation.Rotator).DiscardAsync(
-            new RotatedKey(record.Name, rotation.Number, rotation.Id, rotation.Token, KeyId: null, record.Policy ?? new RotationPolicy { Rotator = rotation.Rotator }),
-            cancellationToken).ConfigureAwait(false);
-        return true;
     }
 
     /// <summary>Puts the value of a version that is not pending where it is used.</summary>
@@ -76,21 +75,36 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
 
     internal static string Shorten(string words) => words.Length <= MostWords ? words : words[..MostWords];
 
-    private async ValueTask TakeAsync(
-        SecretRecord record, RotationRecord rotation, IRotator rotator, RotationPolicy policy, bool isResumed, CancellationToken cancellationToken)
+    private async ValueTask GoOnAsync(
+        SecretRecord record, RotationRecord rotation, IRotator rotator, RotationPolicy policy, CancellationToken cancellationToken)
     {
-        var pending = record.Get(rotation.Number);
-        var key = new RotatedKey(record.Name, rotation.Number, rotation.Id, rotation.Token, pending?.Key?.Id, policy);
+        var mayFind = rotators.MayFind(rotator.Name);
+        await rotations.GoOnAsync(record.Name, rotation.Token, rotation.Step, mayFind).ConfigureAwait(false);
         if (rotation.Step == RotationStep.Create)
         {
-            if (isResumed)
+            // the answer may have been lost, and the key that it brought is live
+            var looked = rotations.Now;
+            await rotator.DiscardAsync(new RotatedKey(record.Name, rotation.Number, rotation.Id, rotation.Token, KeyId: null, policy), cancellationToken).ConfigureAwait(false);
+            if (mayFind)
             {
-                // the answer may have been lost, and the key that it brought is live
-                await rotator.DiscardAsync(key, cancellationToken).ConfigureAwait(false);
+                await rotations.RenewAsync(record.Name, rotation.Token, looked).ConfigureAwait(false);
             }
+        }
+    }
 
+    private async ValueTask TakeAsync(
+        SecretRecord record, RotationRecord rotation, IRotator rotator, RotationPolicy policy, CancellationToken cancellationToken)
+    {
+        var pending = record.Get(rotation.Number);
+        var key = new RotatedKey(record.Name, rotation.Number, rotation.Id, rotation.Token, pending?.Key?.Id, policy)
+        {
+            // what is brought back takes its key over when it becomes current
+            IsOwn = pending is not null && record.Versions.Exists(version => version.IsMadeBy(rotation.Rotator) && version.HasValueOf(pending)),
+        };
+        if (rotation.Step == RotationStep.Create)
+        {
             using var current = Reveal(record, record.Current!);
-            var made = await rotator.CreateAsync(key with { Current = current }, cancellationToken).ConfigureAwait(false);
+            var made = await rotator.CreateAsync(key with { Current = current, IsOwn = record.Current!.IsMadeBy(rotation.Rotator) }, cancellationToken).ConfigureAwait(false);
             using (made.Value)
             {
                 RequireNew(record, made.Value);
@@ -128,18 +142,32 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
         var found = await rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
         if (found.Record is { Rotation: null, Current: { } current } && current.Id != rotation.Id)
         {
+            await rotations.TellPutBackAsync(found.Record.Name, current.Number, rotation.Rotator).ConfigureAwait(false);
             await PutAsync(found, rotation.Rotator, current, cancellationToken).ConfigureAwait(false);
         }
     }
 
     private async ValueTask<SecretsException> FailAsync(SecretRecord record, RotationRecord rotation, SecretsException error)
     {
-        await rotations.RecordFailureAsync(record.Name, rotation.Token, rotation.Step, Shorten(error.Problem)).ConfigureAwait(false);
-        return new SecretsException(
-            $"the {(record.Get(rotation.Number) is { IsRollback: true } ? "rollback" : "rotation")} of '{record.Name}' stopped at the step '{RotationFormat.ToText(rotation.Step)}': {error.Problem}; version {record.Current!.Number} stays in use",
-            $"{error.Remedy}; then go on: mallku rotate {record.Name} --resume, or give it up: mallku rotate {record.Name} --abandon",
-            error);
+        try
+        {
+            await rotations.RecordFailureAsync(record.Name, rotation.Token, rotation.Step, Shorten(error.Problem)).ConfigureAwait(false);
+        }
+        catch (SecretsException e) when (e is not (LedgerException or VaultOpenException or StoreUnreachableException or RotationOvertakenException))
+        {
+            // the disk that is full for the one is so for the other
+        }
+
+        return new SecretsException($"{Stopped(record, rotation)}: {error.Problem}; {Stays(record)}", WaysOn(record, error.Remedy), error);
     }
+
+    private static string Stopped(SecretRecord record, RotationRecord rotation) =>
+        $"the {(record.Get(rotation.Number) is { IsRollback: true } ? "rollback" : "rotation")} of '{record.Name}' stopped at the step '{RotationFormat.ToText(rotation.Step)}'";
+
+    private static string Stays(SecretRecord record) => $"version {record.Current!.Number} stays in use";
+
+    private static string WaysOn(SecretRecord record, string remedy) =>
+        $"{remedy}; then go on: mallku rotate {record.Name} --resume, or give it up: mallku rotate {record.Name} --abandon";
 
     private static void RequireNew(SecretRecord record, SecretValue made)
     {

@@ -4,7 +4,7 @@ using Mallku.Secrets.Storage;
 namespace Mallku.Secrets.Rotation;
 
 /// <summary>What a store knows of rotations. Each change is one write, durable when it returns, and in the ledger.</summary>
-internal sealed class Rotations(ISecretStore store)
+internal sealed partial class Rotations(ISecretStore store)
 {
     internal DateTimeOffset Now => store.Clock.GetUtcNow();
 
@@ -116,6 +116,71 @@ internal sealed class Rotations(ISecretStore store)
             CancellationToken.None).ConfigureAwait(false);
     }
 
+    /// <summary>
+    /// Says that a step of a rotation is about to be taken by who did not begin it: nothing is handed to a rotator before the
+    /// ledger has it. Where the step is to make a key, one may have been made, or may be yet, and that is kept in mind.
+    /// </summary>
+    /// <param name="name">The name under which the store has the secret.</param>
+    /// <param name="token">The rotation.</param>
+    /// <param name="step">Its next step.</param>
+    /// <param name="mayFind">Whether its rotator finds by the token what it made.</param>
+    internal async ValueTask GoOnAsync(string name, string token, RotationStep step, bool mayFind)
+    {
+        await store.ChangeAsync(
+            name,
+            edit =>
+            {
+                var (record, rotation) = FindRotation(edit, token, step);
+                if (step == RotationStep.Create && mayFind)
+                {
+                    record.NoteLost(rotation, Now);
+                }
+
+                edit.Tell(LedgerKind.RotationStep, rotation.Number, rotation.Rotator, Begun(RotationFormat.ToText(step)));
+                return true;
+            },
+            CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Gives a rotation another token, when what carried the one before was deleted: what carries that yet is nobody's.</summary>
+    /// <param name="name">The name under which the store has the secret.</param>
+    /// <param name="token">The token before.</param>
+    /// <param name="looked">When the look for that began.</param>
+    internal async ValueTask RenewAsync(string name, string token, DateTimeOffset looked)
+    {
+        await store.ChangeAsync(
+            name,
+            edit =>
+            {
+                var (record, rotation) = FindRotation(edit, token, RotationStep.Create);
+                rotation.Token = VersionRecord.NewId();
+                foreach (var lost in record.Lost.Where(lost => lost.Key.Token == token))
+                {
+                    lost.Looked = looked;
+                }
+
+                edit.Tell(LedgerKind.RotationStep, rotation.Number, rotation.Rotator, "discard");
+                return true;
+            },
+            CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Says that the value of a version that is current is about to be put where it is used.</summary>
+    internal async ValueTask TellPutBackAsync(string name, int version, string rotator)
+    {
+        await store.ChangeAsync(
+            name,
+            edit =>
+            {
+                edit.Tell(LedgerKind.RotationStep, version, rotator, Begun("put back"));
+                return true;
+            },
+            CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>What the ledger says of a step that is about to be taken.</summary>
+    internal static string Begun(string step) => $"begun: {step}";
+
     internal async ValueTask RecordStepAsync(string name, string token, RotationStep done)
     {
         await store.ChangeAsync(
@@ -165,7 +230,7 @@ internal sealed class Rotations(ISecretStore store)
             }
             else
             {
-                if (revokes && !replaced.HasKeyToRevoke)
+                if (revokes && replaced is { HasKeyToRevoke: false, Revoked: null })
                 {
                     replaced.Key = ProviderKey.Of(rotation.Rotator, record.Policy, replaced.Key?.Token, replaced.Key?.Id);
                 }
@@ -185,12 +250,11 @@ internal sealed class Rotations(ISecretStore store)
     /// <summary>Gives the rotation up that is under way; its version is retired.</summary>
     /// <param name="name">The name under which the store has the secret.</param>
     /// <param name="token">The rotation.</param>
-    /// <param name="isDiscarded">Whether what its rotator made, and nobody has the value of, is deleted.</param>
-    /// <param name="mayRevoke">Whether there may be a key of its rotator that is to be revoked.</param>
+    /// <param name="mayFind">Whether its rotator finds by the token what it made and nobody has the value of.</param>
     /// <param name="notPutBack">Why the current value could not be put back where it is used; null where it was.</param>
     /// <param name="cancellationToken">Ends the wait for another writer.</param>
     internal async ValueTask AbandonAsync(
-        string name, string token, bool isDiscarded, bool mayRevoke, string? notPutBack, CancellationToken cancellationToken)
+        string name, string token, bool mayFind, string? notPutBack, CancellationToken cancellationToken)
     {
         await store.ChangeAsync(
             name,
@@ -212,16 +276,14 @@ internal sealed class Rotations(ISecretStore store)
                         State = SecretVersionState.Retired,
                         Created = rotation.Begun,
                         Source = rotation.Rotator,
-                        Key = mayRevoke && !isDiscarded ? ProviderKey.Of(rotation.Rotator, record.Policy, rotation.Token) : null,
                     });
+                    if (mayFind)
+                    {
+                        record.NoteLost(rotation, Now);
+                    }
                 }
 
                 record.Rotation = null;
-                if (isDiscarded)
-                {
-                    edit.Tell(LedgerKind.RotationStep, rotation.Number, rotation.Rotator, "discard");
-                }
-
                 if (notPutBack is not null)
                 {
                     // its words may name the secret
@@ -254,85 +316,6 @@ internal sealed class Rotations(ISecretStore store)
             return what;
         },
         cancellationToken);
-
-    /// <summary>
-    /// Writes down that the value of an earlier version is to come back, as a rotation whose next step is to put it where it is
-    /// used. Its key stays that version's until then.
-    /// </summary>
-    /// <param name="name">The name under which the store has the secret.</param>
-    /// <param name="wanted">The earlier version.</param>
-    /// <param name="rotator">Who puts it where it is used.</param>
-    /// <param name="grace">How long the version that is current may still be used; null for what the policy says.</param>
-    /// <param name="cancellationToken">Ends the wait for another writer.</param>
-    internal ValueTask<IReadOnlyList<string>> BeginRollbackAsync(
-        string name, int wanted, string rotator, TimeSpan? grace, CancellationToken cancellationToken) => store.ChangeAsync(
-        name,
-        edit =>
-        {
-            var (record, current) = (edit.Record, edit.RequireCurrent());
-            RequireNone(record);
-            var version = new VersionRecord
-            {
-                Number = record.Next++,
-                Id = VersionRecord.NewId(),
-                State = SecretVersionState.Pending,
-                Created = Now,
-                Source = VersionSources.Rollback,
-                Value = edit.Own(EarlierVersion.Find(record, wanted, Now).Value!.Value.ToArray()),
-            };
-            record.Versions.Add(version);
-            record.Rotation = new RotationRecord
-            {
-                Token = VersionRecord.NewId(),
-                Rotator = rotator,
-                Number = version.Number,
-                Id = version.Id,
-                From = current.Id,
-                Begun = Now,
-                Step = RotationStep.Set,
-                Grace = grace,
-            };
-            edit.Tell(LedgerKind.RotationBegun, version.Number, rotator, $"to the value of version {wanted}");
-            return edit.Absorbed;
-        },
-        cancellationToken);
-
-    /// <summary>Makes the value of an earlier version the current one again, as a new version.</summary>
-    /// <param name="name">The name under which the store has the secret.</param>
-    /// <param name="wanted">The earlier version.</param>
-    /// <param name="grace">How long the version that was current may still be used.</param>
-    /// <param name="cancellationToken">Ends the wait for another writer.</param>
-    internal ValueTask<RolledBack> RollBackAsync(string name, int wanted, TimeSpan grace, CancellationToken cancellationToken) => store.ChangeAsync(
-        name,
-        edit =>
-        {
-            var (record, replaced) = (edit.Record, edit.RequireCurrent());
-            RequireNone(record);
-            var target = EarlierVersion.Find(record, wanted, Now);
-            var added = record.Add(edit.Own(target.Value!.Value.ToArray()), VersionRecord.NewId(), Now, VersionSources.Rollback, grace);
-            TellRolledBack(edit, replaced, added);
-            return new RolledBack(name, added.Number, wanted, replaced.Number, replaced.GraceEnds, edit.Absorbed);
-        },
-        cancellationToken);
-
-    private static void TellRolledBack(SecretEdit edit, VersionRecord replaced, VersionRecord current)
-    {
-        var record = edit.Record;
-        record.TakeOverKey(current);
-        var restored = record.Versions.FindLast(version => version != current && version.HasValueOf(current));
-        if (restored is not null)
-        {
-            (restored.State, restored.GraceEnds) = (SecretVersionState.Retired, null);
-        }
-
-        if (replaced.GraceEnds is null)
-        {
-            // somebody has said that it is not to be used any more
-            (replaced.State, replaced.RevokeAfter) = (SecretVersionState.Retired, null);
-        }
-
-        edit.Tell(LedgerKind.RolledBack, current.Number, edit.Purpose, restored is null ? null : $"to the value of version {restored.Number}", graceEnds: replaced.GraceEnds);
-    }
 
     /// <summary>Writes down how a secret is rotated; null forgets it.</summary>
     internal ValueTask<IReadOnlyList<string>> SetPolicyAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken) => store.ChangeAsync(

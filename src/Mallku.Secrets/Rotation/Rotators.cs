@@ -9,7 +9,7 @@ internal sealed class Rotators
     {
         foreach (var rotator in given.Append(new GenerateRotator()).Append(new CommandRotator()))
         {
-            _known.TryAdd(rotator.Name, rotator);
+            _known.TryAdd(rotator.Name, new GuardedRotator(rotator));
         }
     }
 
@@ -20,10 +20,16 @@ internal sealed class Rotators
     /// <summary>Whether there may be a key to revoke of what it makes: of one that this process does not know, there may.</summary>
     internal bool MayRevoke(string name) => !_known.TryGetValue(name, out var known) || known.CanRevoke;
 
-    /// <exception cref="SecretsException">A policy says what can't be, or lacks what its rotator needs.</exception>
-    internal void Require(RotationPolicy policy, DateTimeOffset now)
+    /// <summary>
+    /// Whether a key that it made may be there of which nobody has the value, and it finds that by its token. One that needs a
+    /// person has its keys made by him.
+    /// </summary>
+    internal bool MayFind(string name) => MayRevoke(name) && !(_known.TryGetValue(name, out var known) && known.NeedsPerson);
+
+    /// <exception cref="SecretsException">A policy says what can't be, or lacks what its rotator needs, or the rotator is for other secrets.</exception>
+    internal void Require(RotatedKey current, DateTimeOffset now)
     {
-        RotationSchedule.Require(policy, now);
-        Get(policy.Rotator).Require(policy);
+        RotationSchedule.Require(current.Policy, now);
+        Get(current.Policy.Rotator).Require(current);
     }
 }

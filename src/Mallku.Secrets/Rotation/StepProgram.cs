@@ -29,6 +29,16 @@ internal static class StepProgram
             ?? throw new SecretsException($"there is no program '{SecretsException.Show(program)}' in PATH", "check its spelling, or name it by its path");
     }
 
+    /// <summary>Refuses a program that can't be started, before a rotation is begun that would only have to be given up.</summary>
+    /// <exception cref="SecretsException">There is none, or it may not be executed.</exception>
+    internal static void Require(string program)
+    {
+        if (!IsExecutable(program))
+        {
+            throw new SecretsException($"there is no program '{SecretsException.Show(program)}' that can be run", "check its path and that it may be executed (chmod +x), or name another after '--'");
+        }
+    }
+
     /// <summary>
     /// Waits a moment for the program of an earlier step that a killed process left running. Linux alone tells of one.
     /// </summary>

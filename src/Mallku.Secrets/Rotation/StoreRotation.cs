@@ -27,11 +27,12 @@ internal sealed class StoreRotation
 
     internal async ValueTask<RotatedSecret> RotateAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken)
     {
-        var before = (await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false)).Record;
-        var (stored, current) = (before.Name, before.Current!);
+        var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
+        var (stored, current) = (found.Record.Name, found.Record.Current!);
         policy = policy is null ? null : ToKept(policy);
-        Require(policy ?? before.Policy ?? throw Rotations.NoPolicy(stored));
+        Require(found, policy ?? found.Record.Policy ?? throw Rotations.NoPolicy(stored));
         await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        RequireStartable(policy ?? found.Record.Policy!);
         var absorbed = await _rotations.BeginAsync(stored, current.Id, policy, cancellationToken).ConfigureAwait(false);
         var rotated = await RunAsync(stored, isResumed: false, cancellationToken).ConfigureAwait(false);
         return rotated with { Absorbed = [.. absorbed, .. rotated.Absorbed] };
@@ -46,10 +47,11 @@ internal sealed class StoreRotation
 
     internal async ValueTask<IReadOnlyList<RotationEvent>> AbandonAsync(string name, CancellationToken cancellationToken)
     {
-        await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
+        var meant = (await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false)).Record.Rotation;
         await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         var found = await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
         var record = found.Record;
+        RequireThere(meant, record);
         if (record.Misread is not null)
         {
             await _rotations.ForgetUnreadAsync(record.Name, cancellationToken).ConfigureAwait(false);
@@ -58,13 +60,13 @@ internal sealed class StoreRotation
 
         if (record.Rotation is not { } rotation)
         {
-            await _keys.GiveUpAsync(record.Name, cancellationToken).ConfigureAwait(false);
-            return [];
+            return await _keys.GiveUpAsync(record.Name, cancellationToken).ConfigureAwait(false);
         }
 
         SecretsException? notPut = null;
         if (rotation.Step > RotationStep.Create && record.Current is { } current)
         {
+            await _rotations.TellPutBackAsync(record.Name, current.Number, rotation.Rotator).ConfigureAwait(false);
             try
             {
                 // the new value may be in use elsewhere by now, and is about to be revoked
@@ -76,21 +78,10 @@ internal sealed class StoreRotation
             }
         }
 
-        var isDiscarded = false;
-        try
-        {
-            isDiscarded = await _steps.DiscardAsync(record, rotation, cancellationToken).ConfigureAwait(false);
-        }
-        catch (SecretsException)
-        {
-            // it is tried again, and said, as what is to be revoked
-        }
-
         await _rotations.AbandonAsync(
             record.Name,
             rotation.Token,
-            isDiscarded,
-            _rotators.MayRevoke(rotation.Rotator),
+            _rotators.MayFind(rotation.Rotator),
             notPut is null ? null : RotationSteps.Shorten(notPut.Problem),
             cancellationToken).ConfigureAwait(false);
         return notPut is null
@@ -125,14 +116,14 @@ internal sealed class StoreRotation
 
     internal async ValueTask SetPolicyAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken)
     {
-        var record = (await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false)).Record;
+        var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
         if (policy is not null)
         {
             policy = ToKept(policy);
-            Require(policy);
+            Require(found, policy);
         }
 
-        await _rotations.SetPolicyAsync(record.Name, policy, cancellationToken).ConfigureAwait(false);
+        await _rotations.SetPolicyAsync(found.Record.Name, policy, cancellationToken).ConfigureAwait(false);
     }
 
     internal async ValueTask<IReadOnlyList<RotationEvent>> RunDueAsync(CancellationToken cancellationToken)
@@ -180,8 +171,8 @@ internal sealed class StoreRotation
         done.AddRange(await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false));
 
         // as it is now: those before it may have taken long
-        var record = (await _store.ReadAsync(name, cancellationToken).ConfigureAwait(false))?.Record;
-        if (record is null || RotationReview.Describe(record, _rotations.Now) is not { } status)
+        var found = await _store.ReadAsync(name, cancellationToken).ConfigureAwait(false);
+        if (found?.Record is not { } record || RotationReview.Describe(record, _rotations.Now) is not { } status)
         {
             return;
         }
@@ -204,7 +195,8 @@ internal sealed class StoreRotation
 
         if (status.Pending is null)
         {
-            Require(status.Policy!);
+            Require(found, status.Policy!);
+            RequireStartable(status.Policy!);
             await _rotations.BeginAsync(status.Name, record.Current!.Id, policy: null, cancellationToken).ConfigureAwait(false);
         }
 
@@ -216,7 +208,37 @@ internal sealed class StoreRotation
     private async ValueTask<RotatedSecret> RunAsync(string name, bool isResumed, CancellationToken cancellationToken)
     {
         var rotated = await _steps.RunAsync(name, isResumed, cancellationToken).ConfigureAwait(false);
-        return rotated with { Settled = await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false) };
+        try
+        {
+            return rotated with { Settled = await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false) };
+        }
+        catch (SecretsException e)
+        {
+            // the new version is current all the same
+            var left = new SecretsException(
+                $"what is left to do of '{rotated.Name}' could not be done: {(e as LedgerException)?.Fault ?? e.Problem}", $"{e.Remedy}; then: mallku rotate --due", e);
+            return rotated with { Settled = [new RotationEvent(rotated.Name, RotationAction.Failed, Version: null, Error: left)] };
+        }
+    }
+
+    // who asked saw a rotation, and another process has ended it while he waited for his turn: what it left is not what he meant
+    private static void RequireThere(RotationRecord? meant, SecretRecord record)
+    {
+        if (meant is not null && record.Rotation?.Id != meant.Id && record.Misread is null)
+        {
+            var (how, current) = (record.Get(meant.Number) is { State: not SecretVersionState.Retired } ? "finished" : "ended", record.Current);
+            throw new RotationOvertakenException(
+                $"the rotation of '{record.Name}' was {how} by another process meanwhile{(current is null ? "" : $": version {current.Number} is current")}; nothing was given up",
+                $"see what happened: mallku history {record.Name}");
+        }
+    }
+
+    private static void RequireStartable(RotationPolicy policy)
+    {
+        if (policy is { Rotator: CommandRotator.RotatorName, Command: [var program, ..] })
+        {
+            StepProgram.Require(program);
+        }
     }
 
     private static RotationEvent NotPutBack(SecretRecord record, int abandoned, SecretsException error)
@@ -228,7 +250,15 @@ internal sealed class StoreRotation
             error));
     }
 
-    private void Require(RotationPolicy policy) => _rotators.Require(policy, _rotations.Now);
+    private void Require(StoredSecret secret, RotationPolicy policy)
+    {
+        var (record, current) = (secret.Record, secret.Record.Current!);
+        using var value = JsonToken.TryDecode(current.Value!.Value.Span, borrowed: false, out var text) ? text : null;
+        GC.KeepAlive(secret.Owner);
+        _rotators.Require(
+            new RotatedKey(record.Name, current.Number, current.Id, current.Key?.Token, current.Key?.Id, policy) { Current = value, IsOwn = current.IsMadeBy(policy.Rotator) },
+            _rotations.Now);
+    }
 
     // as the vault keeps it: in whole seconds, and a program as what it is from here
     private static RotationPolicy ToKept(RotationPolicy policy) => policy with

@@ -74,6 +74,28 @@ internal static class RotationFormat
         SecretFormat.Write(json, others);
         json.Raw("}"u8);
     }
+
+    internal static void Write(PlaintextWriter json, List<LostKey> lost)
+    {
+        json.Name("lost"u8);
+        json.Raw("["u8);
+        foreach (var key in lost)
+        {
+            json.Separate();
+            json.Raw("{"u8);
+            json.Name("number"u8);
+            json.Number(key.Number);
+            SecretFormat.WriteText(json, "id"u8, key.Id);
+            SecretFormat.WriteTime(json, "asked"u8, key.Asked);
+            SecretFormat.WriteTime(json, "looked"u8, key.Looked);
+            Write(json, key.Key);
+            SecretFormat.Write(json, key.Others);
+            json.Raw("}"u8);
+        }
+
+        json.Raw("]"u8);
+    }
+
     private static void WriteCommand(PlaintextWriter json, IReadOnlyList<string> command)
     {
         if (command.Count > 0)

@@ -19,8 +19,11 @@ internal enum RotationStep
 /// <summary>A rotation that is under way.</summary>
 internal sealed class RotationRecord
 {
-    /// <summary>Names the rotation for the provider, so that a key is found again whose value was never seen.</summary>
-    internal required string Token { get; init; }
+    /// <summary>
+    /// Names the rotation for the provider, so that a key is found again whose value was never seen. Another one for each time that
+    /// a key is asked for: so one that comes late is told from the one that is in use.
+    /// </summary>
+    internal required string Token { get; set; }
 
     internal required string Rotator { get; init; }
 

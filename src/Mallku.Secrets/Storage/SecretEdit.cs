@@ -57,7 +57,15 @@ internal sealed class SecretEdit(ISecretStore store, SecretRecord record, Func<b
         }
 
         var replaced = record.Current;
-        var added = record.Add(Own(JsonToken.Encode(value)), VersionRecord.NewId(), Now, options.Source, options.Grace);
+        var token = Own(JsonToken.Encode(value));
+        if (record.Versions.Find(version => version is { HasKeyToRevoke: true, Revoking: not null } && version.Had(token)) is { } revoked)
+        {
+            throw new SecretsException(
+                $"the key of version {revoked.Number} of '{record.Name}', which has that value, is being revoked; nothing was changed",
+                $"set another value; or, where nobody revokes it any more (mallku rotate --due) and the key works, leave it alone first: mallku rotate {record.Name} --abandon");
+        }
+
+        var added = record.Add(token, VersionRecord.NewId(), Now, options.Source, options.Grace);
         Tell(record.Versions.Count == 1 ? LedgerKind.Created : LedgerKind.Updated, added.Number, store.Purpose, graceEnds: replaced?.GraceEnds);
         return new SecretChange(record.Name, added.Number, store.Name, Created: replaced is null, Absorbed);
     }

@@ -52,6 +52,11 @@ internal static class SecretFormat
             RotationFormat.Write(json, rotation);
         }
 
+        if (record.Lost.Count > 0)
+        {
+            RotationFormat.Write(json, record.Lost);
+        }
+
         json.Name("versions"u8);
         json.Raw("["u8);
         foreach (var version in record.Versions)
@@ -102,6 +107,7 @@ internal static class SecretFormat
         }
 
         WriteTime(json, "revokeAfter"u8, version.RevokeAfter);
+        WriteTime(json, "revoking"u8, version.HasKeyToRevoke ? version.Revoking : null);
         WriteTime(json, "revoked"u8, version.Revoked);
         Write(json, version.Others);
         json.Raw("}"u8);

@@ -20,9 +20,13 @@ internal abstract partial class SecretReader
             {
                 ReadPolicy(ref json, record);
             }
-            else
+            else if (name == "rotation")
             {
                 ReadRotation(ref json, record);
+            }
+            else
+            {
+                ReadLost(ref json, record);
             }
         }
         catch (VaultOpenException)
@@ -186,6 +190,76 @@ internal abstract partial class SecretReader
             Step = next,
             Grace = grace,
             Failure = failure,
+            Others = others,
+        };
+    }
+
+    private void ReadLost(ref Utf8JsonReader json, SecretRecord record)
+    {
+        RequireToken(json, JsonTokenType.StartArray, "lost");
+        var lost = new List<LostKey>();
+        while (json.Read() && json.TokenType == JsonTokenType.StartObject)
+        {
+            lost.Add(ReadLostKey(ref json));
+        }
+
+        RequireToken(json, JsonTokenType.EndArray, "lost");
+        record.Lost.AddRange(lost);
+    }
+
+    private LostKey ReadLostKey(ref Utf8JsonReader json)
+    {
+        string? token = null, revokeBy = null, id = null, account = null;
+        DateTimeOffset? asked = null, looked = null;
+        List<string> command = [];
+        var number = 0;
+        var others = new List<RawMember>();
+        while (ReadMember(ref json, out var nameToken, out var name))
+        {
+            switch (name)
+            {
+                case "number":
+                    number = (int)ReadNumber(ref json, "lost", int.MaxValue / 2);
+                    break;
+                case "id":
+                    id = ReadString(ref json, "lost");
+                    break;
+                case "asked":
+                    asked = ReadTime(ref json, "lost");
+                    break;
+                case "looked":
+                    looked = ReadTime(ref json, "lost");
+                    break;
+                case "token":
+                    token = ReadString(ref json, "lost");
+                    break;
+                case "revokeBy":
+                    revokeBy = ReadString(ref json, "lost");
+                    break;
+                case "account":
+                    account = ReadString(ref json, "lost");
+                    break;
+                case "command":
+                    command = ReadStrings(ref json, "lost");
+                    break;
+                default:
+                    others.Add(new RawMember(nameToken, SkipValue(ref json)));
+                    break;
+            }
+        }
+
+        if (!IsId(token) || !IsId(id) || !IsName(revokeBy) || asked is null || number < 1)
+        {
+            throw Misunderstood("lost");
+        }
+
+        return new LostKey
+        {
+            Number = number,
+            Id = id,
+            Key = new ProviderKey { Token = token, RevokeBy = revokeBy, Account = account, Command = command },
+            Asked = asked.Value,
+            Looked = looked,
             Others = others,
         };
     }

@@ -28,7 +28,7 @@ internal abstract partial class SecretReader(Memory<byte> plaintext, bool values
                 case "removed":
                     record.Removed = ReadTime(ref json, "removed");
                     break;
-                case "policy" or "rotation":
+                case "policy" or "rotation" or "lost":
                     var start = json.TokenStartIndex;
                     ReadOrLeave(ref json, record, nameToken, name);
                     rotation = name == "rotation" ? new RawMember(nameToken, Slice(start, json.BytesConsumed)) : rotation;
@@ -74,7 +74,7 @@ internal abstract partial class SecretReader(Memory<byte> plaintext, bool values
         string? token = null, keyId = null, revokeBy = null, account = null;
         List<string> command = [];
         ValueDigest? digest = null;
-        DateTimeOffset? created = null, graceEnds = null, revokeAfter = null, revoked = null;
+        DateTimeOffset? created = null, graceEnds = null, revokeAfter = null, revoking = null, revoked = null;
         ReadOnlyMemory<byte>? value = null;
         var isSealed = false;
         var others = new List<RawMember>();
@@ -128,6 +128,9 @@ internal abstract partial class SecretReader(Memory<byte> plaintext, bool values
                 case "revokeAfter":
                     revokeAfter = ReadTime(ref json, "revokeAfter");
                     break;
+                case "revoking":
+                    revoking = ReadTime(ref json, "revoking");
+                    break;
                 case "revoked":
                     revoked = ReadTime(ref json, "revoked");
                     break;
@@ -157,6 +160,7 @@ internal abstract partial class SecretReader(Memory<byte> plaintext, bool values
                 : new ProviderKey { Token = token, Id = keyId, RevokeBy = revokeBy, Account = account, Command = command },
             Digest = digest,
             RevokeAfter = revokeAfter,
+            Revoking = revoking,
             Revoked = revoked,
             Others = others,
         };

@@ -28,6 +28,9 @@ internal sealed class SecretRecord(string name)
     /// <summary>The rotation that is under way, or null.</summary>
     internal RotationRecord? Rotation { get; set; }
 
+    /// <summary>Keys that were asked for and never came, and may appear at their provider yet.</summary>
+    internal List<LostKey> Lost { get; } = [];
+
     internal List<VersionRecord> Versions { get; } = [];
 
     internal List<RawMember> Others { get; } = [];
@@ -64,10 +67,23 @@ internal sealed class SecretRecord(string name)
     {
         var renamed = new SecretRecord(other) { Next = Next, Removed = Removed, Policy = Policy, Rotation = Rotation, Misread = Misread };
         renamed.PolicyOthers.AddRange(PolicyOthers);
+        renamed.Lost.AddRange(Lost);
         renamed.Versions.AddRange(Versions);
         renamed.Others.AddRange(Others);
         renamed.Unread.AddRange(Unread);
         return renamed;
+    }
+
+    /// <summary>The rotation's key may have been made, or may be yet, and nobody has its value.</summary>
+    internal void NoteLost(RotationRecord rotation, DateTimeOffset now)
+    {
+        if (Lost.Find(known => known.Key.Token == rotation.Token) is { } again)
+        {
+            (again.Asked, again.Looked) = (now, null);
+            return;
+        }
+
+        Lost.Add(new LostKey { Number = rotation.Number, Id = rotation.Id, Key = ProviderKey.Of(rotation.Rotator, Policy, rotation.Token), Asked = now });
     }
 
     /// <summary>Makes a new version the current one.</summary>

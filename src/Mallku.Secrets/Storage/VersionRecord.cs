@@ -40,11 +40,17 @@ internal sealed class VersionRecord
     /// <summary>Until when the key stays, though the version may not be used: so long it can be brought back.</summary>
     internal DateTimeOffset? RevokeAfter { get; set; }
 
-    /// <summary>When the key was revoked at the provider.</summary>
+    /// <summary>Since when somebody is revoking the key, or was cut off: nobody can tell whether it works.</summary>
+    internal DateTimeOffset? Revoking { get; set; }
+
+    /// <summary>When the key was revoked at the provider; in a version that is in use, the value is of no use.</summary>
     internal DateTimeOffset? Revoked { get; set; }
 
     /// <summary>Whether it has the value of an earlier one, which was brought back.</summary>
     internal bool IsRollback => Source == VersionSources.Rollback;
+
+    /// <summary>Whether a rotator has made its value, and not taken charge of one that was set.</summary>
+    internal bool IsMadeBy(string rotator) => Key is { Token: not null } key && key.RevokeBy == rotator;
 
     /// <summary>Whether somebody is to revoke its key at some time.</summary>
     internal bool HasKeyToRevoke => Key?.RevokeBy is not null;
@@ -62,8 +68,10 @@ internal sealed class VersionRecord
         && (State == SecretVersionState.Retired || GraceEnds is not null || RevokeAfter is not null);
 
     /// <summary>Whether it has the value that another version has, or had before its secret was removed.</summary>
-    internal bool HasValueOf(VersionRecord other) =>
-        Value is { } value && (other.Value is { } its ? JsonToken.AreSame(value, its) : other.Digest?.IsOf(value) ?? false);
+    internal bool HasValueOf(VersionRecord other) => Value is { } value && other.Had(value);
+
+    /// <summary>Whether a value is the one that it has, or had before its secret was removed.</summary>
+    internal bool Had(ReadOnlyMemory<byte> value) => Value is { } its ? JsonToken.AreSame(value, its) : Digest?.IsOf(value) ?? false;
 
     internal SecretVersion ToFacts() => new(Number, Id, State, Created, Source) { GraceEnds = State == SecretVersionState.Previous ? GraceEnds : null };
 

@@ -80,13 +80,56 @@ public sealed class KeyRevocationTests : ShopStage
     }
 
     [Fact]
-    public async Task A_value_that_is_set_again_while_it_is_revoked_stays_the_current_one()
+    public async Task A_value_that_another_program_sets_while_it_is_revoked_is_said_to_be_dead_and_what_it_replaced_can_come_back()
     {
         await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
-        _shop.During = step => step == "revoke" ? SetAsync("made-1") : Task.CompletedTask;
-        await Runner.RotateAsync("key", cancellationToken: Cancel);
+        _shop.During = step =>
+        {
+            if (step == "revoke")
+            {
+                Plaintext.Write(_folder, Plaintext.Read(_folder).Replace("{\"key\":\"made-2\"", "{\"key\":\"made-1\"", StringComparison.Ordinal), _clock);
+            }
+
+            return Task.CompletedTask;
+        };
+        var settled = (await Runner.RotateAsync("key", cancellationToken: Cancel)).Settled;
+        _shop.During = static _ => Task.CompletedTask;
         Assert.Equal("made-1", await GetAsync());
+        Assert.Equal([RotationAction.Revoked, RotationAction.Failed], settled.Select(done => done.Action));
+        Assert.Contains("version 4 of 'key' is in use and does not work", settled[1].Error!.Problem, StringComparison.Ordinal);
         Assert.Contains(await LedgerEntries.ReadAsync(_folder), entry => entry is { Kind: LedgerKind.Revoked, Version: 2 });
+        Assert.Equal(4, Assert.Single(await Runner.GetStatusAsync(Cancel)).Dead);
+
+        // the only key that works stays, though its time is over
+        Assert.Empty(await RunAsync());
+        Assert.Equal(["made-2"], _shop.Keys);
+        Assert.Equal(5, (await Runner.RollBackAsync("key", cancellationToken: Cancel)).Version);
+        Assert.Equal("made-2", await GetAsync());
+        await RunAsync();
+        Assert.Equal(["made-2"], _shop.Keys);
+        await RequireNothingLeftAsync();
+    }
+
+    [Fact]
+    public async Task A_value_whose_revoking_was_cut_off_can_be_set_again_when_its_key_is_left_alone()
+    {
+        await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
+        using var cutOff = new CancellationTokenSource();
+        _shop.During = async step =>
+        {
+            if (step == "revoke")
+            {
+                await cutOff.CancelAsync();
+                cutOff.Token.ThrowIfCancellationRequested();
+            }
+        };
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await Runner.RotateAsync("key", cancellationToken: cutOff.Token));
+        _shop.During = static _ => Task.CompletedTask;
+        var refused = await Assert.ThrowsAsync<SecretsException>(() => SetAsync("made-1"));
+        Assert.Contains("the key of version 2 of 'key', which has that value, is being revoked", refused.Problem, StringComparison.Ordinal);
+        Assert.Equal([(RotationAction.KeyLeft, 2)], (await Runner.AbandonAsync("key", Cancel)).Select(left => (left.Action, left.Version!.Value)));
+        await SetAsync("made-1");
+        Assert.Equal("made-1", await GetAsync());
     }
 
     [Fact]
@@ -205,7 +248,7 @@ public sealed class KeyRevocationTests : ShopStage
     {
         await Runner.RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Cancel);
         await SetAsync("meant");
-        await Runner.AbandonAsync("key", Cancel);
+        Assert.Equal([(RotationAction.KeyLeft, 2)], (await Runner.AbandonAsync("key", Cancel)).Select(left => (left.Action, left.Version!.Value)));
         Assert.Empty(await RunAsync());
         Assert.Equal(["made-1"], _shop.Keys);
         await RequireNothingLeftAsync();

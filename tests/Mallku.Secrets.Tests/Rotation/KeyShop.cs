@@ -24,6 +24,12 @@ internal sealed class KeyShop : IRotator
     /// <summary>Whether the answer to <c>create</c> is lost once, after the key was made.</summary>
     internal bool LosesAnswer { get; set; }
 
+    /// <summary>Whether the next <c>create</c> gets no answer, and the key is made when <see cref="Arrive"/> is called.</summary>
+    internal bool IsSlow { get; set; }
+
+    /// <summary>The token of the key that was asked for and is not made yet.</summary>
+    internal string? Awaited { get; private set; }
+
     /// <summary>What happens during a step.</summary>
     internal Func<string, Task> During { get; set; } = static _ => Task.CompletedTask;
 
@@ -35,13 +41,19 @@ internal sealed class KeyShop : IRotator
 
     internal string? InUse { get; private set; }
 
-    public void Require(RotationPolicy policy)
+    public void Require(RotatedKey current)
     {
     }
 
     public async ValueTask<NewKey> CreateAsync(RotatedKey key, CancellationToken cancellationToken)
     {
         await DoAsync("create");
+        if (IsSlow)
+        {
+            (IsSlow, Awaited) = (false, key.Token);
+            throw new SecretsException("no answer came", "try again");
+        }
+
         var number = ++_made;
         var value = string.Create(CultureInfo.InvariantCulture, $"{(Name == "shop" ? "made" : Name)}-{number}");
         Live.Add(value, key.Token);
@@ -93,6 +105,9 @@ internal sealed class KeyShop : IRotator
             Live.Remove(live);
         }
     }
+
+    /// <summary>The key is made that was asked for long ago.</summary>
+    internal void Arrive(string value) => Live.Add(value, Awaited);
 
     private async Task DoAsync(string step)
     {

@@ -25,7 +25,7 @@ public sealed class RotationRunnerTests : ShopStage
         Assert.Equal(["made-1"], _shop.Keys);
         Assert.Empty(await Runner.RunDueAsync(Cancel));
         Assert.Equal(
-            ["created 1 -", "policy-set  shop", "rotation-begun 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotated 2 shop", "retired 1 shop", "revoked 1 shop"],
+            ["created 1 -", "policy-set  shop", "rotation-begun 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotation-step 2 shop", "rotated 2 shop", "retired 1 shop", "rotation-step 1 shop", "revoked 1 shop"],
             (await LedgerEntries.ReadAsync(_folder)).Where(entry => entry.Generation is not null && entry.Secret == "key")
                 .Select(entry => $"{EntryLine.ToText(entry.Kind)} {entry.Version} {entry.Purpose ?? "-"}").ToList());
     }
@@ -63,7 +63,10 @@ public sealed class RotationRunnerTests : ShopStage
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
         var token = _shop.Live["made-1"];
         await Runner.ResumeAsync("key", Cancel);
-        Assert.Equal(["made-2"], _shop.Live.Where(pair => pair.Value == token).Select(pair => pair.Key).ToList());
+
+        // a key of another token, so that what is late with the first can be told from it
+        Assert.Equal(["by hand", "made-2"], _shop.Keys);
+        Assert.NotEqual(token, _shop.Live["made-2"], StringComparer.Ordinal);
         Assert.Equal(["made-2", "by hand"], await LiveAsync());
     }
 
@@ -89,6 +92,8 @@ public sealed class RotationRunnerTests : ShopStage
 
         _shop.LosesAnswer = false;
         Assert.Equal(3, (await Runner.RotateAsync("key", Policy, Cancel)).Version);
+        _clock.Advance(TimeSpan.FromMinutes(10));
+        Assert.Empty(await Runner.RunDueAsync(Cancel));
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner.AbandonAsync("key", Cancel));
     }
 
@@ -215,6 +220,26 @@ public sealed class RotationRunnerTests : ShopStage
     }
 
     [Fact]
+    public async Task A_program_that_can_not_be_run_begins_no_rotation()
+    {
+        var program = Path.Combine(_folder.Vault, "no-program");
+        var policy = new RotationPolicy { Rotator = "command", Command = [program], Every = TimeSpan.FromDays(1) };
+        for (var i = 0; i < 2; i++)
+        {
+            var error = await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", policy, Cancel));
+            Assert.Contains("no-program' that can be run", error.Problem, StringComparison.Ordinal);
+
+            // nor one that may only be read
+            await File.WriteAllTextAsync(program, "#!/bin/sh\n", Cancel);
+        }
+
+        await Runner.SetPolicyAsync("key", policy, Cancel);
+        _clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(RotationAction.Failed, Assert.Single(await Runner.RunDueAsync(Cancel)).Action);
+        Assert.Null(Assert.Single(await Runner.GetStatusAsync(Cancel)).Pending);
+    }
+
+    [Fact]
     public async Task A_command_that_the_vault_has_without_its_path_is_not_run()
     {
         await Runner.SetPolicyAsync("key", new RotationPolicy { Rotator = "command", Command = ["/bin/true"], Every = TimeSpan.FromDays(1) }, Cancel);
@@ -338,7 +363,7 @@ public sealed class RotationRunnerTests : ShopStage
 
         public bool NeedsPerson => true;
 
-        public void Require(RotationPolicy policy)
+        public void Require(RotatedKey current)
         {
         }
 

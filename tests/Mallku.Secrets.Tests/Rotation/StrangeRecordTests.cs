@@ -55,6 +55,9 @@ public sealed class StrangeRecordTests : IAsyncLifetime
     [InlineData("rotation", Rotation, "00112233445566778899aabbccddeeff", "../../etc/passwd")]
     [InlineData("rotation", Rotation, "\"begun\"", "\"ended\"")]
     [InlineData("rotation", Rotation, "2026-11-24", "20261-11-24")]
+    [InlineData("lost", "{}")]
+    [InlineData("lost", """[{"number":1,"id":"ffeeddccbbaa99887766554433221100","asked":"2026-11-24T10:00:00.000Z","token":"../../etc/passwd","revokeBy":"shop"}]""")]
+    [InlineData("lost", """[{"number":1,"id":"ffeeddccbbaa99887766554433221100","token":"00112233445566778899aabbccddeeff","revokeBy":"shop"}]""")]
     public async Task Is_named_and_leaves_all_else_usable(string member, string json, string? from = null, string? to = null)
     {
         json = from is null ? json : json.Replace(from, to, StringComparison.Ordinal);

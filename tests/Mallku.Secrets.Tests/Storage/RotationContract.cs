@@ -38,7 +38,7 @@ public abstract class RotationContract : SecretStoreContract
         Assert.Empty(await Runner(place).RunDueAsync(Token));
         Assert.Null((await other.ReadAsync("key", Token))!.Record.Get(1)!.Value);
         Assert.Equal(
-            ["created 1 test -", "policy-set - shop -", "rotation-begun 2 shop -", "rotation-step 2 shop create", "rotation-step 2 shop set", "rotation-step 2 shop test", "rotated 2 shop -", "retired 1 shop -", "revoked 1 shop -"],
+            ["created 1 test -", "policy-set - shop -", "rotation-begun 2 shop -", "rotation-step 2 shop create", "rotation-step 2 shop set", "rotation-step 2 shop test", "rotated 2 shop -", "retired 1 shop -", "rotation-step 1 shop begun: revoke", "revoked 1 shop -"],
             (await place.ToldAsync()).Select(static told => $"{EntryLine.ToText(told.Kind)} {told.Version?.ToString() ?? "-"} {told.Purpose} {told.Note ?? "-"}").ToList());
         Assert.All(await place.ToldAsync(), told => Assert.Equal(("key", other.Name), (told.Secret, told.Source)));
     }
@@ -87,6 +87,147 @@ public abstract class RotationContract : SecretStoreContract
         Assert.Equal([SecretVersionState.Retired, SecretVersionState.Current], (await HistoryAsync(place.OpenStore(), "key")).Select(static version => version.State));
         Assert.Single(await place.ToldAsync(), static told => told is { Kind: LedgerKind.RotationAbandoned, Version: 2 });
         Assert.Equal(3, (await Runner(place).RotateAsync("key", Policy, Token)).Version);
+    }
+
+    [Theory]
+    [InlineData("resume")]
+    [InlineData("due")]
+    [InlineData("abandon")]
+    [InlineData("abandon and remove")]
+    public async Task A_key_that_appears_long_after_it_was_asked_for_is_found_and_deleted(string way)
+    {
+        await using var place = await BeginAsync();
+        _shop.IsSlow = true;
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner(place).RotateAsync("key", Policy, Token));
+        switch (way)
+        {
+            case "resume":
+                await Runner(place).ResumeAsync("key", Token);
+                break;
+            case "due":
+                await Runner(place).RunDueAsync(Token);
+                break;
+            default:
+                Assert.Empty(await Runner(place).AbandonAsync("key", Token));
+                break;
+        }
+
+        if (way == "abandon and remove")
+        {
+            await place.OpenStore().RemoveAsync(SecretName.Parse("key"), Token);
+        }
+
+        List<string> expected = way is "resume" or "due" ? ["by hand", "made-1"] : ["by hand"];
+        var status = Assert.Single(await Runner(place).GetStatusAsync(Token));
+        Assert.Equal([2], status.Unanswered);
+        Assert.Contains(RotationInspection.Inspect([status]), static finding => finding.What.Contains("may appear at its provider yet: version 2", StringComparison.Ordinal));
+        _shop.Arrive("soon");
+        Clock.Advance(TimeSpan.FromMinutes(2));
+        await Runner(place).RunDueAsync(Token);
+        Assert.Equal(expected, _shop.Keys);
+        Assert.Equal([2], Assert.Single(await Runner(place).GetStatusAsync(Token)).Unanswered);
+
+        _shop.Arrive("late");
+        Clock.Advance(TimeSpan.FromMinutes(8));
+        _shop.FailsAt = "discard";
+        var failed = Assert.Single(await Runner(place).RunDueAsync(Token));
+        Assert.Equal((RotationAction.Failed, null), (failed.Action, failed.Version));
+        Assert.Contains("may be live and could not be looked for: the shop is closed", failed.Error!.Problem, StringComparison.Ordinal);
+        _shop.FailsAt = null;
+        Assert.Empty(await Runner(place).RunDueAsync(Token));
+        Assert.Equal(expected, _shop.Keys);
+        Assert.All(await Runner(place).GetStatusAsync(Token), static left => Assert.Empty(left.Unanswered));
+        var steps = _shop.Steps.Count;
+        Clock.Advance(TimeSpan.FromMinutes(30));
+        Assert.Empty(await Runner(place).RunDueAsync(Token));
+        Assert.Equal(steps, _shop.Steps.Count);
+    }
+
+    [Fact]
+    public async Task A_key_that_is_not_to_be_looked_for_is_left_alone_and_said()
+    {
+        await using var place = await BeginAsync();
+        _shop.IsSlow = true;
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner(place).RotateAsync("key", Policy, Token));
+        await Runner(place).AbandonAsync("key", Token);
+        Assert.Equal([(RotationAction.KeyLeft, 2)], (await Runner(place).AbandonAsync("key", Token)).Select(static left => (left.Action, left.Version!.Value)));
+        _shop.Arrive("late");
+        Clock.Advance(TimeSpan.FromHours(1));
+        Assert.Empty(await Runner(place).RunDueAsync(Token));
+        Assert.Contains("late", _shop.Keys);
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner(place).AbandonAsync("key", Token));
+    }
+
+    [Theory]
+    [InlineData("create", "discard after begun: create, create after discard, set after create, test after set")]
+    [InlineData("set", "set after begun: set, test after set")]
+    [InlineData("test", "test after begun: test")]
+    public async Task The_ledger_has_what_is_asked_of_a_rotator_before_it_is_asked(string failed, string resumed)
+    {
+        await using var place = await BeginAsync();
+        _shop.FailsAt = failed;
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner(place).RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Token));
+        _shop.FailsAt = "revoke";
+        var seen = new List<string>();
+        _shop.During = async step => seen.Add($"{step} after {(await place.ToldAsync())[^1].Note}");
+        await Runner(place).ResumeAsync("key", Token);
+        await Runner(place).RunDueAsync(Token);
+        Assert.Equal($"{resumed}, revoke after begun: revoke, revoke after begun: revoke", string.Join(", ", seen));
+    }
+
+    [Fact]
+    public async Task The_ledger_has_what_is_put_back_or_deleted_before_it_is()
+    {
+        await using var place = await BeginAsync();
+        var seen = new List<string>();
+        foreach (var failed in new[] { "test", "create" })
+        {
+            _shop.FailsAt = failed;
+            await Assert.ThrowsAsync<SecretsException>(async () => await Runner(place).RotateAsync("key", Policy, Token));
+            (_shop.FailsAt, _shop.During) = (null, async step => seen.Add($"{step} after {(await place.ToldAsync())[^1].Note}"));
+            await Runner(place).AbandonAsync("key", Token);
+            _shop.During = static _ => Task.CompletedTask;
+        }
+
+        Assert.Equal(["set after begun: put back", "revoke after begun: revoke", "discard after begun: discard"], seen);
+    }
+
+    [Theory]
+    [InlineData("key")]
+    [InlineData("twin")]
+    public async Task A_value_that_is_set_while_its_key_is_revoked_is_refused_or_said_to_be_of_no_use(string name)
+    {
+        await using var place = await BeginAsync();
+        await SetAsync(place.OpenStore(), "twin", "another");
+        await Runner(place).RotateAsync("key", Policy with { Grace = TimeSpan.Zero }, Token);
+        SecretsException? refused = null;
+        _shop.During = async step =>
+        {
+            if (step == "revoke")
+            {
+                refused = await Record.ExceptionAsync(() => SetAsync(place.OpenStore(), name, "made-1")) as SecretsException;
+            }
+        };
+        var settled = (await Runner(place).RotateAsync("key", cancellationToken: Token)).Settled;
+        _shop.During = static _ => Task.CompletedTask;
+        Assert.Equal(RotationAction.Revoked, settled[0].Action);
+        if (name == "key")
+        {
+            Assert.Contains("is being revoked; nothing was changed", refused!.Problem, StringComparison.Ordinal);
+            Assert.Single(settled);
+            Assert.Equal("made-2", await ReadAsync(place.OpenStore(), "key"));
+            return;
+        }
+
+        Assert.Null(refused);
+        Assert.Equal(("twin", RotationAction.Failed), (settled[1].Name, settled[1].Action));
+        Assert.Contains("version 2 of 'twin' is in use and does not work", settled[1].Error!.Problem, StringComparison.Ordinal);
+        var status = (await Runner(place).GetStatusAsync(Token)).Single(static status => status.Name == "twin");
+        Assert.Equal(2, status.Dead);
+        Assert.Contains(RotationInspection.Inspect([status]), finding => finding.What == settled[1].Error!.Problem);
+        await Runner(place).RollBackAsync("twin", cancellationToken: Token);
+        Assert.Equal("another", await ReadAsync(place.OpenStore(), "twin"));
+        Assert.All(await Runner(place).GetStatusAsync(Token), static status => Assert.Null(status.Dead));
     }
 
     [Fact]
