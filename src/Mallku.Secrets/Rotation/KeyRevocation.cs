@@ -21,13 +21,7 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
             return done;
         }
 
-        foreach (var lost in found.Record.Lost.Where(lost => lost.IsToBeSought(now)))
-        {
-            if (await LookAsync(found.Record, lost, cancellationToken).ConfigureAwait(false) is { } failed)
-            {
-                done.Add(failed);
-            }
-        }
+        done.AddRange(await LookAsync(found.Record, cancellationToken).ConfigureAwait(false));
 
         // what is to be revoked may be the only key that works
         if (found.Record.Current is { Revoked: not null })
@@ -54,7 +48,23 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
         return done;
     }
 
-    // deletes what was made and nobody has the value of; null where that succeeds
+    /// <summary>Deletes what was made and nobody has the value of, where it is time to look for it.</summary>
+    /// <returns>What could not be looked for.</returns>
+    internal async ValueTask<IReadOnlyList<RotationEvent>> LookAsync(SecretRecord record, CancellationToken cancellationToken)
+    {
+        var failed = new List<RotationEvent>();
+        foreach (var lost in record.Lost)
+        {
+            if (lost.IsToBeSought(store.Clock.GetUtcNow()) && await LookAsync(record, lost, cancellationToken).ConfigureAwait(false) is { } fault)
+            {
+                failed.Add(fault);
+            }
+        }
+
+        return failed;
+    }
+
+    // null where that succeeds
     private async ValueTask<RotationEvent?> LookAsync(SecretRecord record, LostKey lost, CancellationToken cancellationToken)
     {
         var began = store.Clock.GetUtcNow();

@@ -60,6 +60,13 @@ internal sealed class StoreRotation
 
         if (record.Rotation is not { } rotation)
         {
+            if (record.Lost.Exists(static lost => lost.Looked is null)
+                && await _revocation.LookAsync(record, cancellationToken).ConfigureAwait(false) is [])
+            {
+                // whoever gave the rotation up was cut off before he had looked
+                return [];
+            }
+
             return await _keys.GiveUpAsync(record.Name, cancellationToken).ConfigureAwait(false);
         }
 

@@ -41,6 +41,24 @@ public sealed class AbandonTests : ShopStage
         Assert.Contains((RotationAction.Revoked, 2), await RunAsync());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Who_was_cut_off_while_he_gave_up_goes_on_by_giving_up_again(bool canBeSought)
+    {
+        _shop.LosesAnswer = true;
+        await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
+        _shop.During = static step => step == "discard" ? throw new OperationCanceledException() : Task.CompletedTask;
+        await Assert.ThrowsAnyAsync<Exception>(async () => await Runner.AbandonAsync("key", Cancel));
+        Assert.Equal(["by hand", "made-1"], _shop.Keys);
+        _shop.During = static _ => Task.CompletedTask;
+        _shop.FailsAt = canBeSought ? null : "discard";
+        var left = await Runner.AbandonAsync("key", Cancel);
+        Assert.Equal(canBeSought ? [] : [(RotationAction.KeyLeft, 2)], left.Select(one => (one.Action, one.Version!.Value)));
+        Assert.Equal(canBeSought ? ["by hand"] : ["by hand", "made-1"], _shop.Keys);
+        Assert.Equal(canBeSought ? [2] : [], Assert.Single(await Runner.GetStatusAsync(Cancel)).Unanswered);
+    }
+
     [Fact]
     public async Task The_versions_whose_keys_stay_live_are_named()
     {
