@@ -154,7 +154,7 @@ public abstract class RotationContract : SecretStoreContract
         _shop.Arrive("late");
         Clock.Advance(TimeSpan.FromHours(1));
         Assert.Empty(await Runner(place).RunDueAsync(Token));
-        Assert.Contains("late", _shop.Keys);
+        Assert.Contains("late", _shop.Keys, StringComparer.Ordinal);
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner(place).AbandonAsync("key", Token));
     }
 
