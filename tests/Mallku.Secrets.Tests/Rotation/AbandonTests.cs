@@ -48,8 +48,16 @@ public sealed class AbandonTests : ShopStage
     {
         _shop.LosesAnswer = true;
         await Assert.ThrowsAsync<SecretsException>(async () => await Runner.RotateAsync("key", Policy, Cancel));
-        _shop.During = static step => step == "discard" ? throw new OperationCanceledException() : Task.CompletedTask;
-        await Assert.ThrowsAnyAsync<Exception>(async () => await Runner.AbandonAsync("key", Cancel));
+        using var cut = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        _shop.During = async step =>
+        {
+            if (step == "discard")
+            {
+                await cut.CancelAsync();
+                cut.Token.ThrowIfCancellationRequested();
+            }
+        };
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await Runner.AbandonAsync("key", cut.Token));
         Assert.Equal(["by hand", "made-1"], _shop.Keys);
         _shop.During = static _ => Task.CompletedTask;
         _shop.FailsAt = canBeSought ? null : "discard";
