@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
+using Mallku.Secrets.Rotation;
 
 namespace Mallku.Secrets.Stores.Tests;
 
@@ -177,6 +178,57 @@ public sealed class SealedStoreTests
         var refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.GetAsync(stage.Open(), "a"));
         Assert.Contains("lost a value", refused.Problem, StringComparison.Ordinal);
         await Assert.ThrowsAsync<SecretsException>(async () => await stage.Open().ReadAsync("a", Token));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_somebody_has_put_where_the_next_value_goes_does_not_take_its_place(bool isOneOfOurs)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(), "a", "one");
+        var first = await stage.Records.ListAsync(RecordKind.Version, "", null, Token).SingleAsync(Token);
+        var next = new RecordKey(RecordKind.Version, first.Key.Id[..^1] + "2");
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(next, Expected: null, isOneOfOurs ? first.Data : "{}"u8.ToArray())], Token));
+        Assert.Equal("one", await StoreStage.GetAsync(stage.Open(), "a"));
+        Assert.Equal(2, await StoreStage.SetAsync(stage.Open(), "a", "two"));
+        Assert.Equal("two", await StoreStage.GetAsync(stage.Open(), "a"));
+        Assert.Equal(3, await StoreStage.SetAsync(stage.Open(), "a", "three"));
+        Assert.Equal("three", await StoreStage.GetAsync(stage.Open(), "a"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_secret_whose_value_is_lost_is_set_again_and_is_whole_from_then_on(bool isAltered)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(), "a", "one");
+        await StoreStage.SetAsync(stage.Open(), "a", "two");
+        await LoseAsync("1");
+        Assert.Equal("two", await StoreStage.GetAsync(stage.Open(), "a"));
+
+        // which one would come back is not for the program to choose
+        var runner = new RotationRunner(stage.Open(), []);
+        var refused = await Assert.ThrowsAnyAsync<SecretsException>(async () => await runner.RollBackAsync("a", cancellationToken: Token));
+        Assert.DoesNotContain("no earlier version", refused.Problem, StringComparison.Ordinal);
+        Assert.Equal(3, await StoreStage.SetAsync(stage.Open(), "a", "three"));
+        await LoseAsync("3");
+        await Assert.ThrowsAnyAsync<SecretsException>(() => StoreStage.GetAsync(stage.Open(), "a"));
+        Assert.Equal(4, await StoreStage.SetAsync(stage.Open(), "a", "four"));
+        Assert.Equal("four", await StoreStage.GetAsync(stage.Open(), "a"));
+        var whole = await stage.Open().ReadAsync("a", Token);
+        Assert.Equal([2, 4], whole!.Record.Versions.Where(static version => version.Value is not null).Select(static version => version.Number));
+        GC.KeepAlive(whole.Owner);
+        Assert.Contains(stage.Told, static told => told is { Version: 4, Note: "the store had lost the value of version 3" });
+        await stage.Open().RemoveAsync(SecretName.Parse("a"), Token);
+        Assert.Null(await StoreStage.GetAsync(stage.Open(), "a"));
+
+        async Task LoseAsync(string number)
+        {
+            var value = await stage.Records.ListAsync(RecordKind.Version, "", null, Token).SingleAsync(record => record.Key.Id.EndsWith('0' + number, StringComparison.Ordinal), Token);
+            Assert.True(await stage.Records.WriteAsync([new RecordWrite(value.Key, value.Revision, isAltered ? "{}"u8.ToArray() : null)], Token));
+        }
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Models;
 
 namespace Mallku.Secrets.Storage;
 
@@ -61,7 +62,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     public async ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken)
     {
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
-        var opened = await ReadWholeAsync(sealing, sealing.IdOf(SecretName.Existing(name)), cancellationToken).ConfigureAwait(false);
+        var opened = await ReadWholeAsync(sealing, sealing.IdOf(SecretName.Existing(name)), mayLack: false, cancellationToken).ConfigureAwait(false);
         return opened is not null && opened.Head.Record.Name == name ? new StoredSecret(opened.Head.Record, opened) : null;
     }
 
@@ -157,12 +158,14 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         {
             var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
             var id = sealing.IdOf(SecretName.Existing(name));
-            using var before = await ReadWholeAsync(sealing, id, cancellationToken).ConfigureAwait(false)
+            // what is lost is lost, and a new value is what helps
+            using var before = await ReadWholeAsync(sealing, id, mayLack: true, cancellationToken).ConfigureAwait(false)
                 ?? new OpenedSecret(new OpenedHead(new SecretRecord(name), id, Generation: 0, Revision: null, Write: ""), []);
             // one that was removed may come back under another of its names
             var record = before.Head.Record.Name == name || before.Head.Record.Current is not null ? before.Head.Record : before.Head.Record.Rename(name);
             var events = new List<LedgerEvent>();
             var result = change(new SecretEdit(this, record, before.Own, hidesNames, events));
+            GiveUpLost(record, Clock.GetUtcNow(), events);
             record.Prune(await GetKeepAsync(record.Versions.Count, cancellationToken).ConfigureAwait(false));
             var next = before.Head with { Record = record, Generation = before.Head.Generation + 1, Write = VersionRecord.NewId() };
             // what was read may have told of a newer data key
@@ -252,8 +255,19 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return head;
     }
 
-    // with all values
-    private async ValueTask<OpenedSecret?> ReadWholeAsync(StoreSealing sealing, string id, CancellationToken cancellationToken)
+    // a value that is gone, of a version that nobody may use any more: its loss is said once
+    private static void GiveUpLost(SecretRecord record, DateTimeOffset now, List<LedgerEvent> events)
+    {
+        var lost = record.Versions.FindAll(version => version is { HasValue: true, Value: null } && !version.IsLive(now));
+        lost.ForEach(static version => (version.State, version.GraceEnds, version.HasValue) = (SecretVersionState.Retired, null, false));
+        if (lost.Count > 0 && events is [.., { Note: null } last])
+        {
+            events[^1] = last with { Note = $"the store had lost the value of version {string.Join(", ", lost.Select(static version => version.Number))}" };
+        }
+    }
+
+    // With all values; where some may be lacking, those that are gone or do not open are null in versions that have one.
+    private async ValueTask<OpenedSecret?> ReadWholeAsync(StoreSealing sealing, string id, bool mayLack, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -270,7 +284,15 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
                 {
                     // sealed anew since the head was read, under a key that is newer than what is known
                     sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
-                    version.Value = opened.Own(sealing.OpenValue(found, id, version));
+                    try
+                    {
+                        version.Value = opened.Own(sealing.OpenValue(found, id, version));
+                        opened.Sound.Add(found.Key);
+                    }
+                    catch (RecordOpenException) when (mayLack)
+                    {
+                        // looked at once more below, like one that is gone
+                    }
                 }
             }
 
@@ -281,6 +303,11 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 
             // changed between the two reads; where it was not, a value is gone
             var again = await _records.ReadAsync(new RecordKey(RecordKind.Secret, id), cancellationToken).ConfigureAwait(false);
+            if (again?.Revision == head.Revision && mayLack)
+            {
+                return opened;
+            }
+
             opened.Dispose();
             if (again?.Revision == head.Revision)
             {
@@ -325,14 +352,18 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         foreach (var version in next.Record.Versions)
         {
             var key = StoreSealing.KeyOf(next.Id, version.Number);
-            version.HasValue = version.Value is not null;
             if (version.Value is { } value)
             {
                 kept.Add(key);
-                if (!before.Values.ContainsKey(key))
+                if (!before.Sound.Contains(key))
                 {
-                    values.Add(sealing.SealValue(next.Id, version, value.Span, revision: null));
+                    // of what somebody else has put in its place, nothing is kept
+                    values.Add(sealing.SealValue(next.Id, version, value.Span, before.Values.GetValueOrDefault(key)));
                 }
+            }
+            else if (version.HasValue)
+            {
+                kept.Add(key);
             }
         }
 

@@ -40,9 +40,12 @@ internal sealed record OpenedHead(SecretRecord Record, string Id, long Generatio
 
 /// <summary>A secret whose values were read too; they are wiped with it.</summary>
 /// <param name="Head">What is known of it.</param>
-/// <param name="Values">The records of its values, by their revisions.</param>
+/// <param name="Values">The records in the places of its values, by their revisions.</param>
 internal sealed record OpenedSecret(OpenedHead Head, Dictionary<RecordKey, string> Values) : IDisposable
 {
+    /// <summary>Those of them that are what the head says.</summary>
+    internal HashSet<RecordKey> Sound { get; } = [];
+
     private readonly List<byte[]> _tokens = [];
 
     ~OpenedSecret() => Wipe();
