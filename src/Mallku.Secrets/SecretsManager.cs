@@ -105,6 +105,7 @@ public sealed class SecretsManager
             OpenLedger = vault.ViewLedgerAsync,
             KeepVersions = options.KeepVersions,
             SeenInstances = new SeenGenerations(Path.Combine(folder, "seen-instances")),
+            SeenRoot = new SeenGenerations(Path.Combine(folder, "seen-store")),
         };
         var store = new SealedStore(options.Store!, key, use);
         ISecretSource[] sources = hasVault ? [new EnvironmentSource(), new VaultSource(vault), new StoreSource(store)] : [new EnvironmentSource(), new StoreSource(store)];

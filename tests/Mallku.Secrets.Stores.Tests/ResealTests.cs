@@ -10,6 +10,25 @@ public sealed class ResealTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
+    public async Task A_machine_that_has_seen_the_new_key_seals_nothing_under_the_old_one_where_that_was_put_back()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(seen: "one"), "a", "one");
+        var before = (await stage.Records.ReadAsync(StoreRoot.Record, Token))!;
+        await stage.Open(seen: "one").ResealAsync(progress: null, Token);
+        await PutAsync(before.Data);
+        var refused = await Assert.ThrowsAsync<VaultOpenException>(() => StoreStage.SetAsync(stage.Open(seen: "one"), "a", "two"));
+        Assert.Contains("an older state was put back", refused.Problem, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<VaultOpenException>(() => StoreStage.GetAsync(stage.Open(seen: "one"), "a"));
+
+        async Task PutAsync(ReadOnlyMemory<byte> data)
+        {
+            var found = (await stage.Records.ReadAsync(StoreRoot.Record, Token))!;
+            Assert.True(await stage.Records.WriteAsync([new RecordWrite(found.Key, found.Revision, data)], Token));
+        }
+    }
+
+    [Fact]
     public async Task Everything_is_under_the_new_key_and_reads_as_before()
     {
         await using var stage = await StoreStage.CreateAsync();

@@ -23,7 +23,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     internal SealedStore(IRecordStore records, StoreKey key, StoreUse use)
     {
         (_records, _use) = (records, use);
-        _root = new StoreRoot(records, key);
+        _root = new StoreRoot(records, key, use.SeenRoot);
         Memory = new StoreMemory(this, records, use);
         Shipper = new AuditShipper(records, _root.Audit, use.SeenInstances, use.Clock, use.OpenLedger);
     }

@@ -21,6 +21,10 @@ internal sealed record StoreHead
     [Secured(Obfuscation.Encrypted)]
     public string? Resealed { get; init; }
 
+    /// <summary>One more at each change; 0 where an older program has written it.</summary>
+    [Secured(Obfuscation.Encrypted)]
+    public long Generation { get; init; }
+
     /// <summary>Whether records may still be under an older key than the newest: a reseal has begun, and did not end yet.</summary>
     [JsonIgnore]
     internal bool IsResealing => Keys.Count > 1 && Resealed != Keys[^1].Id;
@@ -44,14 +48,18 @@ internal sealed class StoreRoot
 
     private readonly IRecordStore _records;
     private readonly StoreKey _key;
+    private readonly SeenGenerations? _seen;
     private readonly IndexKey _index;
     private readonly SecuredModel<StoreHead> _model;
     private readonly SemaphoreSlim _opening = new(1, 1);
     private volatile StoreSealing? _opened;
 
-    internal StoreRoot(IRecordStore records, StoreKey key)
+    /// <param name="records">Where it lies.</param>
+    /// <param name="key">By what it opens.</param>
+    /// <param name="seen">What this machine has seen of it; null for who looks only once.</param>
+    internal StoreRoot(IRecordStore records, StoreKey key, SeenGenerations? seen = null)
     {
-        (_records, _key) = (records, key);
+        (_records, _key, _seen) = (records, key, seen);
         var (index, wrapping) = (key.Derive("mallku/v1/store-index"u8), key.Derive("mallku/v1/store-key-wrapping"u8));
         _index = new IndexKey(index);
         Audit = new AuditRecords(key, _index);
@@ -75,7 +83,7 @@ internal sealed class StoreRoot
     internal async ValueTask CreateAsync(TimeProvider clock, CancellationToken cancellationToken)
     {
         await _records.PrepareAsync(cancellationToken).ConfigureAwait(false);
-        var head = new StoreHead { Keys = [NewKey(clock)], Keep = SecretFormat.UsuallyKept };
+        var head = new StoreHead { Keys = [NewKey(clock)], Keep = SecretFormat.UsuallyKept, Generation = 1 };
         if (!await WriteAsync(head, revision: null, cancellationToken).ConfigureAwait(false))
         {
             throw new SecretsException($"there is a store in '{_records.Description}' already; nothing was changed", "use it with the key that was made for it: mallku store join");
@@ -121,11 +129,22 @@ internal sealed class StoreRoot
     /// <summary>What the store holds of itself, and its revision.</summary>
     internal async ValueTask<(StoreHead Head, string Revision)> ReadAsync(CancellationToken cancellationToken)
     {
+        // before the look: what another one here sees or writes meanwhile does not make the answer an old one
+        var seen = _seen?.Get(StoreId) ?? 0;
         var found = await FindAsync(cancellationToken).ConfigureAwait(false)
             ?? throw new VaultOpenException($"there is no store in '{_records.Description}'", "make one, or check the URL: mallku store init");
         try
         {
-            return (_model.Open(found.Data, Place), found.Revision);
+            var head = _model.Open(found.Data, Place);
+            if (head.Generation < seen)
+            {
+                throw new VaultOpenException(
+                    $"the store in '{_records.Description}' holds of itself what it did at generation {head.Generation}, and this machine has seen it at {seen}: an older state was put back, and a data key may be in it that was replaced",
+                    "put the newer state of its own record back");
+            }
+
+            _seen?.Note(StoreId, head.Generation);
+            return (head, found.Revision);
         }
         catch (RecordOpenException e)
         {
@@ -153,8 +172,10 @@ internal sealed class StoreRoot
         while (true)
         {
             var (head, revision) = await ReadAsync(cancellationToken).ConfigureAwait(false);
-            if (await WriteAsync(change(head), revision, cancellationToken).ConfigureAwait(false))
+            var next = change(head) with { Generation = head.Generation + 1 };
+            if (await WriteAsync(next, revision, cancellationToken).ConfigureAwait(false))
             {
+                _seen?.Note(StoreId, next.Generation);
                 Forget();
                 return;
             }

@@ -25,6 +25,9 @@ internal sealed record StoreUse(
     /// <summary>How many versions of a secret the store is to keep from the next change on; null for what it says.</summary>
     internal int? KeepVersions { get; init; }
 
+    /// <summary>What this machine has seen of what the store holds of itself, under the store's id; null for nothing kept.</summary>
+    internal SeenGenerations? SeenRoot { get; init; }
+
     /// <summary>How many entries of each instance's ledger this machine has seen in the store.</summary>
     internal required SeenGenerations SeenInstances { get; init; }
 }

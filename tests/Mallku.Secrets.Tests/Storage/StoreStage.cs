@@ -48,6 +48,7 @@ internal sealed class StoreStage : StorePlace
             maxStaleness ?? TimeSpan.FromMinutes(5),
             follows)
         {
+            SeenRoot = new SeenGenerations(Path.Combine(_folder.FullName, $"{seen ?? $"seen-{_instances}"}-store")),
             SeenInstances = new SeenGenerations(Path.Combine(_folder.FullName, $"instances-{Interlocked.Increment(ref _instances)}")),
         };
         var store = new SealedStore(records ?? OpenRecords?.Invoke() ?? Records, Key, use);
