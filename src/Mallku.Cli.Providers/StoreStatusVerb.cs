@@ -121,7 +121,15 @@ internal sealed class StoreStatusVerb : Verb
         }
 
         writer.WriteEndArray();
-        writer.WriteBoolean("resealing", status?.IsResealing ?? false);
+        if (status is null)
+        {
+            writer.WriteNull("resealing");
+        }
+        else
+        {
+            writer.WriteBoolean("resealing", status.IsResealing);
+        }
+
         writer.WriteErrorOrNull("error", problem);
         writer.WriteEndObject();
     }

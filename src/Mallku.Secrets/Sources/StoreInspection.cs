@@ -50,7 +50,7 @@ internal static class StoreInspection
         var isAhead = status.Newest > now + TimeSpan.FromMinutes(1);
         return
         [
-            new(FindingLevel.Ok, Check, $"{store.Describe()} answers and opens: {status.Secrets} secrets", null),
+            new(FindingLevel.Ok, Check, $"{store.Describe()} answers and opens: {status.Secrets} {(status.Secrets == 1 ? "secret" : "secrets")}", null),
             status.IsResealing
                 ? new(FindingLevel.Warning, "store-seal", "a reseal was begun and has not ended: values may still be under an older data key", "go on with it: mallku store reseal")
                 : new(FindingLevel.Ok, "store-seal", $"no reseal was cut off; the sealing data key is of {SecretFormat.Format(status.Keys[^1].Created)}", null),
