@@ -1,25 +1,19 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace Mallku.Secrets.Ledger;
 
 /// <summary>
 /// Brings batches to a ledger so that those that come at the same time share one flush, and nobody waits longer than said
-/// for a disk that does not answer. Safe for concurrent use; costs a thread only while there is something to write, and a
-/// moment longer: one is dear to make.
+/// for a disk that does not answer. Safe for concurrent use; costs a thread only while there is something to write.
 /// </summary>
 /// <param name="folder">The ledger, for errors.</param>
 /// <param name="appender">Who writes.</param>
 /// <param name="patience">How long a caller waits.</param>
 /// <param name="blocks">Whether the caller's thread is kept: it has nothing else to do, and waking another one takes longer.</param>
 /// <param name="witness">Who has the checkpoint before a batch is done; null for nobody.</param>
-[SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody asks for holds nothing to dispose of.")]
 internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, TimeSpan patience, bool blocks, LedgerWitness? witness)
 {
     // in which a witness command whose time is over is ended, and says so
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(100);
     private readonly Lock _gate = new();
-    private readonly SemaphoreSlim _more = new(0);
     private List<LedgerBatch> _waiting = [];
     private bool _isWriting;
 
@@ -35,10 +29,6 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
             {
                 _isWriting = true;
                 new Thread(WriteAll, maxStackSize: 1 << 18) { IsBackground = true, Name = "mallku ledger" }.Start();
-            }
-            else if (_more.CurrentCount == 0)
-            {
-                _more.Release();
             }
         }
 
@@ -70,7 +60,7 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
             }
 
             throw new LedgerException(
-                $"the ledger in '{folder.Path}' could not be written within {patience.TotalSeconds:0.#} s{LedgerException.NothingDone}",
+                $"the ledger in '{folder.Path}' could not be written within {patience.TotalSeconds:0.#} s, so nothing was handed out or changed",
                 "look at its disk and at who holds its lock, or go on without a trace: --no-ledger",
                 e) { Late = isBegun ? batch.Done : null };
         }
@@ -99,26 +89,16 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
             List<LedgerBatch> batches;
             lock (_gate)
             {
+                if (_waiting.Count == 0)
+                {
+                    _isWriting = false;
+                    return;
+                }
+
                 (batches, _waiting) = (_waiting, []);
             }
 
-            if (batches.Count > 0)
-            {
-                appender.Write(batches);
-            }
-            else if (!_more.Wait(Moment) && TryEnd())
-            {
-                return;
-            }
-        }
-    }
-
-    private bool TryEnd()
-    {
-        lock (_gate)
-        {
-            _isWriting = _waiting.Count > 0;
-            return !_isWriting;
+            appender.Write(batches);
         }
     }
 }
