@@ -4,6 +4,8 @@ using System.Text.Json.Serialization;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
 using Mallku.Secrets.Rotation;
+using Mallku.Secrets.Sources;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Stores.Tests;
 
@@ -166,6 +168,32 @@ public sealed class SealedStoreTests
         Assert.True(await stage.Records.WriteAsync([new RecordWrite(old.Key, now!.Revision, Data: null)], Token));
         refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.GetAsync(stage.Open(seen: "machine"), "a"));
         Assert.Contains("lost a secret", refused.Problem, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_secret_that_is_gone_or_was_put_back_is_noticed_by_whoever_has_seen_it_and_looks_at_all(bool isGone)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(seen: "machine"), "a", "one");
+        var old = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).SingleAsync(Token);
+        await StoreStage.SetAsync(stage.Open(seen: "machine"), "a", "two");
+        await StoreStage.SetAsync(stage.Open(seen: "machine"), "b", "value");
+        Assert.Equal(2, (await stage.Open(seen: "machine").ListAsync(Token)).Count);
+
+        var now = await stage.Records.ReadAsync(old.Key, Token);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(old.Key, now!.Revision, isGone ? (ReadOnlyMemory<byte>?)null : old.Data)], Token));
+        var expected = isGone ? "lost a secret" : "put back";
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await stage.Open(seen: "machine").ListAsync(Token));
+        Assert.Contains(expected, refused.Problem, StringComparison.Ordinal);
+        var findings = await StoreInspection.InspectAsync(stage.Open(seen: "machine"), Token);
+        Assert.Contains(expected, Assert.Single(findings, static finding => finding.Level == FindingLevel.Error).What, StringComparison.Ordinal);
+
+        // a fresh machine can't know, and one that is told to forget it neither
+        Assert.Equal(isGone ? 1 : 2, (await stage.Open().ListAsync(Token)).Count);
+        File.Delete(refused.Remedy.Split('\'')[1]);
+        Assert.Equal(isGone ? 1 : 2, (await stage.Open(seen: "machine").ListAsync(Token)).Count);
     }
 
     [Fact]

@@ -295,6 +295,30 @@ public sealed class StoreLedgerTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_secret_that_is_gone_or_was_put_back_is_named_by_a_machine_that_has_seen_it()
+    {
+        var (one, _) = await UseAsync();
+        var old = await _machines.Records.ListAsync(RecordKind.Secret, "", before: null, Token).SingleAsync(Token);
+        using var value = SecretValue.FromString("sk-next");
+        await one.SetAsync("openai_api_key", value, cancellationToken: Token);
+        await one.StoreLedger!.TellAsync(Token);
+
+        // who has only verified has seen it too
+        var auditor = await _machines.OpenAsync("auditor");
+        Assert.Equal(2, await CountSoundAsync(auditor));
+        var original = _machines.Records;
+        await _machines.TamperAsync(original, record => record.Key == old.Key ? old.Data : record.Data);
+        var found = Assert.Single(await (await _machines.OpenAsync("auditor")).StoreLedger!.VerifyAsync(cancellationToken: Token), static one => one.Fault is not null);
+        Assert.Equal(old.Key.Id, found.Id);
+        Assert.Contains("older state was put back", found.Fault!.Problem, StringComparison.Ordinal);
+
+        await _machines.TamperAsync(original, static record => record.Key.Kind is RecordKind.Secret or RecordKind.Version ? null : record.Data);
+        found = Assert.Single(await (await _machines.OpenAsync("one")).StoreLedger!.VerifyAsync(cancellationToken: Token), static one => one.Fault is not null);
+        Assert.Contains("lost a secret", found.Fault!.Problem, StringComparison.Ordinal);
+        Assert.Equal(2, await CountSoundAsync(await _machines.OpenAsync("third")));
+    }
+
+    [Fact]
     public async Task Who_only_changes_secrets_tells_it_too()
     {
         var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);

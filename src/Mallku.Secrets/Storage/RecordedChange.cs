@@ -1,3 +1,4 @@
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
 
 namespace Mallku.Secrets.Storage;
@@ -29,22 +30,38 @@ internal sealed class RecordedChanges
 {
     private readonly Dictionary<string, List<RecordedChange>> _byInstance = new(StringComparer.Ordinal);
 
-    /// <summary>The ids of the heads that do not authenticate.</summary>
-    internal List<string> Unopened { get; } = [];
+    /// <summary>The secrets whose heads do not authenticate, or are older than what this machine has seen, or are gone; by their ids.</summary>
+    internal Dictionary<string, LedgerFault> Faults { get; } = new(StringComparer.Ordinal);
 
     internal static async ValueTask<RecordedChanges> ReadAsync(SealedStore store, CancellationToken cancellationToken)
     {
         var changes = new RecordedChanges();
+        var suspects = store.Seen.Ids.ToHashSet(StringComparer.Ordinal);
         await foreach (var found in store.Records.ListAsync(RecordKind.Secret, "", before: null, cancellationToken).ConfigureAwait(false))
         {
             var sealing = await store.Root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
             try
             {
-                changes.Add(sealing.OpenRecorded(found));
+                var (generation, recorded) = sealing.OpenRecorded(found);
+                changes.Add(recorded);
+                if (generation >= store.Seen.Get(found.Key.Id))
+                {
+                    suspects.Remove(found.Key.Id);
+                    store.Seen.Note(found.Key.Id, generation);
+                }
             }
             catch (RecordOpenException)
             {
-                changes.Unopened.Add(found.Key.Id);
+                changes.Faults.Add(found.Key.Id, StoreLedgerFault.NoSecret(found.Key.Id));
+            }
+        }
+
+        // a look of its own: others may have made newer ones while the list was read
+        foreach (var id in suspects.Where(id => !changes.Faults.ContainsKey(id)))
+        {
+            if (await store.FindFaultAsync(id, cancellationToken).ConfigureAwait(false) is { } fault)
+            {
+                changes.Faults.Add(id, new LedgerFault(null, null, fault.Problem, fault.Remedy));
             }
         }
 

@@ -40,6 +40,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     /// <summary>Tells the store what the process's ledger has.</summary>
     internal AuditShipper Shipper { get; }
 
+    internal SeenGenerations Seen => _use.Seen;
+
     internal SeenGenerations SeenInstances => _use.SeenInstances;
 
     internal StoreRoot Root => _root;
@@ -66,9 +68,17 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return opened is not null && opened.Head.Record.Name == name ? new StoredSecret(opened.Head.Record, opened) : null;
     }
 
-    public async IAsyncEnumerable<StoredSecret> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    public IAsyncEnumerable<StoredSecret> ReadAllAsync(CancellationToken cancellationToken) =>
+        ReadHeadsAsync(cancellationToken).Select(static head => new StoredSecret(head.Record, head));
+
+    /// <summary>All heads. One that this machine has seen and that is gone, or was put back, ends it with the reason: a head is never removed.</summary>
+    /// <exception cref="SecretsException">It can't be told, or something that was seen is gone.</exception>
+    internal async IAsyncEnumerable<OpenedHead> ReadHeadsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+
+        // before the look, as with one head: what another one here makes meanwhile need not be in it
+        var missing = _use.Seen.Ids.ToHashSet(StringComparer.Ordinal);
         await foreach (var found in _records.ListAsync(RecordKind.Secret, "", before: null, cancellationToken).ConfigureAwait(false))
         {
             sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
@@ -77,7 +87,28 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             // where it was overtaken since its page was read, only a look of its own tells whether it was put back
             head = head.Generation < _use.Seen.Get(head.Id) ? (await ReadHeadAsync(sealing, head.Id, cancellationToken).ConfigureAwait(false))! : head;
             _use.Seen.Note(head.Id, head.Generation);
-            yield return new StoredSecret(head.Record, head);
+            missing.Remove(head.Id);
+            yield return head;
+        }
+
+        foreach (var id in missing)
+        {
+            yield return (await ReadHeadAsync(sealing, id, cancellationToken).ConfigureAwait(false))!;
+        }
+    }
+
+    /// <summary>Why a secret that this machine has seen can't be used: it is gone, was put back, or was altered. Null where nothing is wrong.</summary>
+    /// <exception cref="StoreUnreachableException">The store does not answer.</exception>
+    internal async ValueTask<SecretsException?> FindFaultAsync(string id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ReadHeadAsync(await _root.OpenAsync(cancellationToken).ConfigureAwait(false), id, cancellationToken).ConfigureAwait(false);
+            return null;
+        }
+        catch (SecretsException e) when (e is not StoreUnreachableException)
+        {
+            return e;
         }
     }
 
@@ -238,8 +269,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             return seen == 0
                 ? null
                 : throw new SecretsException(
-                    $"{Describe()} has lost a secret that this machine has seen there: it was put back to an older state, or tampered with",
-                    "put the newer state back");
+                    $"{Describe()} has lost a secret that this machine has seen there at generation {seen} (the record {id}): it was put back to an older state, or tampered with",
+                    PutBack);
         }
 
         sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
@@ -248,7 +279,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         {
             throw new SecretsException(
                 $"{Describe()} has '{SecretsException.Show(head.Record.Name)}' at generation {head.Generation}, and this machine has seen it at {seen}: an older state was put back",
-                "put the newer state back");
+                PutBack);
         }
 
         _use.Seen.Note(id, head.Generation);
@@ -333,6 +364,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             ? new FoundSecret(head.Record.Name, value!, SourceName, version.Number, version.Created)
             : throw new SecretsException($"the value of '{SecretsException.Show(head.Record.Name)}' in {Describe()} is no text", "set it again");
     }
+
+    private string PutBack => $"put the newer state back; where that is gone for good, remove '{_use.Seen.Path}', by which this machine knows of it";
 
     private SecretsException Lost(OpenedHead head) => new(
         $"{Describe()} has lost a value of '{SecretsException.Show(head.Record.Name)}': it was tampered with, or put back in part", "set it again, or put a backup of the store back");

@@ -18,6 +18,8 @@ internal sealed class SeenGenerations(string path)
     private readonly Dictionary<UInt128, long> _newest = [];
     private long _read;
 
+    internal string Path => path;
+
     /// <summary>The ids of which something was seen.</summary>
     /// <exception cref="SecretsException">The file can't be read.</exception>
     internal IReadOnlyList<string> Ids

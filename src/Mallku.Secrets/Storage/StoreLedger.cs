@@ -135,7 +135,7 @@ public sealed class StoreLedger
     {
         var results = new List<InstanceVerification>();
         var changes = await RecordedChanges.ReadAsync(_store, cancellationToken).ConfigureAwait(false);
-        results.AddRange(changes.Unopened.Select(static id => new InstanceVerification(null, id, StoreLedgerFault.NoSecret(id))));
+        results.AddRange(changes.Faults.Select(static pair => new InstanceVerification(null, pair.Key, pair.Value)));
         var heads = new List<(string Id, InstanceHead Head)>();
         await foreach (var found in _store.Records.ListAsync(RecordKind.Instance, "", before: null, cancellationToken).ConfigureAwait(false))
         {

@@ -105,9 +105,13 @@ internal sealed class StoreSealing(Deployment deployment)
         return new OpenedHead(record, found.Key.Id, model.Generation, found.Revision, model.Write) { Recorded = model.Recorded };
     }
 
-    /// <summary>Of a head only which ledger has its newest change.</summary>
+    /// <summary>Of a head only its generation, and which ledger has its newest change.</summary>
     /// <exception cref="RecordOpenException">It does not authenticate.</exception>
-    internal RecordedChange? OpenRecorded(StoredRecord found) => _heads.Open(found.Data, new SealContext("secret", found.Key.Id)).Recorded;
+    internal (long Generation, RecordedChange? Recorded) OpenRecorded(StoredRecord found)
+    {
+        var head = _heads.Open(found.Data, new SealContext("secret", found.Key.Id));
+        return (head.Generation, head.Recorded);
+    }
 
     internal RecordWrite SealValue(string id, VersionRecord version, ReadOnlySpan<byte> token, string? revision)
     {

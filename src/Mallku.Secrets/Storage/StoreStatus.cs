@@ -19,9 +19,8 @@ internal sealed record StoreStatus(
         var (head, _) = await root.ReadAsync(cancellationToken).ConfigureAwait(false);
         var (secrets, versions, changes, newest) = (0, 0, 0L, (DateTimeOffset?)null);
         var recorded = new RecordedChanges();
-        await foreach (var found in store.Records.ListAsync(RecordKind.Secret, "", before: null, cancellationToken).ConfigureAwait(false))
+        await foreach (var secret in store.ReadHeadsAsync(cancellationToken).ConfigureAwait(false))
         {
-            var secret = (await root.OpenAsync(found, cancellationToken).ConfigureAwait(false)).OpenHead(found);
             secrets += secret.Record.Current is null ? 0 : 1;
             versions += secret.Record.Versions.Count(static version => version.HasValue);
             changes += secret.Generation;
