@@ -1,9 +1,11 @@
 using System.Security.Cryptography;
 using Mallku.Cli.Native;
+using Mallku.Cli.Terminal;
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Sources;
 using Mallku.Secrets.Storage;
 using Mallku.Secrets.Stores;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -12,13 +14,27 @@ internal static class OpenedStore
 {
     internal const string PasswordVariable = "MALLKU_STORE_PASSWORD", PasswordFileVariable = "MALLKU_STORE_PASSWORD_FILE";
 
-    /// <summary>The options of a manager that asks the store too. Connects only where keys of several stores are kept.</summary>
+    /// <summary>The options of a manager that asks the store too. Connects only where keys of several stores are kept, and it is not known which one opens it.</summary>
     /// <exception cref="SecretsException">The URL is none, or there is no key for the store.</exception>
     internal static async ValueTask<SecretsOptions> AddAsync(SecretsOptions options, string url, CancellationToken cancellationToken)
     {
         var records = OpenRecords(url);
-        return options with { Store = records, StoreKey = await ChooseKeyAsync(records, cancellationToken), FollowsStore = false };
+        options = options with { Store = records, FollowsStore = false };
+
+        // there is one at most, which the library finds
+        if (StoreLocator.Read(StoreLocator.KeyVariable) is not null || StoreLocator.Read(StoreLocator.KeyFileVariable) is not null || KeptStoreKeys.Find() is not { Count: > 1 } kept)
+        {
+            return options;
+        }
+
+        var (keyFile, outage) = await StoreKeyChoice.ChooseAsync(records, kept, Notice.Warn, cancellationToken);
+        return outage is null ? options with { StoreKeyFile = keyFile }
+            : HasVault(options) ? options with { StoreKeyFile = keyFile, Store = new SilentRecords(records, outage) }
+            : throw outage;
     }
+
+    // without one, the ledger is the store's, and nobody can tell yet of which
+    private static bool HasVault(SecretsOptions options) => VaultLocator.Locate(options) is var settings && (settings.IsDirectoryNamed || new FileVault(settings).IsMade);
 
     /// <summary>The medium; the first use connects.</summary>
     /// <exception cref="SecretsException">The URL is none, or the password can't be read.</exception>
@@ -56,25 +72,5 @@ internal static class OpenedStore
         {
             CryptographicOperations.ZeroMemory(bytes);
         }
-    }
-
-    // null: there is one at most, which the library finds; where keys of several stores are kept, only trying tells
-    private static async ValueTask<SecretValue?> ChooseKeyAsync(IRecordStore records, CancellationToken cancellationToken)
-    {
-        if (StoreLocator.Read(StoreLocator.KeyVariable) is not null || StoreLocator.Read(StoreLocator.KeyFileVariable) is not null || KeptStoreKeys.Find() is not { Count: > 1 } kept)
-        {
-            return null;
-        }
-
-        foreach (var path in kept)
-        {
-            using var key = KeptStoreKeys.Read(path);
-            if (await new StoreRoot(records, key).IsOpenedAsync(cancellationToken))
-            {
-                return key.ToText();
-            }
-        }
-
-        throw new VaultOpenException($"none of the keys in '{KeptStoreKeys.Folder}' opens the store in '{records.Description}'", "take the key that was made for it: mallku store join");
     }
 }

@@ -48,6 +48,7 @@ internal sealed class StoreInitVerb : Verb
             throw;
         }
 
+        StoreKeyChoice.Remember(records, key.StoreId);
         Notice.Done($"made the store '{records.Description}'");
         Notice.Done($"its key is in {path}: keep a copy of it, nobody gets it back from the database");
         Notice.Done($"next, for each other machine: ssh MACHINE mallku store join < {PrivateFile.ShellQuote(path)}");

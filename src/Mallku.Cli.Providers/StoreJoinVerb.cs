@@ -47,6 +47,7 @@ internal sealed class StoreJoinVerb : Verb
             Notice.Done($"joined the store '{records.Description}': its key is kept in {KeptStoreKeys.Keep(key)}");
         }
 
+        StoreKeyChoice.Remember(records, key.StoreId);
         if (StoreLocator.Read(StoreLocator.KeyVariable) is not null)
         {
             Notice.Warn($"{StoreLocator.KeyVariable} wins over it");

@@ -48,7 +48,7 @@ internal sealed class StoreStatusVerb : Verb
     {
         var table = new Table("WHAT", "HOW IT IS");
         table.Add("store", store.Records.Description);
-        table.Add("id", store.Root.StoreId);
+        table.Add("id", FindId(store) ?? "-");
         table.Add("answers", problem is StoreUnreachableException ? "no" : "yes");
         if (status is not null)
         {
@@ -75,11 +75,14 @@ internal sealed class StoreStatusVerb : Verb
         table.Write(Channel.Output);
     }
 
+    // null where it did not answer when it was to tell which key opens it
+    private static string? FindId(SealedStore store) => store.Records is SilentRecords ? null : store.Root.StoreId;
+
     private static void WriteJson(Utf8JsonWriter writer, SealedStore store, StoreStatus? status, SecretsException? problem)
     {
         writer.WriteStartObject();
         writer.WriteString("store", store.Records.Description);
-        writer.WriteString("id", store.Root.StoreId);
+        writer.WriteString("id", FindId(store));
         writer.WriteBoolean("answers", problem is not StoreUnreachableException);
         writer.WriteNumberOrNull("secrets", status?.Secrets);
         writer.WriteNumberOrNull("versions", status?.Versions);

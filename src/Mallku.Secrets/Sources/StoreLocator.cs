@@ -38,16 +38,22 @@ internal static class StoreLocator
         _ => throw new VaultOpenException($"there are keys of several stores in '{KeptStoreKeys.Folder}'", $"name the one to use by {KeyFileVariable}"),
     };
 
+    /// <summary>Where this machine keeps what it must know of stores.</summary>
+    /// <exception cref="SecretsException">It can't be told.</exception>
+    internal static string StateFolder => Path.Combine(
+        Path.GetFullPath(
+            Read(StateVariable)
+            ?? (Read("XDG_STATE_HOME") is { } home ? Path.Combine(home, "mallku") : null)
+            ?? Path.Combine(
+                Read("HOME") ?? throw new SecretsException("nobody says where this machine keeps what it must know of a store: HOME is not set", $"name a folder by {StateVariable}"),
+                ".local", "state", "mallku")),
+        "stores");
+
     /// <summary>The folder where this machine keeps what it must know of a store; made where it is not there.</summary>
     /// <exception cref="SecretsException">It can't be told or made.</exception>
     internal static string MakeFolder(string storeId)
     {
-        var state = Read(StateVariable)
-            ?? (Read("XDG_STATE_HOME") is { } home ? Path.Combine(home, "mallku") : null)
-            ?? Path.Combine(
-                Read("HOME") ?? throw new SecretsException("nobody says where this machine keeps what it must know of a store: HOME is not set", $"name a folder by {StateVariable}"),
-                ".local", "state", "mallku");
-        var folder = Path.Combine(Path.GetFullPath(state), "stores", storeId);
+        var folder = Path.Combine(StateFolder, storeId);
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
