@@ -18,7 +18,7 @@ internal sealed class StoreCopyVerb : Verb
     internal override string? Notes =>
         "Copies secrets with their versions, times and policies where they are new, else the current value alone. Shows what it does with each, without values. "
         + "Each is one write and is read again; run it again where it was cut off. Nothing is removed where it was: the vault is asked first. "
-        + "Ends with 1 if one was refused.";
+        + "One that fails keeps no other from its turn. Ends with 1 if one was refused, or failed.";
 
     internal override string[] Examples =>
     [
@@ -52,26 +52,25 @@ internal sealed class StoreCopyVerb : Verb
         await manager.Vault.RequireAsync(cancellationToken);
         ISecretStore source = from == SecretPlace.Vault ? manager.Vault : manager.Store!;
         var copy = new SecretCopy(source, to == SecretPlace.Vault ? manager.Vault : manager.Store!);
-        var plan = new List<PlannedCopy>();
-        foreach (var name in await ChooseAsync(source, selection.Only, selection.Except, cancellationToken))
-        {
-            plan.Add(await copy.PlanAsync(name, parsed.GetValue(_overwrite), cancellationToken));
-        }
-
+        var plan = await copy.PlanAllAsync(await ChooseAsync(source, selection.Only, selection.Except, cancellationToken), parsed.GetValue(_overwrite), cancellationToken);
         Show(plan);
         var writes = plan.FindAll(static planned => planned.Step is CopyStep.New or CopyStep.Overwrite);
         if (parsed.GetValue(_dryRun))
         {
             Notice.Done($"would copy {Count(writes.Count)}; nothing was done");
-        }
-        else
-        {
-            await DoAsync(copy, writes, cancellationToken);
-            Notice.Done($"copied {Count(writes.Count)} to the {(to == SecretPlace.Vault ? "vault" : "shared store")}");
-            SayWhatIsLeft(plan, writes, source, to);
+            return ToExitCode(plan);
         }
 
-        return plan.Exists(static planned => planned.Step == CopyStep.Refused) ? ExitCode.Failed : ExitCode.Done;
+        var failed = await DoAsync(copy, writes, cancellationToken);
+        writes.RemoveAll(planned => failed.Exists(one => one.Planned == planned));
+        Notice.Done($"copied {Count(writes.Count)} to the {(to == SecretPlace.Vault ? "vault" : "shared store")}");
+        SayWhatIsLeft(plan, writes, source, to);
+        foreach (var (planned, fault) in failed)
+        {
+            Notice.Warn($"{SecretsException.Show(planned.Name)}: {fault.Message}");
+        }
+
+        return failed.Count > 0 ? ExitCode.Failed : ToExitCode(plan);
     }
 
     private static List<string> Split(string[]? lists) =>
@@ -104,15 +103,13 @@ internal sealed class StoreCopyVerb : Verb
         return all;
     }
 
-    private static async ValueTask DoAsync(SecretCopy copy, List<PlannedCopy> writes, CancellationToken cancellationToken)
+    private static async ValueTask<List<(PlannedCopy Planned, SecretsException Fault)>> DoAsync(SecretCopy copy, List<PlannedCopy> writes, CancellationToken cancellationToken)
     {
         using var progress = new Progress("secrets copied");
-        foreach (var (done, planned) in writes.Index())
-        {
-            await copy.DoAsync(planned, cancellationToken);
-            progress.Show(done + 1, writes.Count);
-        }
+        return await copy.DoAllAsync(writes, progress.Show, cancellationToken);
     }
+
+    private static int ToExitCode(List<PlannedCopy> plan) => plan.Exists(static planned => planned.Step == CopyStep.Refused) ? ExitCode.Failed : ExitCode.Done;
 
     private static void Show(List<PlannedCopy> plan)
     {

@@ -68,6 +68,48 @@ public sealed class SecretCopyTests
         Assert.Equal("of another", await StoreStage.GetAsync(stage.Open(), "a"));
     }
 
+    [Fact]
+    public async Task What_was_removed_there_under_another_spelling_goes_on_with_numbers_that_were_not_used()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("two_names", "older");
+        await folder.SetAsync("two_names", "of the vault");
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "TWO-NAMES", "one");
+        await StoreStage.SetAsync(store, "TWO-NAMES", "two");
+        await store.RemoveAsync(SecretName.Existing("TWO-NAMES"), Token);
+        var copy = new SecretCopy(OpenVault(folder), store);
+        Assert.Equal((CopyStep.Overwrite, 1), await PlanAsync(copy, "two_names"));
+        Assert.Empty(await copy.DoAllAsync([await copy.PlanAsync("two_names", overwrite: false, Token)], static (_, _) => { }, Token));
+        Assert.Equal("of the vault", await StoreStage.GetAsync(stage.Open(), "two_names"));
+        Assert.Equal(3, (await store.ReadAsync("two_names", Token))!.Record.Current!.Number);
+        Assert.Equal((CopyStep.Same, 0), await PlanAsync(copy, "two_names"));
+    }
+
+    [Fact]
+    public async Task One_that_cant_be_copied_keeps_no_other_from_its_turn()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "of the vault");
+        await folder.SetAsync("b", "of the vault");
+        await folder.SetAsync("c", "of the vault");
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(), "b", "of the store");
+        var head = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).SingleAsync(Token);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(head.Key, head.Revision, "{\"a\":1}"u8.ToArray())], Token));
+        var copy = new SecretCopy(OpenVault(folder), stage.Open());
+        var plan = await copy.PlanAllAsync(["a", "b", "c"], overwrite: false, Token);
+        Assert.Equal([CopyStep.New, CopyStep.Refused, CopyStep.New], plan.Select(static planned => planned.Step));
+
+        // meanwhile
+        await StoreStage.SetAsync(stage.Open(), "a", "of another");
+        var failed = Assert.Single(await copy.DoAllAsync(plan.FindAll(static planned => planned.Step == CopyStep.New), static (_, _) => { }, Token));
+        Assert.Equal("a", failed.Planned.Name);
+        Assert.Contains("meanwhile", failed.Fault.Problem, StringComparison.Ordinal);
+        Assert.Equal("of the vault", await StoreStage.GetAsync(stage.Open(), "c"));
+    }
+
     private static FileVault OpenVault(TemporaryFolder folder) => SecretsManager.Open(folder.Options).Vault;
 
     private static async Task<(CopyStep Step, int Versions)> PlanAsync(SecretCopy copy, string name)

@@ -61,6 +61,14 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             : null;
     }
 
+    /// <summary>Whether there is, or ever was, a secret of a name that matches this one loosely.</summary>
+    /// <exception cref="SecretsException">It can't be told.</exception>
+    internal async ValueTask<bool> HasHeadAsync(SecretName name, CancellationToken cancellationToken)
+    {
+        var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+        return await ReadHeadAsync(sealing, sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is not null;
+    }
+
     public async ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken)
     {
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);

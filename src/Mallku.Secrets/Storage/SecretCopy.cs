@@ -37,6 +37,49 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
 {
     private const string Source = "copy";
 
+    /// <summary>What would become of secrets that are there. Writes nothing.</summary>
+    /// <exception cref="StoreUnreachableException">A store does not answer.</exception>
+    internal async ValueTask<List<PlannedCopy>> PlanAllAsync(IEnumerable<string> names, bool overwrite, CancellationToken cancellationToken)
+    {
+        var plan = new List<PlannedCopy>();
+        foreach (var name in names)
+        {
+            try
+            {
+                plan.Add(await PlanAsync(name, overwrite, cancellationToken).ConfigureAwait(false));
+            }
+            catch (SecretsException e) when (e is not StoreUnreachableException)
+            {
+                plan.Add(new PlannedCopy(name, CopyStep.Refused, 0, e.Problem));
+            }
+        }
+
+        return plan;
+    }
+
+    /// <summary>Does what was planned. One that fails keeps no other from its turn.</summary>
+    /// <returns>Those that were not done, and why.</returns>
+    /// <exception cref="StoreUnreachableException">A store does not answer; those before are done.</exception>
+    internal async ValueTask<List<(PlannedCopy Planned, SecretsException Fault)>> DoAllAsync(IReadOnlyList<PlannedCopy> plan, Action<long, long> progress, CancellationToken cancellationToken)
+    {
+        var failed = new List<(PlannedCopy, SecretsException)>();
+        foreach (var (done, planned) in plan.Index())
+        {
+            try
+            {
+                await DoAsync(planned, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SecretsException e) when (e is not StoreUnreachableException)
+            {
+                failed.Add((planned, e));
+            }
+
+            progress(done + 1, plan.Count);
+        }
+
+        return failed;
+    }
+
     /// <summary>What would become of a secret that is there. Writes nothing.</summary>
     /// <exception cref="SecretsException">It can't be told.</exception>
     internal async ValueTask<PlannedCopy> PlanAsync(string name, bool overwrite, CancellationToken cancellationToken)
@@ -55,7 +98,10 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
 
         if (await to.FindAsync(parsed, cancellationToken).ConfigureAwait(false) is not { } there)
         {
-            return planned with { Step = CopyStep.New, Versions = source.Record.Versions.Count };
+            // in a store, the numbers of one that was removed under another spelling are taken
+            return to is SealedStore store && await store.HasHeadAsync(parsed, cancellationToken).ConfigureAwait(false)
+                ? planned with { Step = CopyStep.Overwrite, Versions = 1 }
+                : planned with { Step = CopyStep.New, Versions = source.Record.Versions.Count };
         }
 
         if (there.Record.Name != name && there.Record.Current is not null)
