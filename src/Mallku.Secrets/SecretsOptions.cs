@@ -61,7 +61,7 @@ public sealed record SecretsOptions
     /// </summary>
     public string? StoreKeyFile { get; init; }
 
-    /// <summary>How old a value from the store may be while it does not answer: 5 minutes; zero for never. The ledger says that it was old.</summary>
+    /// <summary>How old a value from the store may be while it does not answer, from when it was last heard of: 5 minutes; zero for never, once that is known. The ledger says that it was old.</summary>
     public TimeSpan StoreStaleness { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>How long an entry may take to become durable before the value is withheld: 5 seconds.</summary>

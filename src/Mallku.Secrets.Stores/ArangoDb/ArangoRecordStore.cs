@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -130,8 +131,19 @@ public sealed class ArangoRecordStore : IRecordStore
         yield return null;
         while (true)
         {
+            var lastHeard = Stopwatch.GetTimestamp();
             await Task.Delay(BetweenLooks, _clock, cancellationToken).ConfigureAwait(false);
-            var now = await RevisionsAsync(cancellationToken).ConfigureAwait(false);
+            string[] now;
+            try
+            {
+                now = await RevisionsAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (StoreUnreachableException e)
+            {
+                e.LastHeard = lastHeard;
+                throw;
+            }
+
             if (!now.SequenceEqual(seen, StringComparer.Ordinal))
             {
                 seen = now;

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using Mallku.Secrets.Storage;
 
 namespace Mallku.Secrets.Stores.Etcd;
 
@@ -57,6 +59,7 @@ internal sealed class EtcdCluster : IDisposable
         {
             while (true)
             {
+                var lastHeard = Stopwatch.GetTimestamp();
                 yield return changes;
                 try
                 {
@@ -69,10 +72,21 @@ internal sealed class EtcdCluster : IDisposable
                 }
                 catch (GrpcException fault)
                 {
-                    throw EtcdFault.Of(fault, _url, isWrite: false);
+                    throw HeardLast(EtcdFault.Of(fault, _url, isWrite: false), lastHeard);
                 }
             }
         }
+    }
+
+    // at the earliest before the ping that was not answered
+    private static SecretsException HeardLast(SecretsException fault, long changes)
+    {
+        if (fault is StoreUnreachableException unreachable)
+        {
+            unreachable.LastHeard = Math.Max(changes, Stopwatch.GetTimestamp() - (long)((PingDelay + PingTimeout).TotalSeconds * Stopwatch.Frequency));
+        }
+
+        return fault;
     }
 
     public void Dispose()

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Mallku.Secrets.Storage;
@@ -11,7 +12,8 @@ public sealed class PostgreSqlRecordStore : IRecordStore
 {
     private const int PageSize = 1000;
 
-    // who watches asks after so long a silence whether the server is still there, and waits as long for the answer
+    // who watches asks after so long a silence whether the server is still there, and waits as long for the answer; Npgsql then
+    // asks for that to be cancelled, which takes the time for a connection besides: 11 s by default until a silence is told
     private const int ProbeSeconds = 3;
 
     // above every id and term
@@ -147,6 +149,7 @@ public sealed class PostgreSqlRecordStore : IRecordStore
         await using var _ = connection.ConfigureAwait(false);
         connection.Notification += (_, notification) => Hear(notification.Payload, heard);
         await ExecuteAsync(connection, $"LISTEN \"{PostgreSqlSchema.Channel(_schema)}\"", cancellationToken).ConfigureAwait(false);
+        var lastHeard = Stopwatch.GetTimestamp();
         yield return null;
         while (true)
         {
@@ -155,10 +158,20 @@ public sealed class PostgreSqlRecordStore : IRecordStore
                 yield return key;
             }
 
-            // Npgsql's own KeepAlive would tell of changes on a thread of its own
-            if (!await AskAsync(connection.WaitAsync(TimeSpan.FromSeconds(ProbeSeconds), cancellationToken)).ConfigureAwait(false))
+            try
             {
-                await ExecuteAsync(connection, "SELECT 1", cancellationToken).ConfigureAwait(false);
+                // Npgsql's own KeepAlive would tell of changes on a thread of its own
+                if (!await AskAsync(connection.WaitAsync(TimeSpan.FromSeconds(ProbeSeconds), cancellationToken)).ConfigureAwait(false))
+                {
+                    await ExecuteAsync(connection, "SELECT 1", cancellationToken).ConfigureAwait(false);
+                }
+
+                lastHeard = Stopwatch.GetTimestamp();
+            }
+            catch (StoreUnreachableException e)
+            {
+                e.LastHeard = lastHeard;
+                throw;
             }
         }
     }

@@ -14,4 +14,7 @@ public sealed class StoreUnreachableException : SecretsException
 
     /// <summary>Whether a write may have been made all the same: it was sent, and nobody has answered.</summary>
     public bool MayBeWritten { get; init; }
+
+    /// <summary>When a watch that ends with it heard of the store for the last time, as a timestamp of <see cref="System.Diagnostics.Stopwatch"/>; null for just now.</summary>
+    internal long? LastHeard { get; set; }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 
@@ -76,11 +77,19 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
         }
     }
 
+    // a silence is found out some seconds after it began, and an answer may have come since its last sign on the watch
+    private void NoteSign(TimeSpan ago)
+    {
+        var sign = clock.GetTimestamp() - (long)(ago.TotalSeconds * clock.TimestampFrequency);
+        Volatile.Write(ref _lastAlive, Math.Max(sign, Volatile.Read(ref _lastAlive)));
+    }
+
     private async Task FollowAsync()
     {
         var pause = FirstPause;
         while (!_end.IsCancellationRequested)
         {
+            long? lastHeard = null;
             try
             {
                 await foreach (var key in records.WatchAsync(_end.Token).ConfigureAwait(false))
@@ -97,6 +106,7 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
             }
             catch (SecretsException e)
             {
+                lastHeard = (e as StoreUnreachableException)?.LastHeard;
                 NoteOutage(e as StoreUnreachableException ?? new StoreUnreachableException(e.Problem, e.Remedy, e));
             }
             catch (Exception e) when (e is ObjectDisposedException || (e is OperationCanceledException && _end.IsCancellationRequested))
@@ -108,7 +118,7 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
             {
                 if (_isFollowing)
                 {
-                    Volatile.Write(ref _lastAlive, clock.GetTimestamp());
+                    NoteSign(lastHeard is { } heard ? Stopwatch.GetElapsedTime(heard) : TimeSpan.Zero);
                     _isFollowing = false;
 
                     // what was known is answered for otherwise from now on

@@ -166,6 +166,23 @@ public sealed class PostgreSqlLineTests(SharedPostgreSql shared)
     }
 
     [Fact]
+    public async Task How_old_a_known_value_may_be_counts_from_when_the_line_was_last_heard_of_and_not_from_when_that_is_found_out()
+    {
+        var server = await shared.StartAsync();
+        await using var line = new Line(server.Port);
+        await using var stage = await StoreStage.CreateAsync(await PrepareAsync(server, line));
+        var store = stage.Open(follows: true, maxStaleness: TimeSpan.FromSeconds(2));
+        await StoreStage.SetAsync(store, "known", "value");
+        Assert.Equal("value", await StoreStage.GetAsync(store, "known"));
+        await UntilAsync(() => Task.FromResult<object?>(store.Memory.IsFollowing), static follows => follows is true);
+        line.Hold();
+        var clock = Stopwatch.StartNew();
+        await UntilAsync(() => Task.FromResult<object?>(store.Memory.IsFollowing), static follows => follows is false);
+        Assert.InRange(clock.Elapsed, TimeSpan.FromSeconds(2.5), TimeSpan.FromSeconds(15));
+        await Assert.ThrowsAsync<StoreUnreachableException>(() => StoreStage.GetAsync(store, "known"));
+    }
+
+    [Fact]
     public async Task A_watch_on_a_quiet_line_goes_on()
     {
         var server = await shared.StartAsync();
