@@ -197,6 +197,22 @@ public sealed class SealedStoreTests
     }
 
     [Fact]
+    public async Task A_change_that_is_made_is_said_to_be_also_where_it_cant_be_noted_that_it_was_seen()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(seen: "machine"), "a", "one");
+        var store = stage.Open(seen: "machine");
+        Assert.Equal("one", await StoreStage.GetAsync(store, "a"));
+        File.Delete(store.Seen.Path);
+        Directory.CreateDirectory(store.Seen.Path);
+        var refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.SetAsync(store, "a", "two"));
+        Assert.Contains("'a' was changed in", refused.Problem, StringComparison.Ordinal);
+        Assert.DoesNotContain("nothing was changed", refused.Message, StringComparison.Ordinal);
+        Assert.Equal("two", await StoreStage.GetAsync(stage.Open(), "a"));
+        Assert.DoesNotContain(stage.Told, static told => told.Kind == LedgerKind.Aborted);
+    }
+
+    [Fact]
     public async Task A_value_that_is_gone_is_a_fault_and_not_absent()
     {
         await using var stage = await StoreStage.CreateAsync();

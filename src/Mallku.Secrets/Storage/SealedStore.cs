@@ -217,9 +217,9 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 
             if (await WriteAsync([sealing.SealHead(next), .. writes], next, events).ConfigureAwait(false))
             {
-                await DropAsync(rest).ConfigureAwait(false);
-                _use.Seen.Note(id, next.Generation);
                 Memory.Forget(id);
+                await DropAsync(rest).ConfigureAwait(false);
+                NoteMade(next);
                 return result;
             }
 
@@ -478,7 +478,29 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     {
         foreach (var batch in rest.Chunk(RecordWrite.MostAtOnce))
         {
-            await _records.WriteAsync(batch, CancellationToken.None).ConfigureAwait(false);
+            try
+            {
+                await _records.WriteAsync(batch, CancellationToken.None).ConfigureAwait(false);
+            }
+            catch (SecretsException)
+            {
+                // the change is made, and the next one of this secret drops them
+                return;
+            }
+        }
+    }
+
+    private void NoteMade(OpenedHead made)
+    {
+        try
+        {
+            _use.Seen.Note(made.Id, made.Generation);
+        }
+        catch (SecretsException e)
+        {
+            var problem = e.Problem.Replace("; nothing was changed", "", StringComparison.Ordinal);
+            throw new SecretsException(
+                $"'{SecretsException.Show(made.Record.Name)}' was changed in {Describe()}; that this machine has seen that could not be noted, so that it would not notice if it were undone: {problem}", e.Remedy, e);
         }
     }
 
