@@ -34,6 +34,11 @@ public sealed class PostgreSqlCommandTests(SharedPostgreSql shared)
         Assert.Equal("current\n", other.Run("mallku history local_key | cut -f2"));
         other.Run("mallku rm --yes local_key");
 
+        // what was removed there under another spelling goes on with the next number
+        other.Run($"mallku rm --yes generated && printf {Canary} | mallku set GENERATED --to vault");
+        Assert.StartsWith("GENERATED\toverwrite\t1", other.Run("mallku store copy --from vault --to store --only GENERATED"), StringComparison.Ordinal);
+        Assert.Equal(Canary, one.Reveal("mallku get GENERATED"));
+
         // of two names that match loosely, the one that was typed
         other.Run("printf here | mallku set two-names --to vault && printf there | mallku set TWO_NAMES --to store && mallku rm --yes TWO_NAMES");
         Assert.Equal("here", other.Reveal("mallku get two-names"));
@@ -43,7 +48,13 @@ public sealed class PostgreSqlCommandTests(SharedPostgreSql shared)
         // of the keys of several stores, the one that opens it is taken
         var (its, anothers) = (other.KeyFile, Path.Combine(other.Home, ".config/mallku/stores/0.key"));
         other.Run($"printf mallku1-{new string('0', 32)}-{new string('0', 64)} > {anothers} && chmod 600 {anothers}");
+        Assert.Equal(Canary, other.Reveal($"chmod 644 {anothers}; mallku get imported; code=$?; chmod 600 {anothers}; exit $code"));
         Assert.Equal(Canary, other.Reveal("mallku get imported"));
+
+        // where that is not known, the vault answers also while the store does not
+        other.Run($"printf {Canary} | mallku set in_vault --to vault");
+        Assert.Equal(Canary, other.Reveal("MALLKU_STORE=postgres://postgres@127.0.0.1:1/postgres mallku get in_vault"));
+        other.Run(4, "MALLKU_STORE=postgres://postgres@127.0.0.1:1/postgres mallku get imported");
         var refused = other.Run(4, $"mv {its} kept; cp -p {anothers} {its}; mallku get imported; code=$?; mv kept {its}; rm {anothers}; exit $code");
         Assert.Contains("none of the keys", refused.Error, StringComparison.Ordinal);
 
@@ -58,6 +69,16 @@ public sealed class PostgreSqlCommandTests(SharedPostgreSql shared)
         Assert.Contains("not told yet\t", third.Run("mallku store status"), StringComparison.Ordinal);
         third.Run("mallku audit verify --all");
         Assert.Contains("the store has nothing any more of the instance", one.Run(1, "mallku audit verify --all").Error, StringComparison.Ordinal);
+
+        // a secret is removed by who may do everything: whoever has seen it notices
+        await server.RunAsync("DELETE FROM command_two.secret; DELETE FROM command_two.version");
+        foreach (var line in new[] { "list", "run -- true", "export --format json", "rotate --due", "doctor", "audit verify --all" })
+        {
+            Assert.Contains("lost a secret", one.Run($"mallku {line} 2>&1 && exit 9; true"), StringComparison.Ordinal);
+        }
+
+        using var fresh = new Machine(server.Address("command_two", password: null), PostgreSqlServer.Password);
+        Assert.Equal("[]", fresh.Run($"mallku store join < {one.KeyFile} && mallku list --json").Trim());
         StoreCommands.ShowNothing([one, other], Canary, PostgreSqlServer.Password);
     }
 
