@@ -1,5 +1,6 @@
 using System.Text;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Sources;
 using Mallku.Secrets.Tests;
 using Mallku.Secrets.Vault;
 using Microsoft.Extensions.Time.Testing;
@@ -372,6 +373,69 @@ public sealed class StoreLedgerTests : IAsyncDisposable
         File.Move(first + ".archived", first);
         Assert.True(await manager.StoreLedger!.TellAsync(Token) > 0);
         Assert.Equal(1, await CountSoundAsync(manager));
+    }
+
+    [Fact]
+    public async Task A_record_that_somebody_put_where_the_next_entries_belong_is_named_and_keeps_nobody_from_reading()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        var (one, _) = await UseAsync();
+        var third = await _machines.OpenAsync("third");
+        var key = await one.Ledger.GetPublicKeyAsync(Token);
+        var instance = Assert.Single(await third.StoreLedger!.ListInstancesAsync(Token), instance => instance.PublicKey == key);
+        for (var i = instance.Entries; i < instance.Entries + 20; i++)
+        {
+            Assert.True(await _machines.Records.WriteAsync([new RecordWrite(AuditRecords.KeyOf(instance.Id, i), Expected: null, "{}"u8.ToArray())], Token));
+        }
+
+        await one.GetRequiredAsync("openai_api_key", Token);
+        await one.FlushAsync(Token);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        patience.CancelAfter(TimeSpan.FromSeconds(20));
+        var fault = await Assert.ThrowsAsync<SecretsException>(async () => await one.StoreLedger!.TellAsync(patience.Token));
+        Assert.Contains(AuditRecords.KeyOf(instance.Id, instance.Entries).Id, fault.Problem, StringComparison.Ordinal);
+        Assert.Contains("remove it", fault.Remedy, StringComparison.Ordinal);
+        Assert.Equal(3, await third.StoreLedger.ReadAsync(cancellationToken: Token).CountAsync(static one => one.Entry.Secret is not null, Token));
+
+        var finding = Assert.Single(await StoreInspection.InspectAsync(one.Store!, patience.Token), static finding => finding.Check == "store-ledger");
+        Assert.Equal((FindingLevel.Error, fault.Problem), (finding.Level, finding.What));
+
+        // who runs on asks ever less often
+        var running = await _machines.OpenAsync("one", new SecretsOptions { TimeProvider = clock });
+        await running.GetRequiredAsync("openai_api_key", Token);
+        await running.FlushAsync(Token);
+        while (running.Store!.Shipper.Fault is null)
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(10, patience.Token);
+        }
+
+        Assert.Equal(fault.Problem, running.Store.Shipper.Fault.Problem);
+
+        // once they are removed, it goes on
+        var original = _machines.Records;
+        await _machines.TamperAsync(original, record => record.Data.Length == 2 ? null : record.Data);
+        Assert.True(await (await _machines.OpenAsync("one")).StoreLedger!.TellAsync(Token) > 0);
+        Assert.Equal(2, await CountSoundAsync(await _machines.OpenAsync("third")));
+    }
+
+    [Fact]
+    public async Task Who_has_lost_what_it_knew_of_a_store_that_has_lost_its_head_goes_on_past_its_own_entries()
+    {
+        var (one, _) = await UseAsync();
+        var key = await one.Ledger.GetPublicKeyAsync(Token);
+        var instance = Assert.Single(await one.StoreLedger!.ListInstancesAsync(Token), instance => instance.PublicKey == key);
+        await _machines.TamperAsync(_machines.Records, record => record.Key == AuditRecords.KeyOf(instance.Id) ? null : record.Data);
+        foreach (var file in Directory.GetFiles(_machines.StateOf("one"), "seen-instances*", SearchOption.AllDirectories))
+        {
+            File.Delete(file);
+        }
+
+        var again = await _machines.OpenAsync("one");
+        await again.GetRequiredAsync("openai_api_key", Token);
+        await again.FlushAsync(Token);
+        Assert.True(await again.StoreLedger!.TellAsync(Token) > instance.Entries);
+        Assert.Equal(2, await CountSoundAsync(again));
     }
 
     private static ReadOnlyMemory<byte> Flip(ReadOnlyMemory<byte> data)

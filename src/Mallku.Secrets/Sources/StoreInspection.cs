@@ -3,7 +3,7 @@ using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Sources;
 
-/// <summary>Looks over a shared store as this machine uses it, changing nothing.</summary>
+/// <summary>Looks over a shared store as this machine uses it. It is told of this machine's ledger, as by every command; nothing else is changed.</summary>
 internal static class StoreInspection
 {
     internal const string Check = "store", KeyCheck = "store-key";
@@ -57,7 +57,22 @@ internal static class StoreInspection
             isAhead
                 ? new(FindingLevel.Warning, "store-clock", $"a version says that it was written at {SecretFormat.Format(status.Newest!.Value)}, and it is {SecretFormat.Format(now)} here", "set the clock right, here or where it was written")
                 : new(FindingLevel.Ok, "store-clock", "no version was written in the future", null),
+            await InspectTellingAsync(store, cancellationToken).ConfigureAwait(false),
         ];
+    }
+
+    // what every command does at its end, and says nothing of
+    private static async ValueTask<Finding> InspectTellingAsync(SealedStore store, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await store.Shipper.ShipAsync(cancellationToken).ConfigureAwait(false);
+            return new(FindingLevel.Ok, "store-ledger", "the store is told what this machine's ledger has", null);
+        }
+        catch (SecretsException e)
+        {
+            return new(FindingLevel.Error, "store-ledger", e.Problem, e.Remedy);
+        }
     }
 
     /// <summary>The ledger of a machine that has no vault of its own.</summary>

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Models;
 
 namespace Mallku.Secrets.Storage;
 
@@ -12,11 +13,11 @@ namespace Mallku.Secrets.Storage;
 [SuppressMessage("Design", "CA1001", Justification = "What ends the work, and a semaphore whose wait handle nobody asks for, are wiped with it.")]
 internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, SeenGenerations seen, TimeProvider clock, Func<CancellationToken, ValueTask<LedgerView?>> open)
 {
-    private const int MostEntries = 4096, MostBytes = 1 << 18;
+    private const int MostEntries = 4096, MostBytes = 1 << 18, MostRefused = 6;
 
     // sealed twice over in base64, with some room for the rest
     private const int Growth = 2, Room = 4096;
-    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), Longest = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), Longest = TimeSpan.FromMinutes(2), BetweenRefused = TimeSpan.FromMilliseconds(50);
 
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly CancellationTokenSource _end = new();
@@ -68,28 +69,9 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
                 return 0;
             }
 
-            var id = audit.IdOf(ledger.Verifier.Name);
-            for (var shipped = 0L; ;)
-            {
-                var (head, revision) = await ReadAsync(id, cancellationToken).ConfigureAwait(false);
-                Require(id, head, ledger);
-                if (head?.Size == ledger.Newest.Size)
-                {
-                    _told = ledger.Note;
-                    return shipped;
-                }
-
-                head ??= Introduce(ledger);
-                var (batch, count) = Compose(ledger, head);
-                var now = clock.GetUtcNow();
-                var next = head with { Size = head.Size + count, Checkpoint = batch.Checkpoint ?? head.Checkpoint, Told = now, Pseudonyms = ledger.Pseudonyms?.ExportKey() ?? head.Pseudonyms };
-                // where another process was faster, the next look says how far it came
-                if (await records.WriteAsync([audit.Seal(id, head.Size, batch), audit.Seal(id, next, revision)], cancellationToken).ConfigureAwait(false))
-                {
-                    seen.Note(id, next.Size);
-                    shipped += count;
-                }
-            }
+            var shipped = await ShipAsync(audit.IdOf(ledger.Verifier.Name), ledger, cancellationToken).ConfigureAwait(false);
+            _told = ledger.Note;
+            return shipped;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -101,15 +83,96 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
         }
     }
 
+    private async ValueTask<long> ShipAsync(string id, LedgerView ledger, CancellationToken cancellationToken)
+    {
+        var (shipped, refused, reached) = (0L, 0, -1L);
+        while (true)
+        {
+            var (head, revision) = await ReadAsync(id, cancellationToken).ConfigureAwait(false);
+            Require(id, head, ledger);
+            if (head?.Size == ledger.Newest.Size)
+            {
+                return shipped;
+            }
+
+            // where another process was faster, this look says how far it came
+            refused = head?.Size > reached ? 0 : refused;
+            reached = head?.Size ?? 0;
+            head ??= Introduce(ledger);
+            var (batch, count) = Compose(ledger, head);
+            List<RecordWrite> writes = [audit.Seal(id, head.Size, batch)];
+            if (refused > 0 && await FindTakenAsync(id, head, ledger, batch, cancellationToken).ConfigureAwait(false) is { } told)
+            {
+                // it is there already, and only the head does not know it
+                (batch, count) = told;
+                writes.Clear();
+            }
+
+            var next = head with { Size = head.Size + count, Checkpoint = batch.Checkpoint ?? head.Checkpoint, Told = clock.GetUtcNow(), Pseudonyms = ledger.Pseudonyms?.ExportKey() ?? head.Pseudonyms };
+            if (await records.WriteAsync([.. writes, audit.Seal(id, next, revision)], cancellationToken).ConfigureAwait(false))
+            {
+                seen.Note(id, next.Size);
+                (shipped, refused) = (shipped + count, 0);
+            }
+            else if (++refused == MostRefused)
+            {
+                throw new SecretsException(
+                    $"the store '{records.Description}' did not take this machine's ledger from entry {head.Size} on: each time something else was written at the same moment", "try again later");
+            }
+            else
+            {
+                await Task.Delay(Jitter(BetweenRefused * refused), clock, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>What has the id of the next batch, where that is what this machine would write.</summary>
+    /// <returns>Null where nothing has it, or another process has told it by now.</returns>
+    /// <exception cref="SecretsException">This machine has not written it.</exception>
+    private async ValueTask<(AuditBatch Batch, long Count)?> FindTakenAsync(string id, InstanceHead head, LedgerView ledger, AuditBatch own, CancellationToken cancellationToken)
+    {
+        var key = AuditRecords.KeyOf(id, head.Size);
+        if (await records.ReadAsync(key, cancellationToken).ConfigureAwait(false) is not { } found)
+        {
+            return null;
+        }
+
+        // a batch and its head are written at once: where it is of another process, the head now knows it
+        if ((await ReadAsync(id, cancellationToken).ConfigureAwait(false)).Head?.Size > head.Size)
+        {
+            return null;
+        }
+
+        try
+        {
+            var batch = audit.OpenBatch(id, found);
+            var count = batch.Lines.AsSpan().Count((byte)'\n');
+            if (batch.Lines is [.., (byte)'\n'] && own.Lines.AsSpan().StartsWith(batch.Lines)
+                && (batch.Checkpoint is null || LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(batch.Checkpoint), ledger.Verifier)?.Size == head.Size + count))
+            {
+                return (batch, count);
+            }
+        }
+        catch (RecordOpenException)
+        {
+            // of somebody who has not even the store's key
+        }
+
+        throw new SecretsException(
+            $"the store '{records.Description}' can't be told of this machine's ledger from entry {head.Size} on: the audit record '{key.Id}' is there already, and this machine has not written it",
+            $"remove it from the store, and those of '{id}' after it; somebody who may write there has put it: look who can");
+    }
+
+    // by chance between a half and one and a half, so that instances don't come together
+    private static TimeSpan Jitter(TimeSpan pause) => pause * (0.5 + (RandomNumberGenerator.GetInt32(1001) / 1000.0));
+
     private async Task WorkAsync()
     {
         for (var pause = Usual; ;)
         {
-            // by chance between a half and one and a half, so that instances don't come together
-            var jittered = pause * (0.5 + (RandomNumberGenerator.GetInt32(1001) / 1000.0));
             try
             {
-                await Task.Delay(jittered, clock, _end.Token).ConfigureAwait(false);
+                await Task.Delay(Jitter(pause), clock, _end.Token).ConfigureAwait(false);
                 await ShipAsync(_end.Token).ConfigureAwait(false);
                 (Fault, pause) = (null, Usual);
             }

@@ -178,10 +178,18 @@ public sealed class StoreLedger
     private async IAsyncEnumerable<StoreLedgerEntry> ReadAsync(StoreInstance instance, KnownNames? known, DateTimeOffset? since, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var (from, before) = AuditRecords.BatchesOf(instance.Id);
+        var read = 0L;
         await foreach (var found in _store.Records.ListAsync(RecordKind.Audit, from, before, cancellationToken).ConfigureAwait(false))
         {
+            // told since, or by nobody: VerifyAsync says which
+            if (read >= instance.Entries)
+            {
+                break;
+            }
+
             foreach (var line in AuditLines.Split(Audit.OpenBatch(instance.Id, found).Lines))
             {
+                read++;
                 if (line.Span is not [AuditRecords.HashMark, ..] && EntryLine.Parse(line.Span) is { } entry && !(entry.Time < since))
                 {
                     yield return new StoreLedgerEntry(instance, known?.Reveal(entry) ?? entry);
