@@ -10,7 +10,8 @@ namespace Mallku.Secrets.Stores.PostgreSql;
 /// <summary>Records in a schema of a PostgreSQL database.</summary>
 public sealed class PostgreSqlRecordStore : IRecordStore
 {
-    private const int PageSize = 1000;
+    // the first page is small, since records may be large; the next ones are of about so many bytes
+    private const int FirstPage = 16, LargestPage = 256, PageBytes = 1 << 20;
 
     // who watches asks after so long a silence whether the server is still there, and waits as long for the answer; Npgsql then
     // asks for that to be cancelled, which takes the time for a connection besides: 11 s by default until a silence is told
@@ -60,9 +61,7 @@ public sealed class PostgreSqlRecordStore : IRecordStore
     {
         if (await ReadVersionAsync(cancellationToken).ConfigureAwait(false) is null)
         {
-            var connection = await ConnectAsync(_pool, cancellationToken).ConfigureAwait(false);
-            await using var _ = connection.ConfigureAwait(false);
-            await ExecuteAsync(connection, PostgreSqlSchema.Creation(_schema), cancellationToken).ConfigureAwait(false);
+            await CreateAsync(cancellationToken).ConfigureAwait(false);
             await ReadVersionAsync(cancellationToken).ConfigureAwait(false);
         }
     }
@@ -89,7 +88,8 @@ public sealed class PostgreSqlRecordStore : IRecordStore
     /// <inheritdoc/>
     public IAsyncEnumerable<StoredRecord> ListAsync(RecordKind kind, string from, string? before, CancellationToken cancellationToken) => ReadPagesAsync(
         kind,
-        $"SELECT id, revision, data FROM {Table(kind)} WHERE id >= $1 AND id < $2 ORDER BY id LIMIT {PageSize}",
+        $"SELECT id, revision, data FROM {Table(kind)} WHERE id >= $1 AND id < $2 ORDER BY id LIMIT",
+        "",
         [from, before ?? End],
         static (row, position) => position[0] = After(row.GetString(0)),
         cancellationToken);
@@ -101,7 +101,9 @@ public sealed class PostgreSqlRecordStore : IRecordStore
         $"""
         SELECT id, revision, data, term FROM (
             SELECT term, id FROM {Table(kind, "_term")}
-            WHERE {(first == last ? "term = $1 AND id >= $2" : "(term, id) >= ($1, $2)")} AND term <= $3 ORDER BY term, id LIMIT {PageSize}
+            WHERE {(first == last ? "term = $1 AND id >= $2" : "(term, id) >= ($1, $2)")} AND term <= $3 ORDER BY term, id LIMIT
+        """,
+        $"""
         ) AS page JOIN {Table(kind)} USING (id) ORDER BY term, id
         """,
         [first, "", last],
@@ -253,25 +255,48 @@ public sealed class PostgreSqlRecordStore : IRecordStore
         static long Revision(string expected) => long.TryParse(expected, NumberStyles.None, CultureInfo.InvariantCulture, out var revision) ? revision : -1;
     }
 
+    // whoever reads may take his time, and ask for something else meanwhile: no connection waits for that
     private async IAsyncEnumerable<StoredRecord> ReadPagesAsync(
-        RecordKind kind, string sql, string[] position, Action<NpgsqlDataReader, string[]> move, [EnumeratorCancellation] CancellationToken cancellationToken)
+        RecordKind kind, string sql, string rest, string[] position, Action<NpgsqlDataReader, string[]> move, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        for (var rows = PageSize; rows == PageSize;)
+        for (var (limit, hasMore) = (FirstPage, true); hasMore;)
         {
-            rows = 0;
-            var connection = await ConnectAsync(_pool, cancellationToken).ConfigureAwait(false);
-            await using var _ = connection.ConfigureAwait(false);
-            var command = Command(connection, sql, position);
-            await using var __ = command.ConfigureAwait(false);
-            var page = await AskAsync(command.ExecuteReaderAsync(cancellationToken)).ConfigureAwait(false);
-            await using var ___ = page.ConfigureAwait(false);
-            while (await AskAsync(page.ReadAsync(cancellationToken)).ConfigureAwait(false))
+            var page = await ReadPageAsync(kind, $"{sql} {limit} {rest}", position, move, cancellationToken).ConfigureAwait(false);
+            hasMore = page.Count == limit;
+
+            // of powers of two, so that there are few statements to prepare
+            var bytes = page.Sum(static record => (long)record.Data.Length);
+            limit = bytes > PageBytes ? Math.Max(1, limit / 2) : bytes > PageBytes / 2 ? limit : Math.Min(LargestPage, limit * 2);
+            foreach (var record in page)
             {
-                rows++;
-                move(page, position);
-                yield return Record(kind, page);
+                yield return record;
             }
         }
+    }
+
+    private async Task<List<StoredRecord>> ReadPageAsync(RecordKind kind, string sql, string[] position, Action<NpgsqlDataReader, string[]> move, CancellationToken cancellationToken)
+    {
+        var connection = await ConnectAsync(_pool, cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var command = Command(connection, sql, position);
+        await using var __ = command.ConfigureAwait(false);
+        var rows = await AskAsync(command.ExecuteReaderAsync(cancellationToken)).ConfigureAwait(false);
+        await using var ___ = rows.ConfigureAwait(false);
+        var page = new List<StoredRecord>();
+        while (await AskAsync(rows.ReadAsync(cancellationToken)).ConfigureAwait(false))
+        {
+            move(rows, position);
+            page.Add(Record(kind, rows));
+        }
+
+        return page;
+    }
+
+    private async Task CreateAsync(CancellationToken cancellationToken)
+    {
+        var connection = await ConnectAsync(_pool, cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        await ExecuteAsync(connection, PostgreSqlSchema.Creation(_schema), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>The version of what is prepared; null where nothing is.</summary>

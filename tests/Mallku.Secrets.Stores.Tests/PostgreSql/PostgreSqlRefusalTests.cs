@@ -71,6 +71,31 @@ public sealed class PostgreSqlRefusalTests(SharedPostgreSql shared)
         Assert.All(await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => store.ReadAsync(new(RecordKind.Secret, "a"), Token).AsTask())), Assert.Null);
     }
 
+    [Fact]
+    public async Task Whoever_reads_a_list_keeps_no_connection_from_others()
+    {
+        var server = await shared.StartAsync();
+        await using var store = server.Open(_schema, more: "&pool_size=1&connect_timeout=3");
+        await store.PrepareAsync(Token);
+        string[] ids = [.. Enumerable.Range(0, 40).Select(static i => $"a{i:D2}")];
+        foreach (var id in ids)
+        {
+            Assert.True(await store.WriteAsync([new RecordWrite(new(RecordKind.Secret, id), Expected: null, "{}"u8.ToArray()) { Terms = [id] }], Token));
+        }
+
+        var seen = new List<string>();
+        await foreach (var outer in store.ListAsync(RecordKind.Secret, "", before: null, Token))
+        {
+            seen.Add(outer.Key.Id);
+            await foreach (var inner in store.FindAsync(RecordKind.Secret, outer.Key.Id, outer.Key.Id, Token))
+            {
+                Assert.NotNull(await store.ReadAsync(inner.Key, Token));
+            }
+        }
+
+        Assert.Equal(ids, seen, StringComparer.Ordinal);
+    }
+
     [Theory]
     [InlineData("53100", "the server's disk is full; nothing was written")]
     [InlineData("25006", "the server is read-only, such as a standby")]
