@@ -420,6 +420,59 @@ public sealed class StoreLedgerTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Batches_of_which_the_store_knows_nothing_are_named_by_who_has_never_seen_it()
+    {
+        var (_, other) = await UseAsync();
+        var original = _machines.Records;
+        var key = await other.Ledger.GetPublicKeyAsync(Token);
+        var instances = await other.StoreLedger!.ListInstancesAsync(Token);
+        var reader = Assert.Single(instances, instance => instance.PublicKey == key);
+
+        // what is known of a reader is removed, and of everybody
+        await _machines.TamperAsync(original, record => record.Key == AuditRecords.KeyOf(reader.Id) ? null : record.Data);
+        var fault = Assert.Single(await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token), static one => one.Fault is not null);
+        Assert.Equal((reader.Id, null), (fault.Id, fault.Instance));
+        Assert.Contains("what the store knew of it was removed", fault.Fault!.Problem, StringComparison.Ordinal);
+        await _machines.TamperAsync(original, static record => record.Key.Kind == RecordKind.Instance ? null : record.Data);
+        var faults = await (await _machines.OpenAsync("fourth")).StoreLedger!.VerifyAsync(cancellationToken: Token);
+        Assert.Equal(instances.Select(static one => one.Id), faults.Where(static one => one.Fault is not null).Select(static one => one.Id).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+
+        // and what nobody has told is named, wherever it lies
+        foreach (var id in new[] { "-", "zz.0", "zz.1", "zzz", reader.Id, reader.Id + "-x.1", AuditRecords.KeyOf(reader.Id, reader.Entries).Id, AuditRecords.KeyOf(reader.Id, long.MaxValue).Id })
+        {
+            await _machines.TamperAsync(original, static record => record.Data);
+            Assert.True(await _machines.Records.WriteAsync([new RecordWrite(new(RecordKind.Audit, id), Expected: null, "{}"u8.ToArray())], Token));
+            fault = Assert.Single(await (await _machines.OpenAsync("fifth")).StoreLedger!.VerifyAsync(cancellationToken: Token), static one => one.Fault is not null);
+            Assert.Contains(id, fault.Fault!.Problem, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task What_is_told_while_it_is_verified_is_no_fault()
+    {
+        var (one, other) = await UseAsync();
+        using var end = new CancellationTokenSource();
+        var telling = Task.Run(
+            async () =>
+            {
+                for (var i = 0; !end.IsCancellationRequested; i++)
+                {
+                    await one.GetRequiredAsync("openai_api_key", Token);
+                    await one.FlushAsync(Token);
+                    await one.StoreLedger!.TellAsync(Token);
+                }
+            },
+            Token);
+        for (var i = 0; i < 100; i++)
+        {
+            Assert.All(await other.StoreLedger!.VerifyAsync(cancellationToken: Token), static found => Assert.Null(found.Fault));
+        }
+
+        await end.CancelAsync();
+        await telling;
+    }
+
+    [Fact]
     public async Task Who_has_lost_what_it_knew_of_a_store_that_has_lost_its_head_goes_on_past_its_own_entries()
     {
         var (one, _) = await UseAsync();

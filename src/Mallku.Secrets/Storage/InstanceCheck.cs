@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
@@ -11,6 +12,9 @@ namespace Mallku.Secrets.Storage;
 /// <param name="changes">What the store's secrets say of the ledger, in its order.</param>
 internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead head, IReadOnlyList<RecordedChange> changes)
 {
+    // somebody may put any number there: that many say it
+    private const int MostNamed = 64;
+
     private readonly TreeFrontier _frontier = new();
     private long _signed;
     private int _compared;
@@ -42,10 +46,15 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
         var (from, before) = AuditRecords.BatchesOf(id);
         await foreach (var found in records.ListAsync(RecordKind.Audit, from, before, cancellationToken).ConfigureAwait(false))
         {
-            // what it has told since the head was read is for the next look
             if (_frontier.Size >= head.Size)
             {
-                break;
+                // what it has told since the head was read is for the next look: the head was written with it
+                if (found.Key == AuditRecords.KeyOf(id, head.Size) && await IsAheadAsync(records, cancellationToken).ConfigureAwait(false))
+                {
+                    break;
+                }
+
+                return StoreLedgerFault.Beyond(head, found.Key.Id);
             }
 
             if (found.Key != AuditRecords.KeyOf(id, _frontier.Size))
@@ -62,6 +71,51 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
         }
 
         return _frontier.Size < head.Size ? StoreLedgerFault.Gone(head, _frontier.Size) : _forked;
+    }
+
+    /// <summary>The instances of which the store has batches and nothing else, each with the first of these; without reading those of the others.</summary>
+    /// <param name="records">The medium.</param>
+    /// <param name="known">The ids of all that the store knows.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    internal static async IAsyncEnumerable<(string Id, string Record)> FindHeadlessAsync(
+        IRecordStore records, IReadOnlySet<string> known, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var ends = known.Select(AuditRecords.BatchesOf).OrderBy(static range => range.From, StringComparer.Ordinal).Select(static range => (range.From, (string?)range.Before)).ToList();
+        var (from, named) = ("", 0);
+        foreach (var (before, next) in ends.Append((null!, null)))
+        {
+            while (named < MostNamed && (before is null || string.CompareOrdinal(from, before) < 0)
+                && await records.ListAsync(RecordKind.Audit, from, before, cancellationToken).FirstOrDefaultAsync(cancellationToken).ConfigureAwait(false) is { } found)
+            {
+                // one without a dot is of nobody, as is one of an instance that has told nothing
+                var record = found.Key.Id;
+                var dot = record.IndexOf('.');
+                var id = dot < 0 ? record : record[..dot];
+
+                // a batch and its head are written at once: one that is new since the heads were read has it now
+                if (dot < 0 || await records.ReadAsync(AuditRecords.KeyOf(id), cancellationToken).ConfigureAwait(false) is null)
+                {
+                    named++;
+                    yield return (id, record);
+                }
+
+                from = AuditRecords.BatchesOf(id) is var (batches, after) && string.CompareOrdinal(record, batches) < 0 ? batches : after;
+            }
+
+            from = next is not null && string.CompareOrdinal(from, next) < 0 ? next : from;
+        }
+    }
+
+    private async ValueTask<bool> IsAheadAsync(IRecordStore records, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await records.ReadAsync(AuditRecords.KeyOf(id), cancellationToken).ConfigureAwait(false) is { } found && audit.OpenHead(found).Size > head.Size;
+        }
+        catch (RecordOpenException)
+        {
+            return false;
+        }
     }
 
     private LedgerFault? Check(StoredRecord found, NoteVerifier verifier)
@@ -144,6 +198,8 @@ internal static class StoreLedgerFault
 {
     private const string WayOn = "put the store's records of it back from a backup; that machine's own ledger still has them: mallku audit log, there";
 
+    private const string Foreign = "put what was removed back from a backup, or remove the record where no machine has told it; somebody who may write there has done it: look who can";
+
     private const string Tell =
         "let that machine tell it: mallku audit verify --all, there; where it has told it, the entries were removed from the store; where it is gone for good, set again what it changed";
 
@@ -157,6 +213,12 @@ internal static class StoreLedgerFault
 
     internal static LedgerFault Gone(InstanceHead head, long from) =>
         new(from, null, $"the entries of {Name(head)} from {from} on are gone from the store, which was told {head.Size}", WayOn);
+
+    internal static LedgerFault Beyond(InstanceHead head, string record) => new(
+        head.Size, null, $"the store was told {head.Size} entries of {Name(head)}, and has the audit record {SecretsException.Show(record)} behind them: somebody has put it there, or has put back what the store knew of it", Foreign);
+
+    internal static LedgerFault Headless(string record) => new(
+        null, null, $"the store has the audit record {SecretsException.Show(record)}, and knows no such instance: what the store knew of it was removed, or somebody has put the record there", Foreign);
 
     internal static LedgerFault NoSecret(string id) => new(
         null, null, $"the head of the secret {id} does not authenticate, so that nobody can tell who changed it last: it was altered", "put the store's record of it back from a backup");

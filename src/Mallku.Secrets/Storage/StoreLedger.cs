@@ -151,6 +151,12 @@ public sealed class StoreLedger
 
         results.AddRange(_store.SeenInstances.Ids.Except([.. heads.Select(static one => one.Id), .. results.Select(static one => one.Id)], StringComparer.Ordinal)
             .Select(id => new InstanceVerification(null, id, StoreLedgerFault.Lost(id, _store.SeenInstances.Get(id)))));
+        var known = heads.Select(static one => one.Id).Concat(results.Select(static one => one.Id)).ToHashSet(StringComparer.Ordinal);
+        await foreach (var (id, record) in InstanceCheck.FindHeadlessAsync(_store.Records, known, cancellationToken).ConfigureAwait(false))
+        {
+            results.Add(new InstanceVerification(null, id, StoreLedgerFault.Headless(record)));
+        }
+
         var now = _store.Clock.GetUtcNow();
         var silent = changes.FindSilent(heads.ToDictionary(static one => one.Id, static one => one.Head.Size, StringComparer.Ordinal)).ToDictionary(static one => one.Id, StringComparer.Ordinal);
         results.AddRange(silent.Values.Where(one => one.IsOverdue(now) && !heads.Exists(head => head.Id == one.Id) && !results.Exists(found => found.Id == one.Id))
