@@ -38,6 +38,30 @@ public sealed class ManagerTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task First_uses_at_the_same_time_make_one_ledger()
+    {
+        for (var round = 0; round < 10; round++)
+        {
+            var managers = new List<SecretsManager>();
+            for (var i = 0; i < 4; i++)
+            {
+                managers.Add(await _machines.OpenAsync($"machine-{round}"));
+            }
+
+            await Task.WhenAll(Enumerable.Range(0, 32).Select(i => Task.Run(
+                async () =>
+                {
+                    using var value = SecretValue.FromString("value");
+                    await managers[i % managers.Count].SetAsync($"key_{round}_{i}", value, cancellationToken: Token);
+                },
+                Token)));
+            var entries = await managers[0].Ledger.ReadEntriesAsync(cancellationToken: Token).ToListAsync(Token);
+            Assert.Equal(32, entries.Count(static entry => entry.Kind == LedgerKind.Created));
+            Assert.Null((await managers[0].Ledger.VerifyAsync(cancellationToken: Token)).Fault);
+        }
+    }
+
+    [Fact]
     public async Task How_many_versions_are_kept_is_said_once_for_all_machines_and_from_the_same_write_on()
     {
         var other = await _machines.OpenAsync("other");

@@ -216,13 +216,21 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
             return;
         }
 
-        try
+        // of those who come at the same time, here or in other processes, one makes it, and may stand in another's way
+        for (var tries = 1; !IsMade; tries++)
         {
-            await VaultCreation.CreateAsync(this, cancellationToken).ConfigureAwait(false);
-        }
-        catch (SecretsException) when (IsMade)
-        {
-            // by another process meanwhile
+            try
+            {
+                await VaultCreation.CreateAsync(this, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SecretsException) when (IsMade)
+            {
+                // by another one meanwhile
+            }
+            catch (SecretsException) when (tries < MostTries)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(20), cancellationToken).ConfigureAwait(false);
+            }
         }
 
         Forget();
