@@ -16,8 +16,8 @@ internal static class EarlierVersion
                 : record.Get(number)!;
         }
 
-        var earlier = record.Versions.FindLast(version => version.Number < record.Current!.Number && (IsLost(version) || FindObstacle(version, now) is null));
-        return earlier is not null && IsLost(earlier) ? Find(record, earlier.Number, now) : earlier
+        var earlier = record.Versions.FindLast(version => version.Number < record.Current!.Number && (version.IsLost || FindObstacle(version, now) is null));
+        return earlier is { IsLost: true } ? Find(record, earlier.Number, now) : earlier
             ?? throw new SecretsException($"no earlier version of '{record.Name}' has a value; nothing was changed", $"see what there is: mallku history {record.Name}");
     }
 
@@ -28,10 +28,8 @@ internal static class EarlierVersion
         { State: SecretVersionState.Pending } => "is pending",
         { Revoked: not null } => "was revoked at its provider",
         { State: SecretVersionState.Retired } when version.IsSpent(now) => "is being revoked at its provider",
-        _ when IsLost(version) => "has lost its value in the store",
+        { IsLost: true } => "has lost its value in the store",
         { Value: null } => "has no value any more",
         _ => null,
     };
-
-    private static bool IsLost(VersionRecord version) => version is { HasValue: true, Value: null };
 }

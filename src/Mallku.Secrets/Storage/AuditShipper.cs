@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Security.Cryptography;
 using System.Text;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
@@ -121,7 +120,7 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
             }
             else
             {
-                await Task.Delay(Jitter(BetweenRefused * refused), clock, cancellationToken).ConfigureAwait(false);
+                await Task.Delay(Jitter.Of(BetweenRefused * refused), clock, cancellationToken).ConfigureAwait(false);
             }
         }
     }
@@ -163,16 +162,13 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
             $"remove it from the store, and those of '{id}' after it; somebody who may write there has put it: look who can");
     }
 
-    // by chance between a half and one and a half, so that instances don't come together
-    private static TimeSpan Jitter(TimeSpan pause) => pause * (0.5 + (RandomNumberGenerator.GetInt32(1001) / 1000.0));
-
     private async Task WorkAsync()
     {
         for (var pause = Usual; ;)
         {
             try
             {
-                await Task.Delay(Jitter(pause), clock, _end.Token).ConfigureAwait(false);
+                await Task.Delay(Jitter.Of(pause), clock, _end.Token).ConfigureAwait(false);
                 await ShipAsync(_end.Token).ConfigureAwait(false);
                 (Fault, pause) = (null, Usual);
             }

@@ -230,7 +230,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             }
 
             cancellationToken.ThrowIfCancellationRequested();
-            await Task.Delay(pause * (0.5 + (RandomNumberGenerator.GetInt32(1001) / 1000.0)), CancellationToken.None).ConfigureAwait(false);
+            await Task.Delay(Jitter.Of(pause), CancellationToken.None).ConfigureAwait(false);
             pause = pause < LongestPause / 2 ? pause * 2 : LongestPause;
         }
     }
@@ -297,7 +297,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     // a value that is gone, of a version that nobody may use any more: its loss is said once
     private static void GiveUpLost(SecretRecord record, DateTimeOffset now, List<LedgerEvent> events)
     {
-        var lost = record.Versions.FindAll(version => version is { HasValue: true, Value: null } && !version.IsLive(now));
+        var lost = record.Versions.FindAll(version => version.IsLost && !version.IsLive(now));
         lost.ForEach(static version => (version.State, version.GraceEnds, version.HasValue) = (SecretVersionState.Retired, null, false));
         if (lost.Count > 0 && events is [.., { Note: null } last])
         {

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
-using System.Security.Cryptography;
 
 namespace Mallku.Secrets.Storage;
 
@@ -126,9 +125,7 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
                 }
             }
 
-            // by chance between a half and one and a half: instances that lost the store together don't come back together
-            var jittered = pause * (0.5 + (RandomNumberGenerator.GetInt32(1001) / 1000.0));
-            await Task.Delay(jittered, clock, _end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(Jitter.Of(pause), clock, _end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             pause = pause < LongestPause / 2 ? pause * 2 : LongestPause;
         }
     }

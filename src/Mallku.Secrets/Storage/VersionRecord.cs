@@ -25,6 +25,9 @@ internal sealed class VersionRecord
     /// <summary>Whether there is a value, also where it lies apart and was not read.</summary>
     internal bool HasValue { get; set; }
 
+    /// <summary>Of a secret that was read with its values: whether there was one, and the store has it no more.</summary>
+    internal bool IsLost => HasValue && Value is null;
+
     /// <summary>Of the value, where that was dropped with its secret and its key is still to be revoked; else null.</summary>
     internal ValueDigest? Digest { get; set; }
 
