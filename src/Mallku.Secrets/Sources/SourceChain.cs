@@ -35,7 +35,7 @@ internal sealed class SourceChain
 
         for (var i = 0; i < _sources.Length; i++)
         {
-            if (_sources[i].GetChangeStamp(now) != stamps[i])
+            if (GetChangeStamp(_sources[i], now) != stamps[i])
             {
                 return false;
             }
@@ -55,6 +55,15 @@ internal sealed class SourceChain
 
         return stamp;
     }
+
+    // On the path of every lookup. What a call through an interface costs depends on which sources the process has used before.
+    private static long GetChangeStamp(ISecretSource source, long now) => source switch
+    {
+        EnvironmentSource environment => environment.GetChangeStamp(now),
+        VaultSource vault => vault.GetChangeStamp(now),
+        StoreSource store => store.GetChangeStamp(now),
+        _ => source.GetChangeStamp(now),
+    };
 
     /// <summary>Looks at every source now.</summary>
     internal async ValueTask RefreshAsync(CancellationToken cancellationToken)
