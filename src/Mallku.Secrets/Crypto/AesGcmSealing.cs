@@ -21,8 +21,8 @@ internal sealed class AesGcmSealing : IDisposable
     private readonly byte[] _key = SecretValue.Allocate(KeyLength);
     private readonly NonceSource _nonces;
 
-    // the platform's object is dear to make and not safe for several threads: whoever finds none makes one, and leaves it here
-    private AesGcm? _idle;
+    // the platform's objects are dear to make and not safe for several threads: whoever finds none makes one, and leaves it here
+    private readonly IdleObjects<AesGcm> _idle = new();
     private volatile bool _wiped;
 
     /// <summary>Seals under a key of <see cref="KeyLength"/> bytes, which is copied.</summary>
@@ -93,13 +93,13 @@ internal sealed class AesGcmSealing : IDisposable
     {
         _wiped = true;
         CryptographicOperations.ZeroMemory(_key);
-        Interlocked.Exchange(ref _idle, null)?.Dispose();
+        DisposeIdle();
         GC.SuppressFinalize(this);
     }
 
     private AesGcm Borrow()
     {
-        var engine = Interlocked.Exchange(ref _idle, null) ?? new AesGcm(_key, TagLength);
+        var engine = _idle.Take() ?? new AesGcm(_key, TagLength);
 
         // a wiped key is all zeros, which works; it may have been wiped while the engine was made
         if (_wiped)
@@ -113,10 +113,22 @@ internal sealed class AesGcmSealing : IDisposable
 
     private void GiveBack(AesGcm engine)
     {
-        Interlocked.Exchange(ref _idle, engine)?.Dispose();
+        if (!_idle.TryGive(engine))
+        {
+            engine.Dispose();
+        }
+
         if (_wiped)
         {
-            Interlocked.Exchange(ref _idle, null)?.Dispose();
+            DisposeIdle();
+        }
+    }
+
+    private void DisposeIdle()
+    {
+        while (_idle.Take() is { } engine)
+        {
+            engine.Dispose();
         }
     }
 }

@@ -6,9 +6,12 @@ internal static class PrivateFile
     /// <summary>Far above any vault, far below what would exhaust the memory.</summary>
     internal const int MaxLength = 1 << 29;
 
-    /// <summary>Reads a whole file into an array that stays in place, or null when there is none.</summary>
+    /// <summary>Reads a whole file, or null when there is none.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="facts">What the system says of it.</param>
+    /// <param name="staysInPlace">Whether the array is one that the collector never moves: for what is to be wiped. Such arrays are dear.</param>
     /// <exception cref="VaultOpenException">Others can read it, it belongs to another user, or it is no file.</exception>
-    internal static byte[]? Read(string path, out FileFacts facts)
+    internal static byte[]? Read(string path, out FileFacts facts, bool staysInPlace = true)
     {
         facts = default;
         try
@@ -34,7 +37,7 @@ internal static class PrivateFile
                     throw new VaultOpenException($"'{path}' is larger than {MaxLength >> 20} MiB", "check whether it is the right file");
                 }
 
-                var bytes = SecretValue.Allocate((int)facts.Size);
+                var bytes = staysInPlace ? SecretValue.Allocate((int)facts.Size) : new byte[facts.Size];
                 var length = Posix.ReadAll(descriptor, bytes, path);
                 return length == bytes.Length ? bytes : bytes[..length];
             }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Mallku.Secrets.Files;
+using NSec.Cryptography;
 
 namespace Mallku.Secrets.Ledger;
 
@@ -13,6 +14,7 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
 {
     private byte[] _readNote = [];
     private Checkpoint? _read;
+    private Key? _native;
 
     /// <summary>Writes what can be written of them and completes each, also where it fails.</summary>
     internal void Write(IReadOnlyList<LedgerBatch> batches)
@@ -22,7 +24,7 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
         try
         {
             RequireFolder();
-            var descriptor = Posix.OpenOrCreate(folder.LockFile);
+            var descriptor = OpenLockFile();
             try
             {
                 Posix.Lock(descriptor, folder.LockFile);
@@ -44,6 +46,13 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
         answers.ForEach(static answer => answer());
     }
 
+    /// <summary>Gives back what is kept from one call of <see cref="Write"/> to the next.</summary>
+    internal void Rest()
+    {
+        _native?.Dispose();
+        _native = null;
+    }
+
     private void RequireFolder()
     {
         if (!Posix.TryStat(folder.Path, out var facts))
@@ -52,6 +61,19 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
         }
 
         PrivateFile.Require(facts, folder.Path);
+    }
+
+    private int OpenLockFile()
+    {
+        try
+        {
+            return Posix.OpenOrCreate(folder.LockFile);
+        }
+        catch (PosixException e) when (e.Error == Posix.NoEntry)
+        {
+            // somebody has set it aside since the look before
+            throw LedgerErrors.Gone(folder, key.Origin);
+        }
     }
 
     // whoever waited for the lock of a ledger that was set aside meanwhile must not write to the one in its place
@@ -76,14 +98,15 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
             {
                 var found = ReadCurrent() ?? throw LedgerErrors.Gone(folder, key.Origin);
                 witness?.Require(new LedgerState(folder, found, _readNote), key.Verifier, []);
-                var current = PutTailAside(found);
+                using var native = key.ToNative();
+                var current = PutTailAside(found, native);
                 if (current.SegmentLength == 0)
                 {
                     return current;
                 }
 
                 var next = current with { SegmentStart = current.Size, SegmentLength = 0 };
-                var note = key.Sign(next);
+                var note = key.Sign(next, native);
                 FileReplacement.Overwrite(folder.BoundaryFile(next.SegmentStart), Encoding.UTF8.GetBytes(note));
                 WriteCheckpoint(next, note);
                 witness?.Give(note, Environment.TickCount64, "it gets the next one; the open file is closed");
@@ -119,7 +142,7 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
                 return;
             }
 
-            var (next, note, generations) = Append(descriptor, current, accepted);
+            var (next, note, generations) = Append(descriptor, current, accepted, _native ??= key.ToNative());
             if (TellWitness(note, accepted) is { } untold)
             {
                 answers.AddRange(accepted.Select(batch => (Action)(() => batch.Fail(untold))));
@@ -153,7 +176,7 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
     }
 
     // behind what is signed; what lies there already is put aside first, and noted
-    private (Checkpoint Next, string Note, List<long> Generations) Append(int descriptor, Checkpoint current, List<LedgerBatch> batches)
+    private (Checkpoint Next, string Note, List<long> Generations) Append(int descriptor, Checkpoint current, List<LedgerBatch> batches, Key native)
     {
         var lines = new LedgerLineWriter(current, clock.GetUtcNow());
         var length = Posix.Stat(descriptor, folder.SegmentFile(current.SegmentStart)).Size;
@@ -165,10 +188,23 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
         var generations = batches.ConvertAll(lines.Add);
         WriteLines(descriptor, current, lines.Written, length);
         var next = lines.ToCheckpoint();
-        var note = key.Sign(next);
+        var note = key.Sign(next, native);
         WriteCheckpoint(next, note);
-        Telemetry.Appended(next.Size - current.Size);
+        Tell(next.Size - current.Size, batches);
         return (next, note, generations);
+    }
+
+    // to who listens where the first of them was asked for: this thread is nobody's
+    private static void Tell(long entries, List<LedgerBatch> batches)
+    {
+        if (batches is [{ Context: { } context }, ..])
+        {
+            ExecutionContext.Run(context, static entries => Telemetry.Appended((long)entries!), entries);
+        }
+        else
+        {
+            Telemetry.Appended(entries);
+        }
     }
 
     /// <summary>Those that may be written; the others have their error.</summary>
@@ -198,7 +234,7 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
 
     private Checkpoint? ReadCurrent()
     {
-        var note = PrivateFile.Read(folder.CheckpointFile, out _);
+        var note = PrivateFile.Read(folder.CheckpointFile, out _, staysInPlace: false);
         if (note is not null && _read is not null && note.AsSpan().SequenceEqual(_readNote))
         {
             return _read;
@@ -294,13 +330,13 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
     }
 
     // a closed segment ends with what is signed
-    private Checkpoint PutTailAside(Checkpoint current)
+    private Checkpoint PutTailAside(Checkpoint current, Key native)
     {
         var descriptor = OpenSegment(current, current);
         try
         {
             var length = Posix.Stat(descriptor, folder.SegmentFile(current.SegmentStart)).Size;
-            return length > current.SegmentLength ? Append(descriptor, current, []).Next : current;
+            return length > current.SegmentLength ? Append(descriptor, current, [], native).Next : current;
         }
         finally
         {

@@ -55,6 +55,9 @@ internal sealed class LedgerBatch(IReadOnlyList<LedgerEvent> events, LedgerActor
 
     internal VaultStep? Step => step;
 
+    /// <summary>In which it was asked for.</summary>
+    internal ExecutionContext? Context { get; } = ExecutionContext.Capture();
+
     /// <summary>When it was asked for, by the system's coarse clock.</summary>
     internal long Asked { get; } = Environment.TickCount64;
 

@@ -86,7 +86,7 @@ internal sealed class LedgerFolder(string path)
     {
         try
         {
-            return PrivateFile.Read(CheckpointFile, out _);
+            return PrivateFile.Read(CheckpointFile, out _, staysInPlace: false);
         }
         catch (VaultOpenException e)
         {

@@ -16,8 +16,8 @@ internal sealed class LedgerKey : IDisposable
     private const int SeedLength = 32;
     private const string OriginPrefix = "mallku-ledger/";
 
-    // The native key is made anew for every signature, which takes less than a hundredth of the flush that follows: each
-    // one alive costs the process four of the 65,530 mappings that it may have, and a program may make any number of managers.
+    // The native key is made anew by whoever signs: each one alive costs the process four of the 65,530 mappings that it may
+    // have, and a program may make any number of managers.
     private readonly byte[] _seed;
     private NamePseudonyms? _pseudonyms;
 
@@ -89,13 +89,17 @@ internal sealed class LedgerKey : IDisposable
         return text;
     }
 
-    internal string Sign(Checkpoint checkpoint)
+    /// <param name="checkpoint">What is signed.</param>
+    /// <param name="native">From <see cref="ToNative"/>.</param>
+    internal string Sign(Checkpoint checkpoint, Key native) => SignedNote.Sign(checkpoint.ToText(), Verifier, native);
+
+    /// <summary>The key by which the platform's library signs, to be disposed by the caller.</summary>
+    internal Key ToNative()
     {
-        using var key = Key.Import(SignatureAlgorithm.Ed25519, _seed, KeyBlobFormat.RawPrivateKey);
-        var note = SignedNote.Sign(checkpoint.ToText(), Verifier, key);
+        var key = Key.Import(SignatureAlgorithm.Ed25519, _seed, KeyBlobFormat.RawPrivateKey);
         // or the finalizer could wipe what is being imported
         GC.KeepAlive(this);
-        return note;
+        return key;
     }
 
     ~LedgerKey() => CryptographicOperations.ZeroMemory(_seed);

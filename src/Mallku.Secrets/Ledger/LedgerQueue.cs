@@ -2,7 +2,7 @@ namespace Mallku.Secrets.Ledger;
 
 /// <summary>
 /// Brings batches to a ledger so that those that come at the same time share one flush, and nobody waits longer than said
-/// for a disk that does not answer. Safe for concurrent use; costs a thread only while there is something to write.
+/// for a disk that does not answer. Safe for concurrent use; costs a thread while there is something to write, and for a moment after it.
 /// </summary>
 /// <param name="folder">The ledger, for errors.</param>
 /// <param name="appender">Who writes.</param>
@@ -13,7 +13,10 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
 {
     // in which a witness command whose time is over is ended, and says so
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
-    private readonly Lock _gate = new();
+
+    // for which the thread waits for more: to make one, and the native key with it, takes as long as a flush
+    private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(500);
+    private readonly object _gate = new();
     private List<LedgerBatch> _waiting = [];
     private bool _isWriting;
 
@@ -28,7 +31,13 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
             if (!_isWriting)
             {
                 _isWriting = true;
-                new Thread(WriteAll, maxStackSize: 1 << 18) { IsBackground = true, Name = "mallku ledger" }.Start();
+
+                // it writes for many, and in the context of none until it does
+                new Thread(WriteAll, maxStackSize: 1 << 18) { IsBackground = true, Name = "mallku ledger" }.UnsafeStart();
+            }
+            else
+            {
+                Monitor.Pulse(_gate);
             }
         }
 
@@ -84,21 +93,32 @@ internal sealed class LedgerQueue(LedgerFolder folder, LedgerAppender appender, 
 
     private void WriteAll()
     {
-        while (true)
+        while (Take() is { } batches)
         {
-            List<LedgerBatch> batches;
-            lock (_gate)
-            {
-                if (_waiting.Count == 0)
-                {
-                    _isWriting = false;
-                    return;
-                }
+            appender.Write(batches);
+        }
+    }
 
-                (batches, _waiting) = (_waiting, []);
+    // null where nobody has come for a while: the next one begins anew
+    private List<LedgerBatch>? Take()
+    {
+        lock (_gate)
+        {
+            if (_waiting.Count == 0)
+            {
+                Monitor.Wait(_gate, Idle);
             }
 
-            appender.Write(batches);
+            if (_waiting.Count == 0)
+            {
+                appender.Rest();
+                _isWriting = false;
+                return null;
+            }
+
+            var batches = _waiting;
+            _waiting = [];
+            return batches;
         }
     }
 }

@@ -92,16 +92,17 @@ internal sealed class DocumentSeal(SealingKey key, string storeId, SealContext c
 
     internal byte[] Encrypt(string member, ReadOnlySpan<byte> json) => key.Sealing.Seal(json, Belonging("mallku/v1/secured-field", member).Bytes);
 
-    /// <summary>A member's JSON, to be wiped by the caller; null where it is not encrypted.</summary>
-    internal byte[]? Decrypt(string member, JsonElement value)
+    /// <summary>Writes a member's JSON to where it fits; false where it is not encrypted.</summary>
+    internal bool TryDecrypt(string member, JsonElement value, Span<byte> json, out int length)
     {
+        length = 0;
         if (value.ValueKind != JsonValueKind.String || !value.TryGetBytesFromBase64(out var message) || message.Length < AesGcmSealing.Overhead)
         {
-            return null;
+            return false;
         }
 
-        var json = SecretValue.Allocate(message.Length - AesGcmSealing.Overhead);
-        return key.Sealing.TryOpen(message, Belonging("mallku/v1/secured-field", member).Bytes, json) ? json : null;
+        length = message.Length - AesGcmSealing.Overhead;
+        return key.Sealing.TryOpen(message, Belonging("mallku/v1/secured-field", member).Bytes, json[..length]);
     }
 
     internal static bool IsOwn(string member) => member is FormatMember or KeyMember or SealMember or NamesMember;
@@ -124,7 +125,8 @@ internal sealed class DocumentSeal(SealingKey key, string storeId, SealContext c
         }
     }
 
-    private static string? FindText(JsonElement root, string member) =>
+    /// <summary>A member that is a text; null where it is not there, or no text.</summary>
+    internal static string? FindText(JsonElement root, string member) =>
         root.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     // what is no JSON, no object, or has texts that are none

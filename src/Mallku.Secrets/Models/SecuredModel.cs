@@ -152,7 +152,10 @@ internal sealed class SecuredModel<T>
         }
         else if (field.Declared.Obfuscation == Obfuscation.Encrypted)
         {
-            json.AddSecret(field.Encoded, seal.Decrypt(stored, value) ?? throw new JsonException());
+            if (!json.TryAddEncrypted(field.Encoded, seal, stored, value))
+            {
+                throw new JsonException();
+            }
         }
         else if (field.IsShifted && value.ValueKind == JsonValueKind.String)
         {
@@ -172,11 +175,7 @@ internal sealed class SecuredModel<T>
             throw new JsonException();
         }
 
-        if (seal.Decrypt(stored, value) is { } decrypted)
-        {
-            json.AddSecret(JsonEncodedText.Encode(Decrypted + stored), decrypted);
-        }
-        else
+        if (!json.TryAddEncrypted(JsonEncodedText.Encode(Decrypted + stored), seal, stored, value))
         {
             json.Add(JsonEncodedText.Encode(stored), JsonMarshal.GetRawUtf8Value(value));
         }

@@ -1,6 +1,6 @@
 using System.Buffers.Text;
-using System.Security.Cryptography;
 using System.Text;
+using Mallku.Secrets.Crypto;
 
 namespace Mallku.Secrets.Storage;
 
@@ -10,7 +10,7 @@ namespace Mallku.Secrets.Storage;
 /// </summary>
 internal sealed class PlaintextWriter(int capacity) : IDisposable
 {
-    private byte[] _bytes = SecretValue.Allocate(Math.Max(capacity, 256));
+    private byte[] _bytes = ScratchMemory.Rent(capacity);
     private int _length;
 
     internal ReadOnlySpan<byte> Written => _bytes.AsSpan(0, _length);
@@ -59,16 +59,20 @@ internal sealed class PlaintextWriter(int capacity) : IDisposable
         _length += written;
     }
 
-    public void Dispose() => CryptographicOperations.ZeroMemory(_bytes);
+    public void Dispose()
+    {
+        ScratchMemory.Return(_bytes, _length);
+        (_bytes, _length) = ([], 0);
+    }
 
     private Span<byte> Reserve(int count)
     {
         var needed = _length + count;
         if (needed > _bytes.Length)
         {
-            var larger = SecretValue.Allocate((int)Math.Min(Math.Max(needed, 2L * _bytes.Length), Array.MaxLength));
+            var larger = ScratchMemory.Rent((int)Math.Min(Math.Max(needed, 2L * _bytes.Length), Array.MaxLength));
             Written.CopyTo(larger);
-            CryptographicOperations.ZeroMemory(_bytes);
+            ScratchMemory.Return(_bytes, _length);
             _bytes = larger;
         }
 

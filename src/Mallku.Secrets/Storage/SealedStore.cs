@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
 
@@ -325,7 +324,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
                     sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
                     try
                     {
-                        version.Value = opened.Own(sealing.OpenValue(found, id, version));
+                        version.Value = opened.Keep(sealing.OpenValue(found, id, version, opened.GetRoom(found.Data.Length)));
                         opened.Sound.Add(found.Key);
                     }
                     catch (RecordOpenException) when (mayLack)
@@ -365,11 +364,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         }
 
         var sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
-        var token = sealing.OpenValue(found, head.Id, version);
-        var isText = JsonToken.TryDecode(token, borrowed: true, out var value);
-        CryptographicOperations.ZeroMemory(token);
-        return isText
-            ? new FoundSecret(head.Record.Name, value!, SourceName, version.Number, version.Created)
+        return sealing.UseValue(found, head.Id, version, static token => JsonToken.TryDecode(token.Span, borrowed: true, out var value) ? value : null) is { } value
+            ? new FoundSecret(head.Record.Name, value, SourceName, version.Number, version.Created)
             : throw new SecretsException($"the value of '{SecretsException.Show(head.Record.Name)}' in {Describe()} is no text", "set it again");
     }
 

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
 
@@ -165,14 +164,7 @@ internal sealed class StoreReseal(IRecordStore records, StoreRoot root, StoreUse
 
     private async ValueTask<RecordWrite> SealAnewAsync(StoreSealing sealing, StoredRecord value, string id, VersionRecord version, CancellationToken cancellationToken)
     {
-        var token = (await root.OpenAsync(value, cancellationToken).ConfigureAwait(false)).OpenValue(value, id, version);
-        try
-        {
-            return sealing.SealValue(id, version, token, value.Revision);
-        }
-        finally
-        {
-            CryptographicOperations.ZeroMemory(token);
-        }
+        var opening = await root.OpenAsync(value, cancellationToken).ConfigureAwait(false);
+        return opening.UseValue(value, id, version, token => sealing.SealValue(id, version, token.Span, value.Revision));
     }
 }

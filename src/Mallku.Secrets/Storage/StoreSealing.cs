@@ -46,9 +46,30 @@ internal sealed record OpenedSecret(OpenedHead Head, Dictionary<RecordKey, strin
     /// <summary>Those of them that are what the head says.</summary>
     internal HashSet<RecordKey> Sound { get; } = [];
 
+    // arrays that stay in place are dear: small values share one
+    private const int Block = 1024;
     private readonly List<byte[]> _tokens = [];
+    private Memory<byte> _room;
 
     ~OpenedSecret() => Wipe();
+
+    /// <summary>Where a token of at most this length can be written, which is then kept by <see cref="Keep"/>.</summary>
+    internal Span<byte> GetRoom(int most)
+    {
+        if (_room.Length < most)
+        {
+            _room = Own(SecretValue.Allocate(Math.Max(most, Block)));
+        }
+
+        return _room.Span;
+    }
+
+    internal ReadOnlyMemory<byte> Keep(int length)
+    {
+        var kept = _room[..length];
+        _room = _room[length..];
+        return kept;
+    }
 
     internal byte[] Own(byte[] token)
     {
@@ -130,25 +151,29 @@ internal sealed class StoreSealing(Deployment deployment)
         return new RecordWrite(KeyOf(id, version.Number), revision, document.WrittenMemory);
     }
 
-    /// <summary>A version's value as a JSON token, in memory that does not move; to be wiped by the caller.</summary>
+    /// <summary>Writes a version's value as a JSON token, and returns its length.</summary>
+    /// <param name="found">The record of the value.</param>
+    /// <param name="id">The secret's.</param>
+    /// <param name="version">What it must belong to.</param>
+    /// <param name="token">As long as the record, at least.</param>
     /// <exception cref="RecordOpenException">It does not authenticate as this version's.</exception>
-    internal byte[] OpenValue(StoredRecord found, string id, VersionRecord version)
+    internal int OpenValue(StoredRecord found, string id, VersionRecord version, Span<byte> token)
     {
         try
         {
             using var document = JsonDocument.Parse(found.Data, DocumentSeal.Strict);
             if (document.RootElement.ValueKind == JsonValueKind.Object
-                && DocumentSeal.FindKeyId(found.Data) is { } keyId
+                && DocumentSeal.FindText(document.RootElement, DocumentSeal.KeyMember) is { } keyId
                 && deployment.Keys.Find(keyId) is { } key
                 && document.RootElement.TryGetProperty(_valueMember, out var value)
                 && value.ValueKind == JsonValueKind.String
                 && value.TryGetBytesFromBase64(out var message)
                 && message.Length >= AesGcmSealing.Overhead)
             {
-                var token = SecretValue.Allocate(message.Length - AesGcmSealing.Overhead);
-                if (key.Sealing.TryOpen(message, Belonging(id, version, keyId), token))
+                var length = message.Length - AesGcmSealing.Overhead;
+                if (key.Sealing.TryOpen(message, Belonging(id, version, keyId), token[..length]))
                 {
-                    return token;
+                    return length;
                 }
             }
         }
@@ -158,6 +183,21 @@ internal sealed class StoreSealing(Deployment deployment)
         }
 
         throw new RecordOpenException(new SealContext("version", found.Key.Id));
+    }
+
+    /// <summary>What a use of a version's value gives, as a JSON token that is wiped after it.</summary>
+    /// <exception cref="RecordOpenException">It does not authenticate as this version's.</exception>
+    internal T UseValue<T>(StoredRecord found, string id, VersionRecord version, Func<ReadOnlyMemory<byte>, T> use)
+    {
+        var token = ScratchMemory.Rent(found.Data.Length);
+        try
+        {
+            return use(token.AsMemory(0, OpenValue(found, id, version, token)));
+        }
+        finally
+        {
+            ScratchMemory.Return(token, token.Length);
+        }
     }
 
     private ReadOnlySpan<byte> Belonging(string id, VersionRecord version, string keyId)

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 
 namespace Mallku.Secrets.Storage;
 
@@ -35,15 +34,10 @@ internal static class ValueSearch
                 if (kept.TryGetValue(found.Key, out var known) && !holders.Contains(known.Name))
                 {
                     sealing = await store.Root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
-                    var token = sealing.OpenValue(found, known.Id, known.Version);
-                    known.Version.Value = token;
-                    if (known.Version.HasValueOf(one))
+                    if (sealing.UseValue(found, known.Id, known.Version, one.Had))
                     {
                         holders.Add(known.Name);
                     }
-
-                    known.Version.Value = null;
-                    CryptographicOperations.ZeroMemory(token);
                 }
             }
         }
