@@ -39,6 +39,30 @@ public sealed class OutageTests
         Assert.Equal("value", await StoreStage.GetAsync(store, "other"));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Whoever_has_changed_a_secret_never_has_its_value_of_before(bool follows)
+    {
+        await using var records = new FailingRecords();
+        await using var stage = await StoreStage.CreateAsync(records);
+        var store = stage.Open(follows);
+        await StoreStage.SetAsync(store, "key", "before");
+        Assert.Equal("before", await StoreStage.GetAsync(store, "key"));
+        records.Break();
+        store.Memory.ForgetAll();
+        Assert.Equal(StoreMemory.StaleSourceName, (await store.Memory.FindAsync(SecretName.Parse("key"), Token))!.Source);
+
+        // it answers again, which nobody has found out but who changes something
+        records.Mend();
+        Assert.Equal(2, await StoreStage.SetAsync(store, "key", "after"));
+        Assert.Equal("after", await StoreStage.GetAsync(store, "key"));
+
+        Assert.Equal(3, await StoreStage.SetAsync(store, "key", "newest"));
+        records.Break();
+        await Assert.ThrowsAsync<StoreUnreachableException>(() => StoreStage.GetAsync(store, "key"));
+    }
+
     [Fact]
     public async Task No_old_value_is_answered_where_none_is_wanted()
     {

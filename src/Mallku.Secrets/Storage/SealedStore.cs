@@ -216,7 +216,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 
             if (await WriteAsync([sealing.SealHead(next), .. writes], next, events).ConfigureAwait(false))
             {
-                Memory.Forget(id);
+                Memory.NoteChange(id);
                 await DropAsync(rest).ConfigureAwait(false);
                 NoteMade(next);
                 return result;

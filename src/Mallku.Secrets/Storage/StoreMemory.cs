@@ -21,6 +21,9 @@ internal sealed class StoreMemory
     // by the stamp that the change made: of one secret, and of anything
     private readonly ConcurrentDictionary<string, long> _changes = new(StringComparer.Ordinal);
     private long _changeOfAll;
+
+    // by the stamp of this process's own newest change of a secret: what was known before it is no answer any more
+    private readonly ConcurrentDictionary<string, long> _made = new(StringComparer.Ordinal);
     private long _stamp;
     private long _looked = Environment.TickCount64;
     private volatile bool _isExpired;
@@ -74,7 +77,7 @@ internal sealed class StoreMemory
 
         if (_watch.Outage is { } outage)
         {
-            return known is not null && IsStaleAllowed ? known.ToStale() : throw ToError(outage, known is not null);
+            return ToStale(known, outage);
         }
 
         // before it is asked: a change meanwhile makes the answer old, never new
@@ -90,19 +93,22 @@ internal sealed class StoreMemory
         catch (StoreUnreachableException e)
         {
             _watch.NoteOutage(e);
-            return known is not null && IsStaleAllowed ? known.ToStale() : throw ToError(e, known is not null);
+            return ToStale(known, e);
         }
     }
 
-    /// <summary>Makes the next lookup of a secret ask the store.</summary>
-    internal void Forget(string id) => Hear(new RecordKey(RecordKind.Secret, id));
+    /// <summary>Notes that this process has changed a secret: nothing from before is answered any more, and the store has answered just now.</summary>
+    internal void NoteChange(string id)
+    {
+        Hear(new RecordKey(RecordKind.Secret, id));
+        _made[id] = Volatile.Read(ref _stamp);
+        _watch.NoteAnswer();
+    }
 
     /// <summary>Makes every lookup ask the store.</summary>
     internal void ForgetAll() => Hear(null);
 
     internal ValueTask EndAsync() => _watch.EndAsync();
-
-    private bool IsStaleAllowed => _watch.Silence < _use.MaxStaleness;
 
     private void Hear(RecordKey? key)
     {
@@ -138,9 +144,18 @@ internal sealed class StoreMemory
         && known.Stamp >= _changes.GetValueOrDefault(known.Id)
         && (_watch.IsFollowing || Environment.TickCount64 - known.Read < MillisecondsUnfollowed);
 
-    private StoreUnreachableException ToError(StoreUnreachableException e, bool wasKnown) => wasKnown && _use.MaxStaleness > TimeSpan.Zero
-        ? new StoreUnreachableException($"{e.Problem}, for longer than the {_use.MaxStaleness.TotalSeconds:0} s for which known values are used", e.Remedy, e)
-        : e;
+    private FoundSecret? ToStale(Answer? known, StoreUnreachableException outage)
+    {
+        if (known is null || known.Stamp < _made.GetValueOrDefault(known.Id) || _use.MaxStaleness == TimeSpan.Zero)
+        {
+            throw outage;
+        }
+
+        return _watch.Silence < _use.MaxStaleness
+            ? known.ToStale()
+            : throw new StoreUnreachableException(
+                $"{outage.Problem}, for longer than the {_use.MaxStaleness.TotalSeconds:0} s for which known values are used", outage.Remedy, outage);
+    }
 
     private sealed record Answer(string Id, FoundSecret? Found, long Stamp, long Read)
     {
