@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.Secrets.Stores.Tests;
 
@@ -64,6 +65,63 @@ public sealed class OutageTests
     }
 
     [Fact]
+    public async Task A_store_that_can_only_not_be_followed_is_asked()
+    {
+        await using var records = new FailingRecords();
+        await using var stage = await StoreStage.CreateAsync(records);
+        var store = stage.Open(follows: true);
+        var other = stage.Open();
+        await StoreStage.SetAsync(other, "key", "before");
+        await StoreStage.SetAsync(other, "unknown", "value");
+        Assert.Equal("before", await StoreStage.GetAsync(store, "key"));
+
+        records.BreakWatching();
+        await StoreStage.SetAsync(other, "key", "after");
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (await store.Memory.FindAsync(SecretName.Parse("key"), Token) is not { Source: SealedStore.SourceName, Version: 2 })
+        {
+            await Task.Delay(10, patience.Token);
+        }
+
+        Assert.Equal("value", await StoreStage.GetAsync(store, "unknown"));
+    }
+
+    [Fact]
+    public async Task A_turn_whose_renewal_got_no_answer_stays_its_holders()
+    {
+        await using var records = new FailingRecords();
+        var clock = new FakeTimeProvider();
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        var key = new RecordKey(RecordKind.Store, "turn");
+        var turn = await StoreTurn.TakeAsync(records, clock, Token);
+        var revision = (await records.ReadAsync(key, Token))!.Revision;
+        foreach (bool? lost in new bool?[] { null, true, null, false, null })
+        {
+            if (lost is { } isMade)
+            {
+                records.LoseNextAnswer(isMade);
+            }
+
+            revision = await RenewedAsync(revision);
+        }
+
+        await turn.DisposeAsync();
+        Assert.Null(await records.ReadAsync(key, Token));
+
+        async Task<string> RenewedAsync(string before)
+        {
+            string after;
+            while ((after = (await records.ReadAsync(key, patience.Token))!.Revision) == before)
+            {
+                clock.Advance(TimeSpan.FromSeconds(1));
+                await Task.Delay(1, patience.Token);
+            }
+
+            return after;
+        }
+    }
+
+    [Fact]
     public async Task No_old_value_is_answered_where_none_is_wanted()
     {
         await using var records = new FailingRecords();
@@ -97,7 +155,7 @@ public sealed class OutageTests
     {
         private readonly MemoryRecordStore _records = new();
         private volatile CancellationTokenSource _broken = new();
-        private volatile bool _isBroken;
+        private volatile bool _isBroken, _isWatchingBroken;
         private bool? _isNextMade;
 
         public string Description => _records.Description;
@@ -107,6 +165,12 @@ public sealed class OutageTests
         public void Break()
         {
             _isBroken = true;
+            _broken.Cancel();
+        }
+
+        public void BreakWatching()
+        {
+            _isWatchingBroken = true;
             _broken.Cancel();
         }
 
@@ -152,7 +216,7 @@ public sealed class OutageTests
 
         public async IAsyncEnumerable<RecordKey?> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
         {
-            if (_isBroken)
+            if (_isBroken || _isWatchingBroken)
             {
                 throw Unreachable();
             }

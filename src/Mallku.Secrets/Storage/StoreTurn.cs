@@ -5,7 +5,8 @@ namespace Mallku.Secrets.Storage;
 
 /// <summary>
 /// The right to rotate in a shared store: a record that its holder writes anew all the time. Whoever finds it unchanged for
-/// longer than any holder takes for that, by his own clock, takes it over; so no clocks are compared.
+/// longer than any holder takes for that, by his own clock, takes it over; so no clocks are compared. It has its holder's
+/// random id, by which he finds it again where the answer to a write was lost.
 /// </summary>
 internal sealed class StoreTurn : IAsyncDisposable
 {
@@ -15,15 +16,16 @@ internal sealed class StoreTurn : IAsyncDisposable
     private readonly IRecordStore _records;
     private readonly TimeProvider _clock;
     private readonly CancellationTokenSource _end = new();
+    private readonly string _holder;
     private Task _renewing = Task.CompletedTask;
-    private string _revision;
 
-    private StoreTurn(IRecordStore records, TimeProvider clock, string revision) => (_records, _clock, _revision) = (records, clock, revision);
+    private StoreTurn(IRecordStore records, TimeProvider clock, string holder) => (_records, _clock, _holder) = (records, clock, holder);
 
     /// <summary>Waits until nobody else has it.</summary>
     /// <exception cref="SecretsException">Somebody else had it all the time, or the store does not answer.</exception>
     internal static async ValueTask<StoreTurn> TakeAsync(IRecordStore records, TimeProvider clock, CancellationToken cancellationToken)
     {
+        var holder = NewText();
         var began = clock.GetTimestamp();
         var seen = await records.ReadAsync(Key, cancellationToken).ConfigureAwait(false);
         var unchangedSince = began;
@@ -31,9 +33,9 @@ internal sealed class StoreTurn : IAsyncDisposable
         {
             if (seen is null || clock.GetElapsedTime(unchangedSince) > Lifetime)
             {
-                if (await WriteAsync(records, seen?.Revision, cancellationToken).ConfigureAwait(false) is { } revision)
+                if (await records.WriteAsync([Write(holder, seen?.Revision)], cancellationToken).ConfigureAwait(false))
                 {
-                    var turn = new StoreTurn(records, clock, revision);
+                    var turn = new StoreTurn(records, clock, holder);
                     turn._renewing = turn.RenewAsync();
                     return turn;
                 }
@@ -62,7 +64,10 @@ internal sealed class StoreTurn : IAsyncDisposable
         _end.Dispose();
         try
         {
-            await _records.WriteAsync([new RecordWrite(Key, _revision, Data: null)], CancellationToken.None).ConfigureAwait(false);
+            if (await FindOwnAsync().ConfigureAwait(false) is { } own)
+            {
+                await _records.WriteAsync([new RecordWrite(Key, own, Data: null)], CancellationToken.None).ConfigureAwait(false);
+            }
         }
         catch (SecretsException)
         {
@@ -77,10 +82,13 @@ internal sealed class StoreTurn : IAsyncDisposable
             await Task.Delay(Renewal, _clock, _end.Token).ConfigureAwait(false);
             try
             {
-                if (await WriteAsync(_records, _revision, CancellationToken.None).ConfigureAwait(false) is { } revision)
+                if (await FindOwnAsync().ConfigureAwait(false) is not { } own)
                 {
-                    _revision = revision;
+                    // another one has taken it over
+                    return;
                 }
+
+                await _records.WriteAsync([Write(_holder, own)], CancellationToken.None).ConfigureAwait(false);
             }
             catch (SecretsException)
             {
@@ -89,17 +97,16 @@ internal sealed class StoreTurn : IAsyncDisposable
         }
     }
 
-    // null where another one was faster
-    private static async ValueTask<string?> WriteAsync(IRecordStore records, string? expected, CancellationToken cancellationToken)
+    // the revision of the holder's own record; null where there is none any more
+    private async ValueTask<string?> FindOwnAsync()
     {
-        var text = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
-        var data = Encoding.UTF8.GetBytes($$"""{"turn":"{{text}}"}""");
-        if (!await records.WriteAsync([new RecordWrite(Key, expected, data)], cancellationToken).ConfigureAwait(false))
-        {
-            return null;
-        }
-
-        var written = await records.ReadAsync(Key, cancellationToken).ConfigureAwait(false);
-        return written is not null && Encoding.UTF8.GetString(written.Data.Span).Contains(text, StringComparison.Ordinal) ? written.Revision : null;
+        var found = await _records.ReadAsync(Key, CancellationToken.None).ConfigureAwait(false);
+        return found is not null && Encoding.UTF8.GetString(found.Data.Span).Contains(_holder, StringComparison.Ordinal) ? found.Revision : null;
     }
+
+    // another text each time, since a medium may give the same one the same revision
+    private static RecordWrite Write(string holder, string? expected) =>
+        new(Key, expected, Encoding.UTF8.GetBytes($$"""{"turn":"{{NewText()}}","holder":"{{holder}}"}"""));
+
+    private static string NewText() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
 }

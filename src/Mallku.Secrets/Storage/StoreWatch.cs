@@ -89,6 +89,7 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
         while (!_end.IsCancellationRequested)
         {
             long? lastHeard = null;
+            StoreUnreachableException? broken = null;
             try
             {
                 await foreach (var key in records.WatchAsync(_end.Token).ConfigureAwait(false))
@@ -105,8 +106,8 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
             }
             catch (SecretsException e)
             {
-                lastHeard = (e as StoreUnreachableException)?.LastHeard;
-                NoteOutage(e as StoreUnreachableException ?? new StoreUnreachableException(e.Problem, e.Remedy, e));
+                broken = e as StoreUnreachableException ?? new StoreUnreachableException(e.Problem, e.Remedy, e);
+                lastHeard = broken.LastHeard;
             }
             catch (Exception e) when (e is ObjectDisposedException || (e is OperationCanceledException && _end.IsCancellationRequested))
             {
@@ -118,6 +119,11 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
                 if (_isFollowing)
                 {
                     NoteSign(lastHeard is { } heard ? Stopwatch.GetElapsedTime(heard) : TimeSpan.Zero);
+                    if (broken is not null)
+                    {
+                        NoteOutage(broken);
+                    }
+
                     _isFollowing = false;
 
                     // what was known is answered for otherwise from now on
@@ -125,8 +131,27 @@ internal sealed class StoreWatch(IRecordStore records, TimeProvider clock, Actio
                 }
             }
 
+            await FindOutAsync().ConfigureAwait(false);
             await Task.Delay(Jitter.Of(pause), clock, _end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             pause = pause < LongestPause / 2 ? pause * 2 : LongestPause;
+        }
+    }
+
+    // a store that can't be followed, since it has no connection left for that, may answer all the same
+    private async Task FindOutAsync()
+    {
+        try
+        {
+            await records.ReadAsync(StoreRoot.Record, _end.Token).ConfigureAwait(false);
+            NoteAnswer();
+        }
+        catch (StoreUnreachableException e)
+        {
+            NoteOutage(e);
+        }
+        catch (Exception e) when (e is SecretsException or ObjectDisposedException or OperationCanceledException)
+        {
+            // that is for who asks
         }
     }
 }
