@@ -1,5 +1,6 @@
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Tests;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Stores.Tests;
 
@@ -35,6 +36,31 @@ public sealed class ManagerTests : IAsyncDisposable
         await one.RemoveAsync("openai_api_key", Token);
         await other.RefreshAsync(Token);
         Assert.Null(await other.GetAsync("openai_api_key", Token));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_use_without_the_ledger_leaves_no_later_one_without_it(bool hasVault)
+    {
+        using var folder = new TemporaryFolder();
+        var options = hasVault ? folder.Options : new SecretsOptions();
+        var off = await _machines.OpenAsync("one", options with { UseLedger = false });
+        if (hasVault)
+        {
+            await VaultCreation.CreateAsync(off.Vault, Token);
+        }
+
+        using var value = SecretValue.FromString("sk-shared");
+        await off.SetAsync("openai_api_key", value, new SetOptions { Into = SecretPlace.Store }, Token);
+        Assert.NotNull(await off.GetAsync("openai_api_key", Token));
+
+        var on = await _machines.OpenAsync("one", options);
+        Assert.NotNull(await on.GetAsync("openai_api_key", Token));
+        await on.SetAsync("openai_api_key", value, cancellationToken: Token);
+        var entries = await on.Ledger.ReadEntriesAsync(cancellationToken: Token).Where(static entry => entry.Source == "store").ToListAsync(Token);
+        Assert.Equal([(LedgerKind.Read, 1), (LedgerKind.Updated, 2)], entries.Select(static entry => (entry.Kind, entry.Version!.Value)));
+        Assert.Null((await on.Ledger.VerifyAsync(cancellationToken: Token)).Fault);
     }
 
     [Fact]

@@ -250,7 +250,7 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
 
     // what a machine does with its own vault and its environment is not for all who use the store
     private static byte[] Tell(byte[] line) =>
-        EntryLine.Parse(line) is { Source: null or SealedStore.SourceName or StoreMemory.StaleSourceName }
+        EntryLine.Parse(line) is { Source: var source } && (source is null || SealedStore.IsSource(source))
             ? line
             : [AuditRecords.HashMark, .. Encoding.ASCII.GetBytes(MerkleTree.HashLeaf(line).ToString())];
 }

@@ -12,6 +12,9 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 {
     internal const string SourceName = "store";
 
+    /// <summary>Whether that is what the ledger calls the source of a store's answers and changes.</summary>
+    internal static bool IsSource(string? source) => source is SourceName or StoreMemory.StaleSourceName;
+
     private const int MostTries = 50;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5), LongestPause = TimeSpan.FromMilliseconds(200);
 

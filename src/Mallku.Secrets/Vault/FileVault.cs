@@ -59,7 +59,7 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
 
     public async ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken)
     {
-        Forget();
+        _view.LookNow();
         return Find(await OpenAsync(cancellationToken).ConfigureAwait(false), name);
     }
 
@@ -76,7 +76,7 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
     public async IAsyncEnumerable<StoredSecret> ReadHoldersAsync(
         VersionRecord one, string? except, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        Forget();
+        _view.LookNow();
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
         foreach (var record in document.Secrets.Values)
         {
@@ -249,6 +249,11 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         // how it is recorded is for the vault to say, as it is now and not when it was last read
         GetChangeStamp(Environment.TickCount64);
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
+        if (document.Ledger is null && settings.UsesLedger && events.Any(static happened => SealedStore.IsSource(happened.Source)))
+        {
+            document = await BeginLedgerAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         for (var tries = 1; ; tries++)
         {
             try
@@ -265,6 +270,16 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
                 document = again;
             }
         }
+    }
+
+    // What is read and changed in the vault itself begins the ledger with the vault's next write. A shared store has no other
+    // ledger here, and what happens there may not stay without one.
+    private async ValueTask<VaultDocument> BeginLedgerAsync(CancellationToken cancellationToken)
+    {
+        await WriteAsync(
+            async opened => opened.Document.Ledger is not null || await CommitAsync(opened, static (_, _) => true).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+        Forget();
+        return (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
     }
 
     private async ValueTask<(Checkpoint? Checkpoint, LedgerException? Fault)> RecordInAsync(VaultDocument document, IReadOnlyList<LedgerEvent> events, CancellationToken cancellationToken)
@@ -356,20 +371,21 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
     /// <param name="change">Changes what is there, and adds what the ledger is to say of it to what it says of other programs.</param>
     /// <param name="cancellationToken">Ends the wait for the lock.</param>
     /// <exception cref="SecretsException">It can't be opened, recorded or written.</exception>
-    internal ValueTask<T> ChangeAllAsync<T>(Func<OpenedVault, List<LedgerEvent>, T> change, CancellationToken cancellationToken) => WriteAsync(
-        async opened =>
-        {
-            var events = VaultEvents.OfOutside(opened.Document);
-            var writer = Writer;
-            using var unchanged = writer.ComposeUnrecorded(opened);
-            var result = change(opened, events);
-            using var changed = await writer.CommitAsync(opened.Document, opened.Generation, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
-            writer.Record(unchanged, opened.Key!);
-            writer.Replace(changed, opened.Key!);
-            opened.RemoveAbsorbed();
-            return result;
-        },
-        cancellationToken);
+    internal ValueTask<T> ChangeAllAsync<T>(Func<OpenedVault, List<LedgerEvent>, T> change, CancellationToken cancellationToken) =>
+        WriteAsync(opened => CommitAsync(opened, change), cancellationToken);
+
+    private async ValueTask<T> CommitAsync<T>(OpenedVault opened, Func<OpenedVault, List<LedgerEvent>, T> change)
+    {
+        var events = VaultEvents.OfOutside(opened.Document);
+        var writer = Writer;
+        using var unchanged = writer.ComposeUnrecorded(opened);
+        var result = change(opened, events);
+        using var changed = await writer.CommitAsync(opened.Document, opened.Generation, events, unchanged is null ? 1 : 2).ConfigureAwait(false);
+        writer.Record(unchanged, opened.Key!);
+        writer.Replace(changed, opened.Key!);
+        opened.RemoveAbsorbed();
+        return result;
+    }
 
     private SecretEdit Edit(OpenedVault opened, string stored, List<LedgerEvent> events)
     {

@@ -83,7 +83,16 @@ internal sealed class VaultView(VaultSettings settings)
         return Volatile.Read(ref _stamp);
     }
 
-    /// <summary>Makes the next reader look at the folder.</summary>
+    /// <summary>Makes the next reader read the folder where it has changed.</summary>
+    internal void LookNow()
+    {
+        if (FindOpened() is { } opened && opened.Watch.HasChanged())
+        {
+            Forget();
+        }
+    }
+
+    /// <summary>Makes the next reader read the folder.</summary>
     internal void Forget()
     {
         Volatile.Write(ref _opened, null);
