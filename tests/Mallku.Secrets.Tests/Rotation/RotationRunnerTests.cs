@@ -355,6 +355,28 @@ public sealed class RotationRunnerTests : ShopStage
         Assert.Equal(3, (await LiveAsync()).Distinct(StringComparer.Ordinal).Count());
     }
 
+    [Fact]
+    public async Task The_vault_is_read_no_more_often_for_many_secrets_of_which_none_is_due()
+    {
+        var runner = _folder.Open().CreateRotationRunner([_shop]);
+        for (var i = 0; i < 12; i++)
+        {
+            await _folder.SetAsync($"key_{i}", "value");
+            await runner.SetPolicyAsync($"key_{i}", Policy with { Every = TimeSpan.FromDays(30) }, Cancel);
+        }
+
+        // what was changed within a tick of the file system's clock is read once more, and the first run makes its lock's file
+        await runner.RunDueAsync(Cancel);
+        while (DateTime.UtcNow - Directory.GetLastWriteTimeUtc(_folder.Vault) < TimeSpan.FromMilliseconds(150))
+        {
+            await Task.Delay(10, Cancel);
+        }
+
+        using var heard = new Heard();
+        Assert.Empty(await runner.RunDueAsync(Cancel));
+        Assert.InRange(heard.Values("mallku.secrets.vault.opens", "").Count, 0, 3);
+    }
+
     private sealed class KeyShopForPeople : IRotator
     {
         public string Name => "people";
