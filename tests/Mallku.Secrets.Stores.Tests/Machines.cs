@@ -11,6 +11,22 @@ internal sealed class Machines : IAsyncDisposable
 
     internal string StateOf(string machine) => Path.Combine(_state.FullName, machine);
 
+    /// <summary>Copies what a machine keeps of its own, in the place of what the other one has.</summary>
+    internal void CopyState(string from, string to)
+    {
+        if (Directory.Exists(StateOf(to)))
+        {
+            Directory.Delete(StateOf(to), recursive: true);
+        }
+
+        foreach (var file in Directory.GetFiles(StateOf(from), "*", SearchOption.AllDirectories))
+        {
+            var copy = Path.Combine(StateOf(to), Path.GetRelativePath(StateOf(from), file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            File.Copy(file, copy);
+        }
+    }
+
     internal async Task<SecretsManager> OpenAsync(string machine, SecretsOptions? options = null)
     {
         if (await Records.ReadAsync(StoreRoot.Record, TestContext.Current.CancellationToken) is null)

@@ -21,7 +21,7 @@ internal sealed class AuditLogVerb : Verb
 
     internal override string? Notes =>
         $"The newest entry comes last. The kinds: {string.Join(", ", EntryLine.Kinds)}. It does not check whether somebody altered the entries: "
-        + "that is what 'mallku audit verify' is for. With --all, indexes are those of each machine's own ledger. In a pipe: no header, columns separated by tabs, times in UTC.";
+        + "that is what 'mallku audit verify' is for. With --all, indexes are those of each machine's own ledger, and what a machine has not signed is left out, and said. In a pipe: no header, columns separated by tabs, times in UTC.";
 
     internal override string[] Examples =>
         ["mallku audit log --since 7d", "mallku audit log --all --kind read", "mallku audit log --secret openai_api_key --kind read", "mallku audit log --follow --json | jq -r .secret"];
@@ -59,7 +59,7 @@ internal sealed class AuditLogVerb : Verb
     private static async ValueTask WriteAllAsync(Invocation invocation, EntryFilter filter, DateTimeOffset now, bool json, CancellationToken cancellationToken)
     {
         var told = new List<StoreLedgerEntry>();
-        await foreach (var one in (await invocation.OpenStoreLedgerAsync(cancellationToken)).ReadAsync(filter.Since, cancellationToken))
+        await foreach (var one in (await invocation.OpenStoreLedgerAsync(cancellationToken)).ReadAsync(filter.Since, new LeftOut(), cancellationToken))
         {
             if (filter.Takes(one.Entry))
             {

@@ -24,7 +24,7 @@ internal sealed class AuditReportVerb : Verb
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var uses = invocation.Parsed.GetValue(_all)
-            ? await (await invocation.OpenStoreLedgerAsync(cancellationToken)).ReportAsync(cancellationToken)
+            ? await (await invocation.OpenStoreLedgerAsync(cancellationToken)).ReportAsync(new LeftOut(), cancellationToken)
             : (await invocation.OpenLedgerAsync(cancellationToken)).Report();
         var now = invocation.Options.TimeProvider.GetUtcNow();
         if (invocation.Parsed.GetValue(_json))

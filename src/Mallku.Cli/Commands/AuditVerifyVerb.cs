@@ -19,7 +19,7 @@ internal sealed class AuditVerifyVerb : Verb
 
     internal override string? Notes =>
         "Reads every entry that was not archived, and compares them with the signed checkpoints, with those in the vault and in MALLKU_WITNESS_FILE, "
-        + "and with FILE. With --key, or MALLKU_LEDGER_KEY, it needs no vault, only the ledger's files: in DIR/ledger, or where MALLKU_LEDGER_DIR says. "
+        + "with FILE, and with what the shared store was told, where one is named and answers. With --key, or MALLKU_LEDGER_KEY, it needs no vault, only the ledger's files: in DIR/ledger, or where MALLKU_LEDGER_DIR says. "
         + "With --all, it checks what all machines have told the shared store. Ends with 1 if an entry was altered, added, moved or taken away, and names the first one; "
         + "with --all also if a machine has changed secrets of the store and not told of it for five minutes.";
 
@@ -35,7 +35,8 @@ internal sealed class AuditVerifyVerb : Verb
                 : throw new UsageException("--all goes with neither --key nor --against", "verify one machine's ledger there");
         }
 
-        var (vault, key) = (await invocation.OpenLedgersVaultAsync(cancellationToken), invocation.Parsed.GetValue(_key));
+        var (manager, key) = (await invocation.OpenLedgersManagerAsync(cancellationToken), invocation.Parsed.GetValue(_key));
+        var vault = manager.Vault;
         var against = invocation.Parsed.GetValue(_against);
         IReadOnlyList<KeptNote> kept = against is null ? [] : [new KeptNote(ReadNote(against), GivenFile.Show(against))];
 
@@ -66,12 +67,26 @@ internal sealed class AuditVerifyVerb : Verb
         }
 
         Say(found);
-        return ExitCode.Done;
+        return verifier is null && manager.Store is { } store ? await CompareAsync(store, cancellationToken) : ExitCode.Done;
+    }
+
+    // with what the store was told of this ledger
+    private static async ValueTask<int> CompareAsync(SealedStore store, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.Shipper.FindFaultAsync(cancellationToken) is { Fault: var fault } ? throw new LedgerException(fault.Problem, fault.Remedy) : ExitCode.Done;
+        }
+        catch (StoreUnreachableException e)
+        {
+            Notice.Warn($"what the store was told was not compared: {e.Problem}");
+            return ExitCode.Done;
+        }
     }
 
     private static async ValueTask<int> VerifyAllAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var ledger = await invocation.OpenStoreLedgerAsync(cancellationToken);
+        var (ledger, untold) = await invocation.TellStoreLedgerAsync(cancellationToken);
         IReadOnlyList<InstanceVerification> found;
         using (var progress = new Progress("entries checked"))
         {
@@ -84,11 +99,6 @@ internal sealed class AuditVerifyVerb : Verb
             var instance = one.Instance!;
             Channel.Output.WriteLine(
                 $"verified {instance.Entries} {(instance.Entries == 1 ? "entry" : "entries")} of {EntryWords.Show(instance.User)}@{EntryWords.Show(instance.Host)}, told until {Moment.Iso(instance.Told)}");
-            if (one.NotSigned > 0)
-            {
-                Notice.Warn($"the last {one.NotSigned} of them are not signed yet: more was being told, or somebody was cut off");
-            }
-
             if (one.SilentSince is { } since)
             {
                 Notice.Warn($"it has not told yet of what it has changed since {Moment.Iso(since)}: within five minutes it does");
@@ -102,10 +112,15 @@ internal sealed class AuditVerifyVerb : Verb
         var faults = found.Where(static one => one.Fault is not null).ToList();
         foreach (var one in faults.Skip(1))
         {
-            Notice.Warn(one.Fault!.Problem);
+            Notice.Warn(LeftOut.Describe(one));
         }
 
-        return faults is [var first, ..] ? throw new LedgerException(first.Fault!.Problem, first.Fault.Remedy) : ExitCode.Done;
+        if (untold is not null && !faults.Exists(one => one.Fault!.Problem == untold.Problem))
+        {
+            Notice.Warn($"{untold.Problem}; {untold.Remedy}");
+        }
+
+        return faults is [var first, ..] ? throw new LedgerException(LeftOut.Describe(first), first.Fault!.Remedy) : ExitCode.Done;
     }
 
     /// <summary>Shows progress at once, and not on another thread later.</summary>

@@ -117,23 +117,33 @@ internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, st
         }
     }
 
-    /// <summary>What all machines have told the shared store of their ledgers, and this one just now.</summary>
+    /// <summary>What all machines have told the shared store of their ledgers, and this one just now; says why where it could not tell.</summary>
     /// <exception cref="SecretsException">No store is named, or it does not answer.</exception>
     internal async ValueTask<StoreLedger> OpenStoreLedgerAsync(CancellationToken cancellationToken)
+    {
+        var (ledger, untold) = await TellStoreLedgerAsync(cancellationToken);
+        if (untold is not null)
+        {
+            Notice.Warn($"{untold.Problem}; {untold.Remedy}");
+        }
+
+        return ledger;
+    }
+
+    /// <summary>The same, with why this machine could not tell it just now: what the others have told is there all the same.</summary>
+    internal async ValueTask<(StoreLedger Ledger, SecretsException? Untold)> TellStoreLedgerAsync(CancellationToken cancellationToken)
     {
         RequireStore();
         var ledger = (await OpenManagerAsync(cancellationToken)).StoreLedger!;
         try
         {
             await ledger.TellAsync(cancellationToken);
+            return (ledger, null);
         }
         catch (SecretsException e) when (e is not StoreUnreachableException)
         {
-            // what the others have told is there all the same
-            Notice.Warn($"{e.Problem}; {e.Remedy}");
+            return (ledger, e);
         }
-
-        return ledger;
     }
 
     /// <summary>The option by which a verb is about all of them.</summary>
@@ -158,11 +168,14 @@ internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, st
     }
 
     /// <summary>The vault that has the ledger: the one here, or, beside a shared store, the one that was made for that.</summary>
-    internal async ValueTask<FileVault> OpenLedgersVaultAsync(CancellationToken cancellationToken)
+    internal async ValueTask<FileVault> OpenLedgersVaultAsync(CancellationToken cancellationToken) => (await OpenLedgersManagerAsync(cancellationToken)).Vault;
+
+    /// <summary>The same with the shared store, where one is named.</summary>
+    internal async ValueTask<SecretsManager> OpenLedgersManagerAsync(CancellationToken cancellationToken)
     {
-        var vault = (await OpenManagerAsync(cancellationToken)).Vault;
-        await vault.EnsureMadeAsync(cancellationToken);
-        return vault;
+        var manager = await OpenManagerAsync(cancellationToken);
+        await manager.Vault.EnsureMadeAsync(cancellationToken);
+        return manager;
     }
 
     /// <summary>The vault's ledger, for the verbs that are about it.</summary>

@@ -53,7 +53,7 @@ internal sealed class LedgerFaultFinder(string file, long start, Checkpoint end)
     }
 
     // the index that a line says, and the hash that it says the one before has
-    private static (long Index, TreeHash Previous)? ReadHead(ReadOnlySpan<byte> line)
+    internal static (long Index, TreeHash Previous)? ReadHead(ReadOnlySpan<byte> line)
     {
         if (!line.StartsWith(EntryLine.IndexPrefix) || !Utf8Parser.TryParse(line[EntryLine.IndexPrefix.Length..], out long index, out var digits))
         {

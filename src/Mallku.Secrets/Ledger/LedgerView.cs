@@ -2,11 +2,13 @@ namespace Mallku.Secrets.Ledger;
 
 /// <summary>A ledger as far as a checkpoint goes.</summary>
 /// <param name="Folder">Where it lies.</param>
-/// <param name="Verifier">Its public key.</param>
+/// <param name="Key">Its key.</param>
 /// <param name="Newest">The checkpoint.</param>
 /// <param name="Note">The same, signed.</param>
-internal sealed record LedgerView(LedgerFolder Folder, NoteVerifier Verifier, Checkpoint Newest, string Note)
+internal sealed record LedgerView(LedgerFolder Folder, LedgerKey Key, Checkpoint Newest, string Note)
 {
+    internal NoteVerifier Verifier => Key.Verifier;
+
     /// <summary>What stands for the secrets' names; null where these are in clear.</summary>
     internal NamePseudonyms? Pseudonyms { get; init; }
 }

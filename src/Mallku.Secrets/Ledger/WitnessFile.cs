@@ -86,7 +86,7 @@ internal sealed class WitnessFile(string path, TimeProvider clock)
                 PutBack);
         }
 
-        return GoesOn(ledger.Folder, known, ledger.Newest!)
+        return (LedgerGrowth.GoesOn(ledger.Folder, known, ledger.Newest!) ?? throw CannotCompare(ledger.Folder, known))
             ? null
             : new LedgerException(
                 $"the ledger in '{ledger.Folder.Path}' does not go on from what {Name} knows, {Count(known.Size)}: it was put back and went on otherwise, or whoever has the vault's key wrote it anew",
@@ -163,46 +163,6 @@ internal sealed class WitnessFile(string path, TimeProvider clock)
             $"{Name} knows the ledger {SecretsException.Show(other.Origin)}, and {(verifier is null ? "this vault has none" : $"this vault's is {verifier.Name}")}: the vault and its ledger were replaced, or it is another vault's witness",
             $"put the former ones back, or give each vault a file of its own by {Variable}; where a person began the ledger anew without the witness, move that file away"),
     };
-
-    // by the entries between the two: the one's right edge and their hashes make the other's root
-    private bool GoesOn(LedgerFolder folder, Checkpoint known, Checkpoint newest)
-    {
-        var frontier = known.Frontier.Copy();
-        var starts = folder.FindSegments(newest);
-        using var hasher = new TreeHasher();
-        for (var i = 0; i < starts.Count; i++)
-        {
-            var end = i + 1 < starts.Count ? starts[i + 1] : newest.Size;
-            if (end <= frontier.Size)
-            {
-                continue;
-            }
-
-            var isSame = starts[i] == known.SegmentStart;
-            using var lines = isSame || starts[i] == frontier.Size
-                ? SegmentReader.TryOpen(folder.SegmentFile(starts[i]), isSame ? known.SegmentLength : 0, i + 1 < starts.Count ? long.MaxValue : newest.SegmentLength)
-                : null;
-            if (lines is null)
-            {
-                throw CannotCompare(folder, known);
-            }
-
-            while (frontier.Size < end && lines.ReadBlock())
-            {
-                for (var line = 0; line < lines.Count && frontier.Size < end; line++)
-                {
-                    frontier.Append(hasher.HashLeaf(lines.WithLead(line)));
-                }
-            }
-
-            if (frontier.Size < end)
-            {
-                return false;
-            }
-        }
-
-        return frontier.Size == newest.Size && frontier.GetRoot() == newest.Root;
-    }
 
     private LedgerException CannotCompare(LedgerFolder folder, Checkpoint known) => new(
         $"the entries after the {Count(known.Size)} that {Name} knows of are not all in '{folder.Path}', so that it can't be compared",

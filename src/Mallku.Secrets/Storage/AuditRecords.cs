@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Serialization;
 using Mallku.Secrets.Crypto;
+using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
 
 namespace Mallku.Secrets.Storage;
@@ -33,7 +34,7 @@ internal sealed record InstanceHead
     [Secured(Obfuscation.Encrypted)]
     public required long Size { get; init; }
 
-    /// <summary>The newest checkpoint of its ledger that covers no entry which the store does not have; null before the first.</summary>
+    /// <summary>The newest checkpoint of its ledger that covers no entry which the store does not have; null before the first. Whoever has the store's key may have written it, and the rest.</summary>
     [Secured(Obfuscation.Encrypted)]
     public required string? Checkpoint { get; init; }
 
@@ -49,7 +50,10 @@ internal sealed record AuditBatch
     [Secured(Obfuscation.Encrypted)]
     public required byte[] Lines { get; init; }
 
-    /// <summary>The checkpoint that covers the ledger up to the last of them; null where more follow.</summary>
+    /// <summary>
+    /// What the ledger's key has signed of the ledger up to the last of them: its checkpoint, or, where more follow, the same
+    /// without what only a writer needs. Null where more follow and an older program wrote it.
+    /// </summary>
     [Secured(Obfuscation.Encrypted)]
     public required string? Checkpoint { get; init; }
 }
@@ -61,14 +65,33 @@ internal sealed record AuditBatch
 internal sealed class AuditRecords(StoreKey key, IndexKey index)
 {
     internal const byte HashMark = (byte)'#';
+    private const int FirstDigits = 20;
     private readonly ConcurrentDictionary<string, Models> _models = new(StringComparer.Ordinal);
 
     /// <summary>The id of an instance, by the name of its ledger.</summary>
     internal string IdOf(string origin) => index.Hash("mallku/v1/instance-id", origin);
 
+    /// <summary>The key that an instance's ledger says it has; null where that is of another ledger, or none.</summary>
+    internal NoteVerifier? VerifierOf(string instance, InstanceHead head) => NoteVerifier.Parse(head.Key) is { } verifier && IdOf(verifier.Name) == instance ? verifier : null;
+
     internal static RecordKey KeyOf(string instance) => new(RecordKind.Instance, instance);
 
     internal static RecordKey KeyOf(string instance, long first) => new(RecordKind.Audit, BatchId(instance, first));
+
+    /// <summary>Where a batch lies whose place somebody else has taken: nobody can take all of these.</summary>
+    internal static RecordKey MakeOtherKeyOf(string instance, long first) =>
+        new(RecordKind.Audit, $"{BatchId(instance, first)}.{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8))}");
+
+    /// <summary>The index of the first entry of a batch, by its key; null where it is none's of the instance.</summary>
+    internal static long? FirstOf(string instance, RecordKey batch)
+    {
+        var prefix = instance.Length + 1;
+        return batch.Id.Length >= prefix + FirstDigits
+            && long.TryParse(batch.Id.AsSpan(prefix, FirstDigits), NumberStyles.None, CultureInfo.InvariantCulture, out var first)
+            && (batch.Id.Length == prefix + FirstDigits || batch.Id[prefix + FirstDigits] == '.')
+                ? first
+                : null;
+    }
 
     /// <summary>The ids of an instance's batches lie between these two.</summary>
     internal static (string From, string Before) BatchesOf(string instance) => (instance + ".", instance + "/");
@@ -79,8 +102,8 @@ internal sealed class AuditRecords(StoreKey key, IndexKey index)
     /// <exception cref="SecretsException">It does not authenticate, or is not what this program writes.</exception>
     internal InstanceHead OpenHead(StoredRecord found) => ModelsOf(found.Key.Id).Heads.Open(found.Data, new SealContext("instance", found.Key.Id));
 
-    internal RecordWrite Seal(string instance, long first, AuditBatch batch) =>
-        new(KeyOf(instance, first), Expected: null, ModelsOf(instance).Batches.Seal(batch, new SealContext("audit", BatchId(instance, first))).Json);
+    internal RecordWrite Seal(string instance, RecordKey key, AuditBatch batch) =>
+        new(key, Expected: null, ModelsOf(instance).Batches.Seal(batch, new SealContext("audit", key.Id)).Json);
 
     /// <exception cref="SecretsException">It does not authenticate, or is not what this program writes.</exception>
     internal AuditBatch OpenBatch(string instance, StoredRecord found) => ModelsOf(instance).Batches.Open(found.Data, new SealContext("audit", found.Key.Id));

@@ -58,12 +58,10 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
     /// <summary>Tells the store all that it does not know yet.</summary>
     /// <returns>How many entries that were.</returns>
     /// <exception cref="SecretsException">The ledger can't be read, the store does not answer, or the two do not fit.</exception>
-    internal async ValueTask<long> ShipAsync(CancellationToken cancellationToken)
-    {
-        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+    internal ValueTask<long> ShipAsync(CancellationToken cancellationToken) => LookAsync(
+        async ledger =>
         {
-            if (await open(cancellationToken).ConfigureAwait(false) is not { } ledger || ledger.Note == _told)
+            if (ledger.Note == _told)
             {
                 return 0;
             }
@@ -71,6 +69,37 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
             var shipped = await ShipAsync(audit.IdOf(ledger.Verifier.Name), ledger, cancellationToken).ConfigureAwait(false);
             _told = ledger.Note;
             return shipped;
+        },
+        cancellationToken);
+
+    /// <summary>
+    /// Why this machine's ledger does not go on from what the store was told of it, with the ledger's id there, where that could
+    /// be found; null where it does, or there is no ledger. Tells nothing.
+    /// </summary>
+    /// <exception cref="StoreUnreachableException">The store does not answer.</exception>
+    internal async ValueTask<(string? Id, LedgerFault Fault)?> FindFaultAsync(CancellationToken cancellationToken)
+    {
+        string? id = null;
+        try
+        {
+            await LookAsync(
+                async ledger => await FollowAsync(id = audit.IdOf(ledger.Verifier.Name), ledger, isTaken: false, before: null, cancellationToken).ConfigureAwait(false),
+                cancellationToken).ConfigureAwait(false);
+            return null;
+        }
+        catch (SecretsException e) when (e is not StoreUnreachableException)
+        {
+            return (id, new LedgerFault(Entry: null, Through: null, e.Problem, e.Remedy));
+        }
+    }
+
+    // one at a time
+    private async ValueTask<T?> LookAsync<T>(Func<LedgerView, ValueTask<T>> look, CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await open(cancellationToken).ConfigureAwait(false) is { } ledger ? await look(ledger).ConfigureAwait(false) : default;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -84,39 +113,45 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
 
     private async ValueTask<long> ShipAsync(string id, LedgerView ledger, CancellationToken cancellationToken)
     {
-        var (shipped, refused, reached) = (0L, 0, -1L);
+        var (shipped, refused, told) = (0L, 0, (ToldLedger?)null);
         while (true)
         {
-            var (head, revision) = await ReadAsync(id, cancellationToken).ConfigureAwait(false);
-            Require(id, head, ledger);
-            if (head?.Size == ledger.Newest.Size)
+            var reached = told?.Tree.Size ?? 0;
+            told = await FollowAsync(id, ledger, isTaken: refused > 0, told, cancellationToken).ConfigureAwait(false);
+            if (told is not { Ledger: { } current } || (told.Tree.Size == current.Newest.Size && told.Head?.Size == told.Tree.Size && told.Head.Checkpoint == told.Near?.Note))
             {
                 return shipped;
             }
 
             // where another process was faster, this look says how far it came
-            refused = head?.Size > reached ? 0 : refused;
-            reached = head?.Size ?? 0;
-            head ??= Introduce(ledger);
-            var (batch, count) = Compose(ledger, head);
-            List<RecordWrite> writes = [audit.Seal(id, head.Size, batch)];
-            if (refused > 0 && await FindTakenAsync(id, head, ledger, batch, cancellationToken).ConfigureAwait(false) is { } told)
+            refused = told.Tree.Size > reached ? 0 : refused;
+            List<RecordWrite> writes = [];
+            var (tree, near, count) = (told.Tree, told.Near, 0L);
+            if (tree.Size < current.Newest.Size)
             {
-                // it is there already, and only the head does not know it
-                (batch, count) = told;
-                writes.Clear();
+                (var batch, tree) = Compose(told);
+                count = tree.Size - told.Tree.Size;
+                near = tree.Size == current.Newest.Size ? (current.Newest, current.Note) : near;
+                writes.Add(audit.Seal(id, refused > 0 ? await ChooseKeyAsync(id, told.Tree.Size, cancellationToken).ConfigureAwait(false) : AuditRecords.KeyOf(id, told.Tree.Size), batch));
             }
 
-            var next = head with { Size = head.Size + count, Checkpoint = batch.Checkpoint ?? head.Checkpoint, Told = clock.GetUtcNow(), Pseudonyms = ledger.Pseudonyms?.ExportKey() ?? head.Pseudonyms };
-            if (await records.WriteAsync([.. writes, audit.Seal(id, next, revision)], cancellationToken).ConfigureAwait(false))
+            var next = (told.Head ?? Introduce(current)) with
+            {
+                Size = tree.Size,
+                Checkpoint = near?.Note,
+                Told = clock.GetUtcNow(),
+                Pseudonyms = current.Pseudonyms?.ExportKey() ?? told.Head?.Pseudonyms,
+            };
+            if (await records.WriteAsync([.. writes, audit.Seal(id, next, told.Revision)], cancellationToken).ConfigureAwait(false))
             {
                 seen.Note(id, next.Size);
                 (shipped, refused) = (shipped + count, 0);
+                told = told with { Tree = tree, Near = near };
             }
             else if (++refused == MostRefused)
             {
                 throw new SecretsException(
-                    $"the store '{records.Description}' did not take this machine's ledger from entry {head.Size} on: each time something else was written at the same moment", "try again later");
+                    $"the store '{records.Description}' did not take this machine's ledger from entry {told.Tree.Size} on: each time something else was written at the same moment", "try again later");
             }
             else
             {
@@ -125,41 +160,90 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
         }
     }
 
-    /// <summary>What has the id of the next batch, where that is what this machine would write.</summary>
-    /// <returns>Null where nothing has it, or another process has told it by now.</returns>
-    /// <exception cref="SecretsException">This machine has not written it.</exception>
-    private async ValueTask<(AuditBatch Batch, long Count)?> FindTakenAsync(string id, InstanceHead head, LedgerView ledger, AuditBatch own, CancellationToken cancellationToken)
+    /// <summary>Finds how far the store has this machine's ledger, as its key has signed it. What else is there is none of its, and in nobody's way.</summary>
+    /// <param name="id">The ledger's id.</param>
+    /// <param name="ledger">The ledger.</param>
+    /// <param name="isTaken">Whether a place was taken that should be free.</param>
+    /// <param name="before">What was found the last time; null where nothing was.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>Null where another process has begun a new ledger meanwhile.</returns>
+    /// <exception cref="SecretsException">The store was told of another state of the ledger, or has lost what it was told.</exception>
+    private async ValueTask<ToldLedger?> FollowAsync(string id, LedgerView ledger, bool isTaken, ToldLedger? before, CancellationToken cancellationToken)
     {
-        var key = AuditRecords.KeyOf(id, head.Size);
-        if (await records.ReadAsync(key, cancellationToken).ConfigureAwait(false) is not { } found)
+        var known = seen.Get(id);
+        var (head, revision) = await ReadAsync(id, cancellationToken).ConfigureAwait(false);
+        if (head is not null && head.Key != ledger.Verifier.ToString())
         {
-            return null;
+            throw new SecretsException(
+                $"the store '{records.Description}' knows this machine's ledger by another key", $"remove the instance's record '{id}' from the store, which is then written anew, and look who has the store's key");
         }
 
-        // a batch and its head are written at once: where it is of another process, the head now knows it
-        if ((await ReadAsync(id, cancellationToken).ConfigureAwait(false)).Head?.Size > head.Size)
+        var current = before?.Ledger ?? ledger;
+        if (head?.Size > current.Newest.Size)
         {
-            return null;
-        }
-
-        try
-        {
-            var batch = audit.OpenBatch(id, found);
-            var count = batch.Lines.AsSpan().Count((byte)'\n');
-            if (batch.Lines is [.., (byte)'\n'] && own.Lines.AsSpan().StartsWith(batch.Lines)
-                && (batch.Checkpoint is null || LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(batch.Checkpoint), ledger.Verifier)?.Size == head.Size + count))
+            // another process of this machine may have told it what was written since
+            current = await open(cancellationToken).ConfigureAwait(false) ?? current;
+            if (current.Verifier.Name != ledger.Verifier.Name)
             {
-                return (batch, count);
+                return null;
             }
         }
-        catch (RecordOpenException)
+
+        (Checkpoint Checkpoint, string Note)? newest = head?.Checkpoint is { } note && LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note), current.Verifier) is { } opened ? (opened, note) : null;
+        var near = before?.Tree.Size >= (newest?.Checkpoint.Size ?? 0) ? before.Near : newest;
+        var tree = before?.Tree.Size >= (newest?.Checkpoint.Size ?? 0) ? before.Tree : newest?.Checkpoint.Frontier ?? new TreeFrontier();
+        var trail = new InstanceTrail(audit, id, current.Verifier, tree);
+        if (isTaken || head?.Size != tree.Size || tree.Size < known)
         {
-            // of somebody who has not even the store's key
+            // whoever has the store's key may have written the head: what it does not have of what is signed is told all the same
+            await foreach (var _ in trail.ReadAsync(records, cancellationToken).ConfigureAwait(false))
+            {
+            }
+
+            near = trail.Newest ?? near;
         }
 
-        throw new SecretsException(
-            $"the store '{records.Description}' can't be told of this machine's ledger from entry {head.Size} on: the audit record '{key.Id}' is there already, and this machine has not written it",
-            $"remove it from the store, and those of '{id}' after it; somebody who may write there has put it: look who can");
+        if (trail.Signed.Size < known)
+        {
+            throw new SecretsException(
+                $"the store '{records.Description}' has {trail.Signed.Size} entries of this machine's ledger, and was told {known}: an older state was put back, or something was removed",
+                "put the newer state back");
+        }
+
+        if (before is null || current != before.Ledger || trail.Signed.Size != before.Tree.Size)
+        {
+            Require(current, near?.Checkpoint, trail.Signed);
+        }
+
+        // what an older program has told and not signed is taken up where it is this ledger's
+        var end = trail.Unsigned.Size > trail.Signed.Size && GoesOn(current, near?.Checkpoint, trail.Unsigned) == true ? trail.Unsigned : trail.Signed;
+        return new ToldLedger(current, head, revision, end, near);
+    }
+
+    private void Require(LedgerView ledger, Checkpoint? near, TreeFrontier told)
+    {
+        if (told.Size > ledger.Newest.Size)
+        {
+            throw new LedgerException(
+                $"the ledger in '{ledger.Folder.Path}' has {ledger.Newest.Size} entries, and the store '{records.Description}' was told {told.Size}: an older ledger was put back", LedgerException.WayOn);
+        }
+
+        if (!(GoesOn(ledger, near, told) ?? throw Archived(ledger, near?.Size ?? 0, ledger.Newest.Size)))
+        {
+            throw new LedgerException(
+                $"the ledger in '{ledger.Folder.Path}' does not go on from the {told.Size} entries that the store '{records.Description}' was told: it was put back to an older state and went on from there, or is in use in two places; the store is not told how it goes on",
+                "begin a new one, which the store is told of from its beginning: mallku audit restart; look who has put it back, or copied it");
+        }
+    }
+
+    private static bool? GoesOn(LedgerView ledger, Checkpoint? near, TreeFrontier told) => told.Size <= ledger.Newest.Size
+        ? LedgerGrowth.GoesOn(ledger.Folder, near ?? Checkpoint.Begin(ledger.Verifier.Name, generation: 0), ledger.Newest, told)
+        : false;
+
+    private async ValueTask<RecordKey> ChooseKeyAsync(string id, long first, CancellationToken cancellationToken)
+    {
+        var usual = AuditRecords.KeyOf(id, first);
+        return await records.ReadAsync(usual, cancellationToken).ConfigureAwait(false) is null ? usual : AuditRecords.MakeOtherKeyOf(id, first);
     }
 
     private async Task WorkAsync()
@@ -187,70 +271,57 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
     private async ValueTask<(InstanceHead? Head, string? Revision)> ReadAsync(string id, CancellationToken cancellationToken) =>
         await records.ReadAsync(AuditRecords.KeyOf(id), cancellationToken).ConfigureAwait(false) is { } found ? (audit.OpenHead(found), found.Revision) : (null, null);
 
-    private void Require(string id, InstanceHead? head, LedgerView ledger)
-    {
-        var known = seen.Get(id);
-        if ((head?.Size ?? 0) < known)
-        {
-            throw new SecretsException(
-                $"the store '{records.Description}' has {head?.Size ?? 0} entries of this machine's ledger, and was told {known}: an older state was put back, or something was removed",
-                "put the newer state back");
-        }
-
-        if (head is not null && head.Key != ledger.Verifier.ToString())
-        {
-            throw new SecretsException($"the store '{records.Description}' knows this machine's ledger by another key", "look who has the store's key");
-        }
-
-        if (head?.Size > ledger.Newest.Size)
-        {
-            throw new LedgerException(
-                $"the ledger in '{ledger.Folder.Path}' has {ledger.Newest.Size} entries, and the store '{records.Description}' was told {head.Size}: an older ledger was put back", LedgerException.WayOn);
-        }
-    }
-
     private InstanceHead Introduce(LedgerView ledger)
     {
         var (actor, now) = (LedgerActors.Current, clock.GetUtcNow());
         return new InstanceHead { Key = ledger.Verifier.ToString(), Host = actor.Host, User = actor.User, Began = now, Told = now, Size = 0, Checkpoint = null };
     }
 
-    private (AuditBatch Batch, long Count) Compose(LedgerView ledger, InstanceHead head)
+    private (AuditBatch Batch, TreeFrontier Tree) Compose(ToldLedger told)
     {
-        // from where the last one ended, without reading what is before it
-        var after = head.Checkpoint is { } note && Checkpoint.ParseUnverified(note) is { } told && told.Size == head.Size ? told : null;
+        var (ledger, tree) = (told.Ledger, told.Tree.Copy());
         var most = Math.Min(MostBytes, (records.MaxDataLength - Room) / Growth);
         using var lines = new MemoryStream();
-        var next = head.Size;
-        foreach (var line in LedgerLog.ReadLines(ledger.Folder, ledger.Newest, after, head.Size))
+
+        // from where the last checkpoint ended, without reading what is before it
+        foreach (var line in LedgerLog.ReadLines(ledger.Folder, ledger.Newest, told.Near?.Checkpoint, tree.Size))
         {
-            if (line.Index != next)
+            if (line.Index != tree.Size)
             {
-                throw Archived(ledger, next, line.Index);
+                throw Archived(ledger, tree.Size, line.Index);
             }
 
-            var bytes = Tell(line.Bytes);
-            if (next > head.Size && (next - head.Size == MostEntries || lines.Length + bytes.Length + 1 > most))
+            var leaf = MerkleTree.HashLeaf(line.Bytes);
+            var bytes = Tell(line.Bytes, leaf);
+            if (lines.Length > 0 && (tree.Size - told.Tree.Size == MostEntries || lines.Length + bytes.Length + 1 > most))
             {
                 break;
             }
 
+            tree.Append(leaf);
             lines.Write(bytes);
             lines.WriteByte((byte)'\n');
-            next++;
         }
 
-        return next == head.Size
-            ? throw Archived(ledger, next, ledger.Newest.Size)
-            : (new AuditBatch { Lines = lines.ToArray(), Checkpoint = next == ledger.Newest.Size ? ledger.Note : null }, next - head.Size);
+        return tree.Size == told.Tree.Size
+            ? throw Archived(ledger, tree.Size, ledger.Newest.Size)
+            : (new AuditBatch { Lines = lines.ToArray(), Checkpoint = tree.Size == ledger.Newest.Size ? ledger.Note : SignedTree.Sign(tree, ledger.Key) }, tree);
     }
 
     private LedgerException Archived(LedgerView ledger, long from, long to) => new(
         $"the entries {from} to {to - 1} were archived before the store '{records.Description}' was told of them", $"put their files back into '{ledger.Folder.Path}' until it is");
 
     // what a machine does with its own vault and its environment is not for all who use the store
-    private static byte[] Tell(byte[] line) =>
+    private static byte[] Tell(byte[] line, TreeHash leaf) =>
         EntryLine.Parse(line) is { Source: var source } && (source is null || SealedStore.IsSource(source))
             ? line
-            : [AuditRecords.HashMark, .. Encoding.ASCII.GetBytes(MerkleTree.HashLeaf(line).ToString())];
+            : [AuditRecords.HashMark, .. Encoding.ASCII.GetBytes(leaf.ToString())];
+
+    /// <summary>How far a store has a ledger.</summary>
+    /// <param name="Ledger">The ledger, at least as far as that.</param>
+    /// <param name="Head">What the store knows of it; null for nothing.</param>
+    /// <param name="Revision">Of that record.</param>
+    /// <param name="Tree">The entries that it has.</param>
+    /// <param name="Near">The newest checkpoint that covers none beyond these, with its note.</param>
+    private sealed record ToldLedger(LedgerView Ledger, InstanceHead? Head, string? Revision, TreeFrontier Tree, (Checkpoint Checkpoint, string Note)? Near);
 }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
 
@@ -16,14 +15,14 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
     private const int MostNamed = 64;
 
     private readonly TreeFrontier _frontier = new();
-    private long _signed;
     private int _compared;
-
-    // told only where the entries are signed: else somebody else has written them
     private LedgerFault? _forked;
 
-    /// <summary>How many of the entries are behind the last checkpoint.</summary>
-    internal long NotSigned => _frontier.Size - _signed;
+    /// <summary>How many entries are there that the instance has signed.</summary>
+    internal long Signed { get; private set; }
+
+    /// <summary>How many are there in its name that it has not signed.</summary>
+    internal long NotSigned { get; private set; }
 
     /// <summary>Reads all of it.</summary>
     /// <param name="records">The medium.</param>
@@ -38,39 +37,20 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
             return StoreLedgerFault.Shrunk(head, seen);
         }
 
-        if (NoteVerifier.Parse(head.Key) is not { } verifier || audit.IdOf(verifier.Name) != id)
+        if (audit.VerifierOf(id, head) is not { } verifier)
         {
             return StoreLedgerFault.Unopened(id);
         }
 
-        var (from, before) = AuditRecords.BatchesOf(id);
-        await foreach (var found in records.ListAsync(RecordKind.Audit, from, before, cancellationToken).ConfigureAwait(false))
+        var trail = new InstanceTrail(audit, id, verifier);
+        await foreach (var lines in trail.ReadAsync(records, cancellationToken).ConfigureAwait(false))
         {
-            if (_frontier.Size >= head.Size)
-            {
-                // what it has told since the head was read is for the next look: the head was written with it
-                if (found.Key == AuditRecords.KeyOf(id, head.Size) && await IsAheadAsync(records, cancellationToken).ConfigureAwait(false))
-                {
-                    break;
-                }
-
-                return StoreLedgerFault.Beyond(head, found.Key.Id);
-            }
-
-            if (found.Key != AuditRecords.KeyOf(id, _frontier.Size))
-            {
-                return StoreLedgerFault.Gone(head, _frontier.Size);
-            }
-
-            if (Check(found, verifier) is { } fault)
-            {
-                return fault;
-            }
-
-            progress(_frontier.Size);
+            Compare(lines);
+            progress(trail.Signed.Size);
         }
 
-        return _frontier.Size < head.Size ? StoreLedgerFault.Gone(head, _frontier.Size) : _forked;
+        (Signed, NotSigned) = (trail.Signed.Size, trail.NotSigned);
+        return trail.FindFault(head, seen) ?? _forked ?? await FindBehindAsync(records, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>The instances of which the store has batches and nothing else, each with the first of these; without reading those of the others.</summary>
@@ -106,39 +86,26 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
         }
     }
 
-    private async ValueTask<bool> IsAheadAsync(IRecordStore records, CancellationToken cancellationToken)
+    // what it has told since the head was read is for the next look: the head was written with it
+    private async ValueTask<LedgerFault?> FindBehindAsync(IRecordStore records, CancellationToken cancellationToken)
     {
         try
         {
-            return await records.ReadAsync(AuditRecords.KeyOf(id), cancellationToken).ConfigureAwait(false) is { } found && audit.OpenHead(found).Size > head.Size;
+            return Signed <= head.Size || (await records.ReadAsync(AuditRecords.KeyOf(id), cancellationToken).ConfigureAwait(false) is { } found && audit.OpenHead(found).Size >= Signed)
+                ? null
+                : StoreLedgerFault.Behind(head, Signed);
         }
         catch (RecordOpenException)
         {
-            return false;
+            return StoreLedgerFault.Unopened(id);
         }
     }
 
-    private LedgerFault? Check(StoredRecord found, NoteVerifier verifier)
+    private void Compare(IReadOnlyList<ReadOnlyMemory<byte>> lines)
     {
-        var first = _frontier.Size;
-        AuditBatch batch;
-        try
+        for (var i = 0; i < lines.Count && _compared < changes.Count; i++)
         {
-            batch = audit.OpenBatch(id, found);
-        }
-        catch (RecordOpenException)
-        {
-            return StoreLedgerFault.Altered(head, first);
-        }
-
-        foreach (var line in AuditLines.Split(batch.Lines))
-        {
-            if (AuditLines.HashOf(line.Span) is not { } leaf)
-            {
-                return StoreLedgerFault.Altered(head, _frontier.Size);
-            }
-
-            _frontier.Append(leaf);
+            _frontier.Append(AuditLines.HashOf(lines[i].Span)!.Value);
             for (; _compared < changes.Count && changes[_compared].Entries == _frontier.Size; _compared++)
             {
                 if (changes[_compared].Root != _frontier.GetRoot().ToString())
@@ -147,106 +114,5 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
                 }
             }
         }
-
-        if (batch.Checkpoint is null)
-        {
-            // signed with the next one
-            return null;
-        }
-
-        if (LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(batch.Checkpoint), verifier) is not { } checkpoint
-            || checkpoint.Size != _frontier.Size
-            || checkpoint.Root != _frontier.GetRoot())
-        {
-            return StoreLedgerFault.Other(head, _signed, _frontier.Size);
-        }
-
-        _signed = checkpoint.Size;
-        return _forked;
     }
-}
-
-/// <summary>The lines of a batch.</summary>
-internal static class AuditLines
-{
-    internal static IEnumerable<ReadOnlyMemory<byte>> Split(byte[] lines)
-    {
-        for (var start = 0; start < lines.Length;)
-        {
-            var length = lines.AsSpan(start).IndexOf((byte)'\n');
-            var end = length < 0 ? lines.Length : start + length;
-            yield return lines.AsMemory(start..end);
-            start = end + 1;
-        }
-    }
-
-    /// <summary>The leaf hash of an entry, or the one that stands for it; null for neither.</summary>
-    internal static TreeHash? HashOf(ReadOnlySpan<byte> line)
-    {
-        if (line is not [AuditRecords.HashMark, .. var hash])
-        {
-            return MerkleTree.HashLeaf(line);
-        }
-
-        Span<char> text = stackalloc char[TreeHash.Base64Length];
-        return hash.Length == text.Length && Encoding.ASCII.TryGetChars(hash, text, out _) && TreeHash.TryParseBase64(text, out var leaf) ? leaf : null;
-    }
-}
-
-/// <summary>What to say of what a shared store has of an instance's ledger.</summary>
-internal static class StoreLedgerFault
-{
-    private const string WayOn = "put the store's records of it back from a backup; that machine's own ledger still has them: mallku audit log, there";
-
-    private const string Foreign = "put what was removed back from a backup, or remove the record where no machine has told it; somebody who may write there has done it: look who can";
-
-    private const string Tell =
-        "let that machine tell it: mallku audit verify --all, there; where it has told it, the entries were removed from the store; where it is gone for good, set again what it changed";
-
-    internal static LedgerFault Unopened(string id) => new(null, null, $"what the store has of the instance {id} does not authenticate: it was altered", WayOn);
-
-    internal static LedgerFault Lost(string id, long seen) =>
-        new(0, seen - 1, $"the store has nothing any more of the instance {id}, of which this machine has seen {seen} entries there", WayOn);
-
-    internal static LedgerFault Shrunk(InstanceHead head, long seen) => new(
-        head.Size, seen - 1, $"the store has {head.Size} entries of {Name(head)}, and this machine has seen {seen} there: an older state was put back", WayOn);
-
-    internal static LedgerFault Gone(InstanceHead head, long from) =>
-        new(from, null, $"the entries of {Name(head)} from {from} on are gone from the store, which was told {head.Size}", WayOn);
-
-    internal static LedgerFault Beyond(InstanceHead head, string record) => new(
-        head.Size, null, $"the store was told {head.Size} entries of {Name(head)}, and has the audit record {SecretsException.Show(record)} behind them: somebody has put it there, or has put back what the store knew of it", Foreign);
-
-    internal static LedgerFault Headless(string record) => new(
-        null, null, $"the store has the audit record {SecretsException.Show(record)}, and knows no such instance: what the store knew of it was removed, or somebody has put the record there", Foreign);
-
-    internal static LedgerFault NoSecret(string id) => new(
-        null, null, $"the head of the secret {id} does not authenticate, so that nobody can tell who changed it last: it was altered", "put the store's record of it back from a backup");
-
-    internal static LedgerFault Unknown(SilentInstance silent) => new(
-        0, silent.Entries - 1, $"{SecretsException.Show(silent.By)} has changed secrets of the store since {Show(silent.Since)}, and the store has nothing of its ledger (the instance {silent.Id})", Tell);
-
-    internal static LedgerFault Silent(InstanceHead head, SilentInstance silent) => new(
-        head.Size,
-        silent.Entries - 1,
-        $"{Name(head)} has changed secrets of the store since {Show(silent.Since)} and does not tell of it: the store has {head.Size} entries of its ledger, which has {silent.Entries} at least",
-        Tell);
-
-    internal static LedgerFault Forked(InstanceHead head, RecordedChange change) => new(
-        0,
-        change.Entries - 1,
-        $"the first {change.Entries} entries that the store has of {Name(head)} are not those that it had when it changed a secret at {Show(change.Time)}",
-        "its ledger was put back, or written anew: look who can do that there; or, where they are not signed, whoever has the store's key has written them");
-
-    internal static LedgerFault Altered(InstanceHead head, long entry) => new(entry, null, $"what the store has of {Name(head)} from entry {entry} on was altered", WayOn);
-
-    internal static LedgerFault Other(InstanceHead head, long from, long to) => new(
-        from,
-        to - 1,
-        $"the entries {from} to {to - 1} that the store has of {Name(head)} are not those that it signed",
-        "whoever has the store's key has written them: look who that can be; that machine's own ledger has the right ones: mallku audit log, there");
-
-    private static string Show(DateTimeOffset time) => SecretFormat.Format(time);
-
-    private static string Name(InstanceHead head) => SecretsException.Show($"{head.User}@{head.Host}");
 }

@@ -11,7 +11,7 @@ namespace Mallku.Secrets.Storage;
 /// <param name="User">Whose process it was that introduced it.</param>
 /// <param name="Began">When it told the store something for the first time, by its clock, in UTC.</param>
 /// <param name="Told">The same for the last time.</param>
-/// <param name="Entries">How many entries the store has of it.</param>
+/// <param name="Entries">How many entries the store has of it, as its key has signed them.</param>
 public sealed record StoreInstance(string Id, string PublicKey, string Host, string User, DateTimeOffset Began, DateTimeOffset Told, long Entries);
 
 /// <summary>An entry of an instance's ledger. Immutable.</summary>
@@ -23,9 +23,7 @@ public sealed record StoreLedgerEntry(StoreInstance Instance, LedgerEntry Entry)
 /// <param name="Instance">Which; null where the store has lost what it knew of it.</param>
 /// <param name="Id">Its id in the store.</param>
 /// <param name="Fault">The first thing that is wrong; null where every entry is as the instance signed it.</param>
-/// <param name="NotSigned">
-/// How many of the last entries it has not signed yet: while it tells the store of many at once, or where it was cut off.
-/// </param>
+/// <param name="NotSigned">How many entries there are in its name that it has not signed: they are none of its, or not yet.</param>
 public sealed record InstanceVerification(StoreInstance? Instance, string Id, LedgerFault? Fault, long NotSigned = 0)
 {
     /// <summary>Since when it has not told of a change that it made: within seconds it does. A fault after five minutes. Null where all is told.</summary>
@@ -57,7 +55,7 @@ public sealed class StoreLedger
         var instances = new List<StoreInstance>();
         await foreach (var (id, head) in ReadHeadsAsync(cancellationToken).ConfigureAwait(false))
         {
-            instances.Add(ToInstance(id, head));
+            instances.Add(head is null ? throw new RecordOpenException(new SealContext("instance", id)) : ToInstance(id, head, SignedOf(id, head)));
         }
 
         return instances;
@@ -65,12 +63,15 @@ public sealed class StoreLedger
 
     /// <summary>
     /// The entries of all instances in the order of their times, read as they are asked for; what is none of the store's business
-    /// is left out. Where an instance's ledger has pseudonyms, they have the names that the store knows.
+    /// is left out, as is what the instance has not signed. Where an instance's ledger has pseudonyms, they have the names that
+    /// the store knows.
     /// </summary>
     /// <param name="since">Leaves out what was before.</param>
+    /// <param name="problems">Told of each instance of which something is left out, or gone, and why.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    /// <exception cref="SecretsException">The store does not answer, or what it has does not authenticate.</exception>
-    public async IAsyncEnumerable<StoreLedgerEntry> ReadAsync(DateTimeOffset? since = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    /// <exception cref="SecretsException">The store does not answer, or names that are needed can't be read.</exception>
+    public async IAsyncEnumerable<StoreLedgerEntry> ReadAsync(
+        DateTimeOffset? since = null, IProgress<InstanceVerification>? problems = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var streams = new PriorityQueue<IAsyncEnumerator<StoreLedgerEntry>, DateTimeOffset>();
         var opened = new List<IAsyncEnumerator<StoreLedgerEntry>>();
@@ -79,6 +80,12 @@ public sealed class StoreLedger
             List<string>? names = null;
             await foreach (var (id, head) in ReadHeadsAsync(cancellationToken).ConfigureAwait(false))
             {
+                if (head is null || Audit.VerifierOf(id, head) is not { } verifier)
+                {
+                    problems?.Report(new InstanceVerification(null, id, StoreLedgerFault.Unopened(id)));
+                    continue;
+                }
+
                 KnownNames? known = null;
                 if (head.Pseudonyms is { } key && NamePseudonyms.TryImportKey(key) is { } pseudonyms)
                 {
@@ -86,7 +93,7 @@ public sealed class StoreLedger
                     known = new KnownNames(pseudonyms, names);
                 }
 
-                opened.Add(ReadAsync(ToInstance(id, head), known, since, cancellationToken).GetAsyncEnumerator(cancellationToken));
+                opened.Add(ReadAsync(id, head, verifier, known, since, problems, cancellationToken).GetAsyncEnumerator(cancellationToken));
                 await AdvanceAsync(streams, opened[^1]).ConfigureAwait(false);
             }
 
@@ -106,12 +113,14 @@ public sealed class StoreLedger
     }
 
     /// <summary>How each of the store's secrets was used by all instances, those included that never were, in the order of their names.</summary>
-    /// <exception cref="SecretsException">The store does not answer, or what it has does not authenticate.</exception>
-    public async ValueTask<IReadOnlyList<SecretUse>> ReportAsync(CancellationToken cancellationToken = default)
+    /// <param name="problems">Told of each instance of which something is left out, or gone, and why.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="SecretsException">The store does not answer, or its secrets can't be read.</exception>
+    public async ValueTask<IReadOnlyList<SecretUse>> ReportAsync(IProgress<InstanceVerification>? problems = null, CancellationToken cancellationToken = default)
     {
         var secrets = await _store.ListAsync(cancellationToken).ConfigureAwait(false);
         var entries = new List<LedgerEntry>();
-        await foreach (var told in ReadAsync(since: null, cancellationToken).ConfigureAwait(false))
+        await foreach (var told in ReadAsync(since: null, problems, cancellationToken).ConfigureAwait(false))
         {
             if (AccessReport.IsUse(told.Entry))
             {
@@ -137,15 +146,15 @@ public sealed class StoreLedger
         var changes = await RecordedChanges.ReadAsync(_store, cancellationToken).ConfigureAwait(false);
         results.AddRange(changes.Faults.Select(static pair => new InstanceVerification(null, pair.Key, pair.Value)));
         var heads = new List<(string Id, InstanceHead Head)>();
-        await foreach (var found in _store.Records.ListAsync(RecordKind.Instance, "", before: null, cancellationToken).ConfigureAwait(false))
+        await foreach (var (id, head) in ReadHeadsAsync(cancellationToken).ConfigureAwait(false))
         {
-            try
+            if (head is null)
             {
-                heads.Add((found.Key.Id, Audit.OpenHead(found)));
+                results.Add(new InstanceVerification(null, id, StoreLedgerFault.Unopened(id)));
             }
-            catch (RecordOpenException)
+            else
             {
-                results.Add(new InstanceVerification(null, found.Key.Id, StoreLedgerFault.Unopened(found.Key.Id)));
+                heads.Add((id, head));
             }
         }
 
@@ -157,58 +166,82 @@ public sealed class StoreLedger
             results.Add(new InstanceVerification(null, id, StoreLedgerFault.Headless(record)));
         }
 
-        var now = _store.Clock.GetUtcNow();
-        var silent = changes.FindSilent(heads.ToDictionary(static one => one.Id, static one => one.Head.Size, StringComparer.Ordinal)).ToDictionary(static one => one.Id, StringComparer.Ordinal);
-        results.AddRange(silent.Values.Where(one => one.IsOverdue(now) && !heads.Exists(head => head.Id == one.Id) && !results.Exists(found => found.Id == one.Id))
-            .Select(static one => new InstanceVerification(null, one.Id, StoreLedgerFault.Unknown(one)) { SilentSince = one.Since }));
-        var (done, total) = (0L, heads.Sum(static one => one.Head.Size));
+        var (done, total, signed) = (0L, heads.Sum(static one => one.Head.Size), new Dictionary<string, long>(StringComparer.Ordinal));
+        var own = await _store.Shipper.FindFaultAsync(cancellationToken).ConfigureAwait(false);
         foreach (var (id, head) in heads)
         {
             var check = new InstanceCheck(Audit, id, head, changes.Of(id));
             var fault = await check.RunAsync(_store.Records, _store.SeenInstances.Get(id), count => progress?.Report((done + count, total)), cancellationToken).ConfigureAwait(false);
             done += head.Size;
-            var since = silent.GetValueOrDefault(id);
-            results.Add(new InstanceVerification(ToInstance(id, head), id, fault ?? (since?.IsOverdue(now) == true ? StoreLedgerFault.Silent(head, since) : null), fault is null ? check.NotSigned : 0)
-            {
-                SilentSince = since?.Since,
-            });
+            signed.Add(id, fault is null ? check.Signed : head.Size);
             if (fault is null)
             {
-                _store.SeenInstances.Note(id, head.Size);
+                _store.SeenInstances.Note(id, check.Signed);
             }
+
+            results.Add(new InstanceVerification(ToInstance(id, head, check.Signed), id, fault ?? (own?.Id == id ? own.Value.Fault : null), check.NotSigned));
         }
 
+        Complain(results, changes, signed);
         return results;
     }
 
-    private async IAsyncEnumerable<StoreLedgerEntry> ReadAsync(StoreInstance instance, KnownNames? known, DateTimeOffset? since, [EnumeratorCancellation] CancellationToken cancellationToken)
+    // of who has changed secrets and does not tell of it
+    private void Complain(List<InstanceVerification> results, RecordedChanges changes, Dictionary<string, long> signed)
     {
-        var (from, before) = AuditRecords.BatchesOf(instance.Id);
-        var read = 0L;
-        await foreach (var found in _store.Records.ListAsync(RecordKind.Audit, from, before, cancellationToken).ConfigureAwait(false))
+        var now = _store.Clock.GetUtcNow();
+        foreach (var silent in changes.FindSilent(signed))
         {
-            // told since, or by nobody: VerifyAsync says which
-            if (read >= instance.Entries)
+            var known = results.FindIndex(found => found.Id == silent.Id);
+            if (known < 0 && silent.IsOverdue(now))
             {
-                break;
+                results.Add(new InstanceVerification(null, silent.Id, StoreLedgerFault.Unknown(silent)) { SilentSince = silent.Since });
             }
-
-            foreach (var line in AuditLines.Split(Audit.OpenBatch(instance.Id, found).Lines))
+            else if (known >= 0 && results[known] is { Instance: { } instance } found)
             {
-                read++;
+                results[known] = found with { SilentSince = silent.Since, Fault = found.Fault ?? (silent.IsOverdue(now) ? StoreLedgerFault.Silent(instance, silent) : null) };
+            }
+        }
+    }
+
+    private async IAsyncEnumerable<StoreLedgerEntry> ReadAsync(
+        string id, InstanceHead head, NoteVerifier verifier, KnownNames? known, DateTimeOffset? since, IProgress<InstanceVerification>? problems, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var instance = ToInstance(id, head, SignedOf(id, head));
+        var trail = new InstanceTrail(Audit, id, verifier);
+        await foreach (var lines in trail.ReadAsync(_store.Records, cancellationToken).ConfigureAwait(false))
+        {
+            foreach (var line in lines)
+            {
                 if (line.Span is not [AuditRecords.HashMark, ..] && EntryLine.Parse(line.Span) is { } entry && !(entry.Time < since))
                 {
                     yield return new StoreLedgerEntry(instance, known?.Reveal(entry) ?? entry);
                 }
             }
         }
+
+        if (trail.FindFault(head, seen: 0) is { } fault)
+        {
+            problems?.Report(new InstanceVerification(instance, id, fault, trail.NotSigned));
+        }
     }
 
-    private async IAsyncEnumerable<(string Id, InstanceHead Head)> ReadHeadsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    // null where it does not open
+    private async IAsyncEnumerable<(string Id, InstanceHead? Head)> ReadHeadsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var found in _store.Records.ListAsync(RecordKind.Instance, "", before: null, cancellationToken).ConfigureAwait(false))
         {
-            yield return (found.Key.Id, Audit.OpenHead(found));
+            InstanceHead? head = null;
+            try
+            {
+                head = Audit.OpenHead(found);
+            }
+            catch (RecordOpenException)
+            {
+                // its caller says so
+            }
+
+            yield return (found.Key.Id, head);
         }
     }
 
@@ -220,5 +253,9 @@ public sealed class StoreLedger
         }
     }
 
-    private static StoreInstance ToInstance(string id, InstanceHead head) => new(id, head.Key, head.Host, head.User, head.Began, head.Told, head.Size);
+    // whoever has the store's key can write any number there
+    private long SignedOf(string id, InstanceHead head) =>
+        head.Checkpoint is { } note && Audit.VerifierOf(id, head) is { } verifier ? SignedTree.Open(note, verifier)?.Size ?? 0 : 0;
+
+    private static StoreInstance ToInstance(string id, InstanceHead head, long entries) => new(id, head.Key, head.Host, head.User, head.Began, head.Told, entries);
 }

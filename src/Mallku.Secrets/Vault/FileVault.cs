@@ -338,7 +338,7 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         }
 
         var (checkpoint, note) = session.ReadNewest();
-        return new LedgerView(Ledger.Folder, session.Key.Verifier, checkpoint, note) { Pseudonyms = opened.Document.UsesPseudonyms ? session.Key.Pseudonyms : null };
+        return new LedgerView(Ledger.Folder, session.Key, checkpoint, note) { Pseudonyms = opened.Document.UsesPseudonyms ? session.Key.Pseudonyms : null };
     }
 
     /// <summary>What to say where the vault is older than its ledger, or newer.</summary>

@@ -30,7 +30,7 @@ public sealed class PostgreSqlMachinesTests
 
             var told = await last!.StoreLedger!.ReadAsync(cancellationToken: Token).Where(static one => one.Entry.Secret is not null).ToListAsync(Token);
             Assert.Equal(20, told.Select(static one => one.Instance.Id).Distinct(StringComparer.Ordinal).Count());
-            Assert.Equal(20, (await last.StoreLedger.ReportAsync(Token)).Count);
+            Assert.Equal(20, (await last.StoreLedger.ReportAsync(cancellationToken: Token)).Count);
         }
         finally
         {

@@ -1,0 +1,31 @@
+using System.Text;
+using Mallku.Secrets.Ledger;
+
+namespace Mallku.Secrets.Storage;
+
+/// <summary>The lines of a batch.</summary>
+internal static class AuditLines
+{
+    internal static IEnumerable<ReadOnlyMemory<byte>> Split(byte[] lines)
+    {
+        for (var start = 0; start < lines.Length;)
+        {
+            var length = lines.AsSpan(start).IndexOf((byte)'\n');
+            var end = length < 0 ? lines.Length : start + length;
+            yield return lines.AsMemory(start..end);
+            start = end + 1;
+        }
+    }
+
+    /// <summary>The leaf hash of an entry, or the one that stands for it; null for neither.</summary>
+    internal static TreeHash? HashOf(ReadOnlySpan<byte> line)
+    {
+        if (line is not [AuditRecords.HashMark, .. var hash])
+        {
+            return MerkleTree.HashLeaf(line);
+        }
+
+        Span<char> text = stackalloc char[TreeHash.Base64Length];
+        return hash.Length == text.Length && Encoding.ASCII.TryGetChars(hash, text, out _) && TreeHash.TryParseBase64(text, out var leaf) ? leaf : null;
+    }
+}
