@@ -32,6 +32,8 @@ internal sealed class StoreStatusVerb : Verb
             problem = e;
         }
 
+        problem ??= status!.Faults is [var first, ..] ? first : null;
+
         if (invocation.Parsed.GetValue(_json))
         {
             Json.Write(writer => WriteJson(writer, store, status, problem));
@@ -39,6 +41,16 @@ internal sealed class StoreStatusVerb : Verb
         else
         {
             WriteTable(store, status, problem, invocation.Options.TimeProvider.GetUtcNow());
+        }
+
+        foreach (var fault in status?.Faults.Skip(1) ?? [])
+        {
+            Notice.Warn(fault.Problem);
+        }
+
+        if (status?.Ledger is { } ledger)
+        {
+            Notice.Warn($"{ledger.Problem}; {ledger.Remedy}");
         }
 
         return problem is null ? ExitCode.Done : Notice.Report(problem);
@@ -69,6 +81,7 @@ internal sealed class StoreStatusVerb : Verb
                 table.Add("not told yet", $"{silent.By}, which has changed secrets since {Moment.Show(silent.Since, now, Channel.Output)}");
             }
 
+            table.Add("this ledger", status.Ledger is null ? "as it was told" : "not told any more: it does not go on from what was told");
             table.Add("reseal", status.IsResealing ? "begun, and not ended: mallku store reseal" : "-");
         }
 
@@ -102,6 +115,7 @@ internal sealed class StoreStatusVerb : Verb
         }
 
         writer.WriteEndArray();
+        writer.WriteErrorOrNull("ledgerError", status?.Ledger is { } ledger ? new LedgerException(ledger.Problem, ledger.Remedy) : null);
         writer.WriteStartArray("silent");
         foreach (var silent in status?.Silent ?? [])
         {

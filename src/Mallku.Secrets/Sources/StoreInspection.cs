@@ -6,7 +6,7 @@ namespace Mallku.Secrets.Sources;
 /// <summary>Looks over a shared store as this machine uses it. It is told of this machine's ledger, as by every command; nothing else is changed.</summary>
 internal static class StoreInspection
 {
-    internal const string Check = "store", KeyCheck = "store-key";
+    internal const string Check = "store", KeyCheck = "store-key", SecretCheck = "store-secret";
 
     /// <summary>Where the store's key is, and who can read it. For all keys that are kept: one that can't be used keeps others from being tried.</summary>
     internal static IReadOnlyList<Finding> InspectKeys()
@@ -58,6 +58,7 @@ internal static class StoreInspection
                 ? new(FindingLevel.Warning, "store-clock", $"a version says that it was written at {SecretFormat.Format(status.Newest!.Value)}, and it is {SecretFormat.Format(now)} here", "set the clock right, here or where it was written")
                 : new(FindingLevel.Ok, "store-clock", "no version was written in the future", null),
             await InspectTellingAsync(store, cancellationToken).ConfigureAwait(false),
+            .. status.Faults.Select(static fault => new Finding(FindingLevel.Error, SecretCheck, fault.Problem, fault.Remedy)),
         ];
     }
 

@@ -79,31 +79,56 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     }
 
     public IAsyncEnumerable<StoredSecret> ReadAllAsync(CancellationToken cancellationToken) =>
-        ReadHeadsAsync(cancellationToken).Select(static head => new StoredSecret(head.Record, head));
+        ReadHeadsAsync(faults: null, cancellationToken).Select(static head => new StoredSecret(head.Record, head));
 
     /// <summary>All heads. One that this machine has seen and that is gone, or was put back, ends it with the reason: a head is never removed.</summary>
+    /// <param name="faults">Told of each that can't be used, by its id, and goes on with the others; null to end at the first.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="SecretsException">It can't be told, or something that was seen is gone.</exception>
-    internal async IAsyncEnumerable<OpenedHead> ReadHeadsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    internal async IAsyncEnumerable<OpenedHead> ReadHeadsAsync(Action<string, SecretsException>? faults, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
-
         // before the look, as with one head: what another one here makes meanwhile need not be in it
         var missing = _use.Seen.Ids.ToHashSet(StringComparer.Ordinal);
         await foreach (var found in _records.ListAsync(RecordKind.Secret, "", before: null, cancellationToken).ConfigureAwait(false))
         {
-            sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
-            var head = sealing.OpenHead(found);
-
-            // where it was overtaken since its page was read, only a look of its own tells whether it was put back
-            head = head.Generation < _use.Seen.Get(head.Id) ? (await ReadHeadAsync(sealing, head.Id, cancellationToken).ConfigureAwait(false))! : head;
-            _use.Seen.Note(head.Id, head.Generation);
-            missing.Remove(head.Id);
-            yield return head;
+            missing.Remove(found.Key.Id);
+            if (await TryAsync(found.Key.Id, () => OpenHeadAsync(found, cancellationToken), faults).ConfigureAwait(false) is { } head)
+            {
+                yield return head;
+            }
         }
 
         foreach (var id in missing)
         {
-            yield return (await ReadHeadAsync(sealing, id, cancellationToken).ConfigureAwait(false))!;
+            if (await TryAsync(id, async () => await ReadHeadAsync(await _root.OpenAsync(cancellationToken).ConfigureAwait(false), id, cancellationToken).ConfigureAwait(false), faults).ConfigureAwait(false) is { } head)
+            {
+                yield return head;
+            }
+        }
+    }
+
+    private async ValueTask<OpenedHead?> OpenHeadAsync(StoredRecord found, CancellationToken cancellationToken)
+    {
+        var sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
+        var head = sealing.OpenHead(found);
+
+        // where it was overtaken since its page was read, only a look of its own tells whether it was put back
+        head = head.Generation < _use.Seen.Get(head.Id) ? (await ReadHeadAsync(sealing, head.Id, cancellationToken).ConfigureAwait(false))! : head;
+        _use.Seen.Note(head.Id, head.Generation);
+        return head;
+    }
+
+    // what keeps the store from being used at all is nothing of one secret
+    private static async ValueTask<OpenedHead?> TryAsync(string id, Func<ValueTask<OpenedHead?>> read, Action<string, SecretsException>? faults)
+    {
+        try
+        {
+            return await read().ConfigureAwait(false);
+        }
+        catch (SecretsException e) when (faults is not null && e is not (StoreUnreachableException or VaultOpenException))
+        {
+            faults(id, e);
+            return null;
         }
     }
 

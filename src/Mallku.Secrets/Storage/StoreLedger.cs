@@ -50,12 +50,22 @@ public sealed class StoreLedger
 
     /// <summary>The instances that have told the store of themselves, in the order of their ids.</summary>
     /// <exception cref="SecretsException">The store does not answer, or what it has does not authenticate.</exception>
-    public async ValueTask<IReadOnlyList<StoreInstance>> ListInstancesAsync(CancellationToken cancellationToken = default)
+    public ValueTask<IReadOnlyList<StoreInstance>> ListInstancesAsync(CancellationToken cancellationToken = default) => ListInstancesAsync(static fault => throw fault, cancellationToken);
+
+    /// <summary>The same; one that does not authenticate is told, and passed over.</summary>
+    internal async ValueTask<IReadOnlyList<StoreInstance>> ListInstancesAsync(Action<SecretsException> faults, CancellationToken cancellationToken)
     {
         var instances = new List<StoreInstance>();
         await foreach (var (id, head) in ReadHeadsAsync(cancellationToken).ConfigureAwait(false))
         {
-            instances.Add(head is null ? throw new RecordOpenException(new SealContext("instance", id)) : ToInstance(id, head, SignedOf(id, head)));
+            if (head is null)
+            {
+                faults(new RecordOpenException(new SealContext("instance", id)));
+            }
+            else
+            {
+                instances.Add(ToInstance(id, head, SignedOf(id, head)));
+            }
         }
 
         return instances;
@@ -89,7 +99,7 @@ public sealed class StoreLedger
                 KnownNames? known = null;
                 if (head.Pseudonyms is { } key && NamePseudonyms.TryImportKey(key) is { } pseudonyms)
                 {
-                    names ??= await _store.ReadAllAsync(cancellationToken).Select(static secret => secret.Record.Name).ToListAsync(cancellationToken).ConfigureAwait(false);
+                    names ??= await _store.ReadHeadsAsync(static (_, _) => { }, cancellationToken).Select(static secret => secret.Record.Name).ToListAsync(cancellationToken).ConfigureAwait(false);
                     known = new KnownNames(pseudonyms, names);
                 }
 

@@ -1,3 +1,5 @@
+using Mallku.Secrets.Ledger;
+
 namespace Mallku.Secrets.Storage;
 
 /// <summary>What there is in a shared store, counted without reading a value. Immutable.</summary>
@@ -9,17 +11,21 @@ namespace Mallku.Secrets.Storage;
 /// <param name="Instances">The instances that have told it of their ledgers.</param>
 /// <param name="Silent">Those that have changed secrets and have not told of it.</param>
 /// <param name="Newest">When the newest version was made, by the clock of who made it; null where there is none.</param>
+/// <param name="Faults">Why secrets, and instances, are not counted: they do not open, were put back, or are gone.</param>
+/// <param name="Ledger">Why the store is not told how this machine's ledger goes on; null where it is.</param>
 internal sealed record StoreStatus(
-    IReadOnlyList<DataKeyFacts> Keys, bool IsResealing, int Secrets, int Versions, long Changes, IReadOnlyList<StoreInstance> Instances, IReadOnlyList<SilentInstance> Silent, DateTimeOffset? Newest)
+    IReadOnlyList<DataKeyFacts> Keys, bool IsResealing, int Secrets, int Versions, long Changes, IReadOnlyList<StoreInstance> Instances, IReadOnlyList<SilentInstance> Silent, DateTimeOffset? Newest,
+    IReadOnlyList<SecretsException> Faults, LedgerFault? Ledger)
 {
-    /// <exception cref="SecretsException">The store can't be opened, or a record of it does not authenticate.</exception>
+    /// <exception cref="SecretsException">The store can't be opened.</exception>
     internal static async ValueTask<StoreStatus> ReadAsync(SealedStore store, CancellationToken cancellationToken)
     {
         var root = store.Root;
         var (head, _) = await root.ReadAsync(cancellationToken).ConfigureAwait(false);
         var (secrets, versions, changes, newest) = (0, 0, 0L, (DateTimeOffset?)null);
         var recorded = new RecordedChanges();
-        await foreach (var secret in store.ReadHeadsAsync(cancellationToken).ConfigureAwait(false))
+        var faults = new List<SecretsException>();
+        await foreach (var secret in store.ReadHeadsAsync((_, fault) => faults.Add(fault), cancellationToken).ConfigureAwait(false))
         {
             secrets += secret.Record.Current is null ? 0 : 1;
             versions += secret.Record.Versions.Count(static version => version.HasValue);
@@ -29,9 +35,10 @@ internal sealed record StoreStatus(
             newest = newest > last ? newest : last ?? newest;
         }
 
-        var instances = await new StoreLedger(store).ListInstancesAsync(cancellationToken).ConfigureAwait(false);
+        var instances = await new StoreLedger(store).ListInstancesAsync(faults.Add, cancellationToken).ConfigureAwait(false);
         var silent = recorded.FindSilent(instances.ToDictionary(static one => one.Id, static one => one.Entries, StringComparer.Ordinal));
-        return new StoreStatus([.. head.Keys.Select(static key => new DataKeyFacts(key.Id, key.Created))], head.IsResealing, secrets, versions, changes, instances, [.. silent], newest);
+        return new StoreStatus([.. head.Keys.Select(static key => new DataKeyFacts(key.Id, key.Created))], head.IsResealing, secrets, versions, changes, instances, [.. silent], newest, faults,
+            (await store.Shipper.FindFaultAsync(cancellationToken).ConfigureAwait(false))?.Fault);
     }
 }
 
