@@ -1,5 +1,6 @@
 using System.Text;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Sources;
 using Mallku.Secrets.Tests;
 using Mallku.Secrets.Vault;
@@ -299,6 +300,60 @@ public sealed class StoreLedgerTests : IAsyncDisposable
         found = Assert.Single(await (await _machines.OpenAsync("one")).StoreLedger!.VerifyAsync(cancellationToken: Token), static one => one.Fault is not null);
         Assert.Contains("lost a secret", found.Fault!.Problem, StringComparison.Ordinal);
         Assert.Equal(2, await CountSoundAsync(await _machines.OpenAsync("third")));
+    }
+
+    [Fact]
+    public async Task A_secret_that_was_put_back_is_named_by_the_doctor_which_goes_on_with_the_others()
+    {
+        var (one, _) = await UseAsync();
+        var old = await _machines.Records.ListAsync(RecordKind.Secret, "", before: null, Token).SingleAsync(Token);
+        using var value = SecretValue.FromString("sk-next");
+        await one.SetAsync("openai_api_key", value, cancellationToken: Token);
+        await one.SetAsync("another", value, cancellationToken: Token);
+        await one.Store!.ChangeAsync("another", static edit => edit.Record.Policy = new RotationPolicy { Rotator = "generate", Every = TimeSpan.FromDays(1) }, Token);
+        await one.StoreLedger!.TellAsync(Token);
+        var instance = (await one.StoreLedger.ListInstancesAsync(Token))[0];
+        await _machines.TamperAsync(_machines.Records, record => record.Key == old.Key ? old.Data : record.Key == AuditRecords.KeyOf(instance.Id) ? Flip(record.Data) : record.Data);
+
+        var store = (await _machines.OpenAsync("one")).Store!;
+        var findings = await StoreInspection.InspectAsync(store, Token);
+        Assert.Contains(findings, static finding => finding is { Level: FindingLevel.Ok, Check: StoreInspection.Check } && finding.What.EndsWith(": 1 secret", StringComparison.Ordinal));
+        Assert.Contains(findings, static finding => finding.Level == FindingLevel.Error && finding.What.Contains("'openai_api_key' at generation", StringComparison.Ordinal));
+        Assert.Contains(findings, finding => finding.Level == FindingLevel.Error && finding.What.Contains(instance.Id, StringComparison.Ordinal));
+        Assert.Equal("another", Assert.Single(await RotationInspection.ReviewAsync(store, Token)).Name);
+        await Assert.ThrowsAsync<SecretsException>(async () => await store.ListAsync(Token));
+    }
+
+    [Fact]
+    public async Task A_version_that_two_machines_have_made_tells_of_a_put_back_also_to_who_sees_the_store_for_the_first_time()
+    {
+        var (one, other) = await UseAsync();
+        var kept = new Dictionary<RecordKey, ReadOnlyMemory<byte>>();
+        foreach (var kind in new[] { RecordKind.Secret, RecordKind.Version })
+        {
+            await foreach (var record in _machines.Records.ListAsync(kind, "", before: null, Token))
+            {
+                kept.Add(record.Key, record.Data);
+            }
+        }
+
+        using var value = SecretValue.FromString("sk-next");
+        await one.SetAsync("openai_api_key", value, cancellationToken: Token);
+        await one.StoreLedger!.TellAsync(Token);
+        Assert.All(await other.StoreLedger!.VerifyAsync(cancellationToken: Token), static found => Assert.Empty(found.Oddities));
+        await _machines.TamperAsync(_machines.Records, record => record.Key.Kind is RecordKind.Secret or RecordKind.Version
+            ? kept.TryGetValue(record.Key, out var data) ? data : (ReadOnlyMemory<byte>?)null
+            : record.Data);
+        var third = await _machines.OpenAsync("third");
+        await third.Vault.EnsureMadeAsync(Token);
+        await VaultNames.SwitchAsync(third.Vault, toPseudonyms: true, Token);
+        await third.RefreshAsync(Token);
+        await third.SetAsync("openai_api_key", value, cancellationToken: Token);
+        await third.StoreLedger!.TellAsync(Token);
+
+        var found = Assert.Single(await (await _machines.OpenAsync("fourth")).StoreLedger!.VerifyAsync(cancellationToken: Token), static one => one.Oddities.Count > 0);
+        Assert.Equal((await third.Ledger.GetPublicKeyAsync(Token), null), (found.Instance!.PublicKey, found.Fault));
+        Assert.Contains("version 3 of 'openai_api_key' was made by", Assert.Single(found.Oddities), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -109,6 +109,11 @@ internal sealed class AuditVerifyVerb : Verb
             }
         }
 
+        foreach (var oddity in found.SelectMany(static one => one.Oddities))
+        {
+            Notice.Warn(oddity);
+        }
+
         var faults = found.Where(static one => one.Fault is not null).ToList();
         foreach (var one in faults.Skip(1))
         {

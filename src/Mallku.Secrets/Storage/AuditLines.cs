@@ -17,6 +17,9 @@ internal static class AuditLines
         }
     }
 
+    /// <summary>An entry; null where only its hash was told.</summary>
+    internal static LedgerEntry? Read(ReadOnlySpan<byte> line) => line is [AuditRecords.HashMark, ..] ? null : EntryLine.Parse(line);
+
     /// <summary>The leaf hash of an entry, or the one that stands for it; null for neither.</summary>
     internal static TreeHash? HashOf(ReadOnlySpan<byte> line)
     {

@@ -18,6 +18,9 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
     private int _compared;
     private LedgerFault? _forked;
 
+    /// <summary>Told of each entry that the instance has signed and that is the store's business.</summary>
+    internal required Action<LedgerEntry> Told { get; init; }
+
     /// <summary>How many entries are there that the instance has signed.</summary>
     internal long Signed { get; private set; }
 
@@ -46,6 +49,14 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
         await foreach (var lines in trail.ReadAsync(records, cancellationToken).ConfigureAwait(false))
         {
             Compare(lines);
+            foreach (var line in lines)
+            {
+                if (AuditLines.Read(line.Span) is { } entry)
+                {
+                    Told(entry);
+                }
+            }
+
             progress(trail.Signed.Size);
         }
 

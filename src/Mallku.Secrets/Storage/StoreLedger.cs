@@ -28,6 +28,9 @@ public sealed record InstanceVerification(StoreInstance? Instance, string Id, Le
 {
     /// <summary>Since when it has not told of a change that it made: within seconds it does. A fault after five minutes. Null where all is told.</summary>
     public DateTimeOffset? SilentSince { get; internal init; }
+
+    /// <summary>What is odd and may be no fault, each in a line: a version of a secret that another machine says to have made, too.</summary>
+    public IReadOnlyList<string> Oddities { get; internal init; } = [];
 }
 
 /// <summary>
@@ -87,7 +90,7 @@ public sealed class StoreLedger
         var opened = new List<IAsyncEnumerator<StoreLedgerEntry>>();
         try
         {
-            List<string>? names = null;
+            var names = new List<string>();
             await foreach (var (id, head) in ReadHeadsAsync(cancellationToken).ConfigureAwait(false))
             {
                 if (head is null || Audit.VerifierOf(id, head) is not { } verifier)
@@ -96,13 +99,7 @@ public sealed class StoreLedger
                     continue;
                 }
 
-                KnownNames? known = null;
-                if (head.Pseudonyms is { } key && NamePseudonyms.TryImportKey(key) is { } pseudonyms)
-                {
-                    names ??= await _store.ReadHeadsAsync(static (_, _) => { }, cancellationToken).Select(static secret => secret.Record.Name).ToListAsync(cancellationToken).ConfigureAwait(false);
-                    known = new KnownNames(pseudonyms, names);
-                }
-
+                var known = await FindNamesAsync(head, names, cancellationToken).ConfigureAwait(false);
                 opened.Add(ReadAsync(id, head, verifier, known, since, problems, cancellationToken).GetAsyncEnumerator(cancellationToken));
                 await AdvanceAsync(streams, opened[^1]).ConfigureAwait(false);
             }
@@ -152,7 +149,7 @@ public sealed class StoreLedger
     public async ValueTask<IReadOnlyList<InstanceVerification>> VerifyAsync(
         IProgress<(long Done, long Total)>? progress = null, CancellationToken cancellationToken = default)
     {
-        var results = new List<InstanceVerification>();
+        var (results, names) = (new List<InstanceVerification>(), new List<string>());
         var changes = await RecordedChanges.ReadAsync(_store, cancellationToken).ConfigureAwait(false);
         results.AddRange(changes.Faults.Select(static pair => new InstanceVerification(null, pair.Key, pair.Value)));
         var heads = new List<(string Id, InstanceHead Head)>();
@@ -177,10 +174,12 @@ public sealed class StoreLedger
         }
 
         var (done, total, signed) = (0L, heads.Sum(static one => one.Head.Size), new Dictionary<string, long>(StringComparer.Ordinal));
+        var made = new MadeVersions();
         var own = await _store.Shipper.FindFaultAsync(cancellationToken).ConfigureAwait(false);
         foreach (var (id, head) in heads)
         {
-            var check = new InstanceCheck(Audit, id, head, changes.Of(id));
+            var (instance, pseudonyms) = (ToInstance(id, head, SignedOf(id, head)), await FindNamesAsync(head, names, cancellationToken).ConfigureAwait(false));
+            var check = new InstanceCheck(Audit, id, head, changes.Of(id)) { Told = entry => made.Add(instance, pseudonyms?.Reveal(entry) ?? entry) };
             var fault = await check.RunAsync(_store.Records, _store.SeenInstances.Get(id), count => progress?.Report((done + count, total)), cancellationToken).ConfigureAwait(false);
             done += head.Size;
             signed.Add(id, fault is null ? check.Signed : head.Size);
@@ -193,7 +192,27 @@ public sealed class StoreLedger
         }
 
         Complain(results, changes, signed);
-        return results;
+        var doubled = made.FindDoubled();
+        return [.. results.Select(found => doubled[found.Id].ToList() is [_, ..] oddities ? found with { Oddities = oddities } : found)];
+    }
+
+    // of an instance whose ledger has pseudonyms; null for one that has none
+    private async ValueTask<KnownNames?> FindNamesAsync(InstanceHead head, List<string> names, CancellationToken cancellationToken)
+    {
+        if (head.Pseudonyms is not { } key || NamePseudonyms.TryImportKey(key) is not { } pseudonyms)
+        {
+            return null;
+        }
+
+        if (names.Count == 0)
+        {
+            await foreach (var secret in _store.ReadHeadsAsync(static (_, _) => { }, cancellationToken).ConfigureAwait(false))
+            {
+                names.Add(secret.Record.Name);
+            }
+        }
+
+        return new KnownNames(pseudonyms, names);
     }
 
     // of who has changed secrets and does not tell of it
@@ -223,7 +242,7 @@ public sealed class StoreLedger
         {
             foreach (var line in lines)
             {
-                if (line.Span is not [AuditRecords.HashMark, ..] && EntryLine.Parse(line.Span) is { } entry && !(entry.Time < since))
+                if (AuditLines.Read(line.Span) is { } entry && !(entry.Time < since))
                 {
                     yield return new StoreLedgerEntry(instance, known?.Reveal(entry) ?? entry);
                 }
