@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using NSec.Cryptography;
 
@@ -8,6 +9,7 @@ namespace Mallku.Secrets.Ledger;
 /// So many entries of a ledger with this root, as its key has signed them: in a checkpoint, or in one without the line that
 /// only a writer of the ledger needs (C2SP tlog-checkpoint has no such line).
 /// </summary>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct SignedTree(long Size, TreeHash Root)
 {
     /// <summary>Signs the tree of the first entries of a ledger, which its newest checkpoint has signed with the rest.</summary>

@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Mallku.Secrets.Ledger;
-using Mallku.Secrets.Models;
 
 namespace Mallku.Secrets.Storage;
 

@@ -83,6 +83,43 @@ public sealed class PostgreSqlCommandTests(SharedPostgreSql shared)
     }
 
     [Fact]
+    public async Task A_ledger_that_was_put_back_is_an_error_of_each_verb_that_looks_at_it_until_a_new_one_is_begun()
+    {
+        var server = await shared.StartAsync();
+        using var one = new Machine(server.Address("command_back", password: null), PostgreSqlServer.Password);
+        using var other = new Machine(server.Address("command_back", password: null), PostgreSqlServer.Password);
+        one.Run($"mallku store init && printf {Canary} | mallku set some_key && mallku get some_key > got");
+        other.Run($"mallku store join < {one.KeyFile}");
+        one.Run($"cp -a ~/.local/state kept && for i in 1 2 3; do printf {Canary} | mallku set some_key; done && mallku audit verify --all");
+        one.Run("rm -r ~/.local/state && mv kept ~/.local/state");
+        AssertNamed("an older ledger was put back");
+        one.Run("for i in 1 2 3 4 5 6; do mallku get some_key > got; done");
+        AssertNamed("does not go on from");
+        Assert.Single(other.Run("mallku audit verify --all").Split('\n', StringSplitOptions.RemoveEmptyEntries));
+
+        one.Run("mallku audit restart --yes && mallku get some_key > got && mallku audit verify && mallku doctor");
+        Assert.Equal(2, one.Run("mallku audit verify --all").Split("verified ").Length - 1);
+        Assert.Equal("null\n", one.Run("mallku store status --json | jq .ledgerError"));
+        Assert.Equal(2, other.Run("mallku audit verify --all").Split("verified ").Length - 1);
+        Assert.Contains("not compared", one.Run(0, "MALLKU_STORE=postgres://postgres@127.0.0.1:1/postgres mallku audit verify").Error, StringComparison.Ordinal);
+        StoreCommands.ShowNothing([one, other], Canary, PostgreSqlServer.Password);
+
+        void AssertNamed(string what)
+        {
+            foreach (var verb in new[] { "audit verify", "audit verify --all" })
+            {
+                var refused = one.Run(1, "mallku " + verb).Error;
+                Assert.Equal(1, refused.Split(what).Length - 1);
+                Assert.Contains("audit restart", refused, StringComparison.Ordinal);
+            }
+
+            Assert.Contains(what, one.Run(1, "mallku doctor").Output, StringComparison.Ordinal);
+            Assert.Contains(what, one.Run(0, "mallku store status").Error, StringComparison.Ordinal);
+            Assert.Contains(what, one.Run("mallku store status --json | jq -r .ledgerError.problem"), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Exit_codes_and_remedies_say_what_is_wrong()
     {
         var server = await shared.StartAsync();
