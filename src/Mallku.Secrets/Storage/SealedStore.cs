@@ -87,6 +87,9 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     /// <exception cref="SecretsException">It can't be told, or something that was seen is gone.</exception>
     internal async IAsyncEnumerable<OpenedHead> ReadHeadsAsync(Action<string, SecretsException>? faults, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        // a store that is none is said as such
+        await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+
         // before the look, as with one head: what another one here makes meanwhile need not be in it
         var missing = _use.Seen.Ids.ToHashSet(StringComparer.Ordinal);
         await foreach (var found in _records.ListAsync(RecordKind.Secret, "", before: null, cancellationToken).ConfigureAwait(false))
