@@ -89,7 +89,8 @@ public sealed class StoreTrailTests : IAsyncDisposable
         var (one, id) = await UseAsync();
         var before = (await _machines.Records.ReadAsync(AuditRecords.KeyOf(id), Token))!.Data;
         await UseOnAsync(one);
-        foreach (var older in new[] { before, default(ReadOnlyMemory<byte>?) })
+        var other = _machines.Audit.OpenHead((await _machines.Records.ReadAsync(AuditRecords.KeyOf(id), Token))!) with { Size = 0, Checkpoint = null };
+        foreach (var older in new[] { before, default(ReadOnlyMemory<byte>?), "{}"u8.ToArray(), _machines.Audit.Seal(id, other, revision: null).Data })
         {
             await _machines.TamperAsync(_machines.Records, record => record.Key == AuditRecords.KeyOf(id) ? older : record.Data);
             Assert.Contains(await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token), found => found.Id == id && found.Fault is not null);
@@ -98,6 +99,37 @@ public sealed class StoreTrailTests : IAsyncDisposable
             var found = Assert.Single(await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token));
             Assert.Equal((null, 0L), (found.Fault, found.NotSigned));
         }
+    }
+
+    [Fact]
+    public async Task Who_gives_a_machine_another_key_can_not_speak_for_it()
+    {
+        var (one, id) = await UseAsync();
+        var head = _machines.Audit.OpenHead((await _machines.Records.ReadAsync(AuditRecords.KeyOf(id), Token))!);
+
+        // under the same name, by which the instance is known
+        using var key = LedgerKey.TryImport(NoteVerifier.Parse(head.Key)!.Name, Encoding.ASCII.GetBytes(Convert.ToBase64String(new byte[32])))!;
+        var line = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(AuditLines.Split(_machines.Audit.OpenBatch(id, await _machines.Records.ListAsync(RecordKind.Audit, "", before: null, Token).FirstAsync(Token)).Lines).First().Span));
+        var tree = new TreeFrontier();
+        tree.Append(MerkleTree.HashLeaf(line));
+        var note = SignedTree.Sign(tree, key);
+        var current = (await _machines.Records.ReadAsync(AuditRecords.KeyOf(id), Token))!.Revision;
+        Assert.True(await _machines.Records.WriteAsync(
+            [
+                _machines.Audit.Seal(id, AuditRecords.MakeOtherKeyOf(id, 0), new AuditBatch { Lines = [.. line, (byte)'\n'], Checkpoint = note }),
+                _machines.Audit.Seal(id, head with { Key = key.Verifier.ToString(), Size = 1, Checkpoint = note }, current),
+            ],
+            Token));
+
+        var third = await _machines.OpenAsync("third");
+        var left = new Problems();
+        Assert.Empty(await ReadAsync(third, left));
+        Assert.Contains("has another key", Assert.Single(left.All).Fault!.Problem, StringComparison.Ordinal);
+        Assert.Equal(left.All[0].Fault, Assert.Single(await third.StoreLedger!.VerifyAsync(cancellationToken: Token)).Fault);
+
+        await UseOnAsync(await _machines.OpenAsync("one"));
+        Assert.Equal(await ReadLocalAsync(one), await ReadAsync(third, new Problems()));
+        Assert.Contains("none of its", Assert.Single(await third.StoreLedger!.VerifyAsync(cancellationToken: Token)).Fault!.Problem, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -170,6 +202,19 @@ public sealed class StoreTrailTests : IAsyncDisposable
             Assert.Equal(2, found.Count);
             Assert.All(found, static one => Assert.Equal((null, null), (one.Fault, one.SilentSince)));
         }
+    }
+
+    [Fact]
+    public async Task A_ledger_that_is_gone_is_a_fault_there_and_nowhere_else()
+    {
+        var (one, _) = await UseAsync();
+        var ledger = one.Vault.Ledger.Folder.Path;
+        Directory.Move(ledger, ledger + "-gone");
+        var again = await _machines.OpenAsync("one");
+        var found = await again.StoreLedger!.VerifyAsync(cancellationToken: Token);
+        Assert.Equal(2, found.Count);
+        Assert.Contains("is gone", Assert.Single(found, static one => one.Fault is not null).Fault!.Problem, StringComparison.Ordinal);
+        Assert.Null(Assert.Single(await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token)).Fault);
     }
 
     [Fact]

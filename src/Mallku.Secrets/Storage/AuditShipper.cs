@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Models;
 
 namespace Mallku.Secrets.Storage;
 
@@ -170,13 +171,7 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
     private async ValueTask<ToldLedger?> FollowAsync(string id, LedgerView ledger, bool isTaken, ToldLedger? before, CancellationToken cancellationToken)
     {
         var known = seen.Get(id);
-        var (head, revision) = await ReadAsync(id, cancellationToken).ConfigureAwait(false);
-        if (head is not null && head.Key != ledger.Verifier.ToString())
-        {
-            throw new SecretsException(
-                $"the store '{records.Description}' knows this machine's ledger by another key", $"remove the instance's record '{id}' from the store, which is then written anew, and look who has the store's key");
-        }
-
+        var (head, revision) = await ReadAsync(id, ledger.Verifier, cancellationToken).ConfigureAwait(false);
         var current = before?.Ledger ?? ledger;
         if (head?.Size > current.Newest.Size)
         {
@@ -267,8 +262,23 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
         }
     }
 
-    private async ValueTask<(InstanceHead? Head, string? Revision)> ReadAsync(string id, CancellationToken cancellationToken) =>
-        await records.ReadAsync(AuditRecords.KeyOf(id), cancellationToken).ConfigureAwait(false) is { } found ? (audit.OpenHead(found), found.Revision) : (null, null);
+    // one that is none of this ledger's is somebody else's work, and is written over
+    private async ValueTask<(InstanceHead? Head, string? Revision)> ReadAsync(string id, NoteVerifier verifier, CancellationToken cancellationToken)
+    {
+        if (await records.ReadAsync(AuditRecords.KeyOf(id), cancellationToken).ConfigureAwait(false) is not { } found)
+        {
+            return (null, null);
+        }
+
+        try
+        {
+            return (audit.OpenHead(found) is var head && head.Key == verifier.ToString() ? head : null, found.Revision);
+        }
+        catch (RecordOpenException)
+        {
+            return (null, found.Revision);
+        }
+    }
 
     private InstanceHead Introduce(LedgerView ledger)
     {

@@ -31,6 +31,9 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
     /// <summary>The tree with what follows and is not signed: an older program was cut off while it told it, or somebody else has put it there. The same as <see cref="Signed"/> where nothing does.</summary>
     internal TreeFrontier Unsigned => _waited;
 
+    /// <summary>Whether another key of this ledger has signed its first entries. Nothing is then read: the place of these can be taken once, by the instance, and whoever has the store's key can write any key into what the store knows of it.</summary>
+    internal bool IsOfAnotherKey { get; private set; }
+
     /// <summary>How many entries there are that it has not signed.</summary>
     internal long NotSigned => Strays.Sum(static stray => (long)stray.Entries) + _waiting.Sum(static one => (long)one.Lines.Count);
 
@@ -46,6 +49,11 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
             {
                 yield return lines;
             }
+
+            if (IsOfAnotherKey)
+            {
+                yield break;
+            }
         }
     }
 
@@ -54,6 +62,11 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
     /// <param name="seen">How many entries this machine has seen there.</param>
     internal LedgerFault? FindFault(InstanceHead head, long seen)
     {
+        if (IsOfAnotherKey)
+        {
+            return StoreLedgerFault.OtherKey(id);
+        }
+
         var told = Math.Max(seen, head.Checkpoint is { } note ? SignedTree.Open(note, verifier)?.Size ?? 0 : 0);
         if (Signed.Size >= told && (Strays.Count + _waiting.Count > 0 || Signed.Size >= head.Size))
         {
@@ -92,8 +105,9 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
             yield break;
         }
 
-        if (batch.Checkpoint is not { } note || SignedTree.Open(note, verifier) != new SignedTree(tree.Size, tree.GetRoot()))
+        if (batch.Checkpoint is not { } note || SignedTree.Open(note, verifier) is not { } signed || signed != new SignedTree(tree.Size, tree.GetRoot()))
         {
+            IsOfAnotherKey = found.Key == AuditRecords.KeyOf(id, 0) && batch.Checkpoint is { } other && other.StartsWith(verifier.Name + "\n", StringComparison.Ordinal) && SignedTree.Open(other, verifier) is null;
             Strays.Add(new StrayRecord(found.Key.Id, first, lines.Count, IsFork(before, batch.Checkpoint, lines, last)));
             yield break;
         }

@@ -21,7 +21,7 @@ public sealed record StoreLedgerEntry(StoreInstance Instance, LedgerEntry Entry)
 
 /// <summary>What looking over what a store has of one instance's ledger has found. Immutable.</summary>
 /// <param name="Instance">Which; null where the store has lost what it knew of it.</param>
-/// <param name="Id">Its id in the store.</param>
+/// <param name="Id">Its id in the store; empty where it is this machine's, whose own ledger can't be read.</param>
 /// <param name="Fault">The first thing that is wrong; null where every entry is as the instance signed it.</param>
 /// <param name="NotSigned">How many entries there are in its name that it has not signed: they are none of its, or not yet.</param>
 public sealed record InstanceVerification(StoreInstance? Instance, string Id, LedgerFault? Fault, long NotSigned = 0)
@@ -189,6 +189,11 @@ public sealed class StoreLedger
             }
 
             results.Add(new InstanceVerification(ToInstance(id, head, check.Signed), id, fault ?? (own?.Id == id ? own.Value.Fault : null), check.NotSigned));
+        }
+
+        if (own is { Id: null } unread)
+        {
+            results.Add(new InstanceVerification(null, "", unread.Fault));
         }
 
         Complain(results, changes, signed);

@@ -14,6 +14,12 @@ internal static class StoreLedgerFault
 
     internal static LedgerFault Unopened(string id) => new(null, null, $"what the store has of the instance {id} does not authenticate: it was altered", WayOn);
 
+    internal static LedgerFault OtherKey(string id) => new(
+        null,
+        null,
+        $"what the store knows of the instance {id} has another key than the one that has signed its first entries: whoever has the store's key has replaced it, and nothing in the instance's name is shown",
+        "let that machine tell the store, which writes its key anew: mallku audit verify --all, there; look who has the store's key");
+
     internal static LedgerFault Lost(string id, long seen) =>
         new(0, seen - 1, $"the store has nothing any more of the instance {id}, of which this machine has seen {seen} entries there", WayOn);
 
