@@ -1,6 +1,5 @@
 using System.Text;
 using Mallku.Secrets.Ledger;
-using Mallku.Secrets.Tests;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Stores.Tests;
@@ -102,6 +101,26 @@ public sealed class StoreTrailTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task What_the_store_says_to_have_been_told_and_was_not_is_told()
+    {
+        var (one, id) = await UseAsync();
+        await one.RefreshAsync(Token);
+        await one.GetRequiredAsync("key", Token);
+        await one.FlushAsync(Token);
+
+        // who reads that machine's witness has its newest checkpoint
+        var newest = (await one.Vault.ViewLedgerAsync(Token))!;
+        var found = (await _machines.Records.ReadAsync(AuditRecords.KeyOf(id), Token))!;
+        var head = _machines.Audit.OpenHead(found) with { Size = newest.Newest.Size, Checkpoint = newest.Note };
+        Assert.True(await _machines.Records.WriteAsync([_machines.Audit.Seal(id, head, found.Revision)], Token));
+        Assert.Contains("are gone from the store", Assert.Single(await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token)).Fault!.Problem, StringComparison.Ordinal);
+
+        await UseOnAsync(await _machines.OpenAsync("one"));
+        Assert.Equal(await ReadLocalAsync(one), await ReadAsync(await _machines.OpenAsync("third"), new Problems()));
+        Assert.Null(Assert.Single(await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token)).Fault);
+    }
+
+    [Fact]
     public async Task Who_gives_a_machine_another_key_can_not_speak_for_it()
     {
         var (one, id) = await UseAsync();
@@ -160,7 +179,11 @@ public sealed class StoreTrailTests : IAsyncDisposable
             { Kind: RecordKind.Audit } => record.Key == batches[0].Key || record.Key == batches[1].Key ? unsigned[record.Key] : null,
             _ => record.Data,
         });
-        File.Delete(Assert.Single(Directory.GetFiles(_machines.StateOf("one"), "seen-instances", SearchOption.AllDirectories)));
+        foreach (var seen in Directory.GetFiles(_machines.StateOf("one"), "seen-instances*", SearchOption.AllDirectories))
+        {
+            File.Delete(seen);
+        }
+
         var again = await _machines.OpenAsync("one");
         Assert.Equal((await one.Vault.ViewLedgerAsync(Token))!.Newest.Size - size, await again.StoreLedger!.TellAsync(Token));
         third = await _machines.OpenAsync("fourth");

@@ -183,7 +183,9 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
             }
         }
 
-        (Checkpoint Checkpoint, string Note)? newest = head?.Checkpoint is { } note && LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note), current.Verifier) is { } opened ? (opened, note) : null;
+        // a checkpoint that this machine does not know to have told may be there without the entries that it covers
+        (Checkpoint Checkpoint, string Note)? newest = head?.Checkpoint is { } note && LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note), current.Verifier) is { } opened
+            && (opened.Size <= known || opened.Size <= (known = seen.GetNow(id))) ? (opened, note) : null;
         var near = before?.Tree.Size >= (newest?.Checkpoint.Size ?? 0) ? before.Near : newest;
         var tree = before?.Tree.Size >= (newest?.Checkpoint.Size ?? 0) ? before.Tree : newest?.Checkpoint.Frontier ?? new TreeFrontier();
         var trail = new InstanceTrail(audit, id, current.Verifier, tree);
@@ -195,6 +197,7 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
             }
 
             near = trail.Newest ?? near;
+            seen.Note(id, trail.Signed.Size);
         }
 
         if (trail.Signed.Size < known)
@@ -210,7 +213,7 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
         }
 
         // what an older program has told and not signed is taken up where it is this ledger's
-        var end = trail.Unsigned.Size > trail.Signed.Size && GoesOn(current, near?.Checkpoint, trail.Unsigned) == true ? trail.Unsigned : trail.Signed;
+        var end = trail.Unsigned.Size > trail.Signed.Size && trail.Unsigned.Size < current.Newest.Size && GoesOn(current, near?.Checkpoint, trail.Unsigned) == true ? trail.Unsigned : trail.Signed;
         return new ToldLedger(current, head, revision, end, near);
     }
 

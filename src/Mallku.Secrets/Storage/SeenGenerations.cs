@@ -54,6 +54,17 @@ internal sealed class SeenGenerations(string path)
         }
     }
 
+    /// <summary>The same, with what other processes have noted by now.</summary>
+    /// <exception cref="SecretsException">The file can't be read.</exception>
+    internal long GetNow(string id)
+    {
+        lock (_gate)
+        {
+            ReadOn();
+            return _newest.GetValueOrDefault(Parse(id));
+        }
+    }
+
     /// <summary>Notes that a generation was seen.</summary>
     /// <exception cref="SecretsException">The file can't be written.</exception>
     internal void Note(string id, long generation)
