@@ -14,14 +14,6 @@ else if (args is ["ledger", var folder, var entries])
 {
     await LedgerFilling.FillAsync(folder, int.Parse(entries, CultureInfo.InvariantCulture));
 }
-else if (args is ["prof", var profN])
-{
-    await Mallku.Bench.Prof.RunAsync(int.Parse(profN, CultureInfo.InvariantCulture));
-}
-else if (args is ["profstore", var e, var w, var pn])
-{
-    await StoreSpeed.ProfAsync(e, w, int.Parse(pn, CultureInfo.InvariantCulture));
-}
 else if (args is ["adapter", var requests])
 {
     await AdapterOverhead.MeasureAsync(int.Parse(requests, CultureInfo.InvariantCulture));

@@ -33,7 +33,6 @@ internal static class StoreSpeed
         using var lines = new DurableLines(Path.Combine(instance.State, "lines"), instance.LineLength());
         var read = await FindIdsAsync(instance.Secrets, Read, ReadName);
         var written = await FindIdsAsync(instance.Secrets, Written, WrittenName);
-        if (comparisons < 0) { var t2 = new Table("mem", "by hand", "mallku", "mallku / by hand", "goal", "by cpu"); await CompareMemoryAsync(t2, instance.Secrets, -comparisons); t2.Print(); return; }
         var table = new Table($"{engine.Name}, {comparisons} comparisons", "by hand", "mallku", "mallku / by hand", "goal", "by the processor's time of this process");
         await CompareMemoryAsync(table, instance.Secrets, comparisons);
         foreach (var (callers, calls) in new[] { (1, AloneCalls), (Callers, TogetherCalls) })
@@ -56,40 +55,6 @@ internal static class StoreSpeed
             table.Add(what, Rate(calls, compared.Other), Rate(calls, compared.One), $"{compared.ByClock:F2}", goal, $"{compared.ByProcessor:F2}");
 
         static string Rate(int calls, Estimate round) => $"{calls / round.Median * 1e6:F0}";
-    }
-
-    internal static async Task ProfAsync(string name, string what, int n)
-    {
-        ThreadPool.SetMinThreads(MostThreads, MostThreads);
-        await using var engine = await Engine.StartAsync(name);
-        using var key = await engine.CreateStoreAsync();
-        await using var instance = Instance.Open(engine, key);
-        await FillAsync(instance.Secrets);
-        await using var bare = await engine.CopyToBareAsync(instance.Records);
-        var read = await FindIdsAsync(instance.Secrets, Read, ReadName);
-        var written = await FindIdsAsync(instance.Secrets, Written, WrittenName);
-        async ValueTask LedgerAsync() => await instance.Secrets.Vault.RecordAsync([new LedgerEvent(LedgerKind.Read, ReadName(0), 1, "store", "bench")], CancellationToken.None);
-        await instance.Secrets.GetRequiredAsync(Warm);
-        List<double> cs = [], ps = [];
-        for (var r = 0; r < n; r++)
-        {
-            var s = what switch
-            {
-                "set" => await SetAsync(instance.Secrets, Callers, TogetherCalls),
-                "get" => await LookUpAsync(instance.Secrets, Callers, TogetherCalls),
-                "mem" => await Mem(),
-                "bareset" => await Spent.OnAsync(Callers, TogetherCalls, i => WriteAsync(bare, LedgerAsync, written[i % Written])),
-                _ => await Spent.OnAsync(Callers, TogetherCalls, i => LookUpAsync(bare, LedgerAsync, read[i])),
-            };
-            if (r > n / 3) { cs.Add(s.Clock / TogetherCalls); ps.Add(s.Processor / TogetherCalls); }
-        }
-        cs.Sort(); ps.Sort();
-        Console.WriteLine($"{name} {what}: clock {cs[cs.Count / 2]:F0} us (q1 {cs[cs.Count / 4]:F0}), cpu {ps[ps.Count / 2]:F0} us (q1 {ps[ps.Count / 4]:F0}), gc {GC.CollectionCount(0)} {GC.CollectionCount(1)} {GC.CollectionCount(2)}");
-        async Task<Spent> Mem()
-        {
-            await instance.Secrets.GetRequiredAsync(Warm);
-            return await Spent.OnAsync(1, 1, _ => { for (var i = 0; i < 1_000_000; i++) { var a = instance.Secrets.GetAsync(Warm); if (!a.IsCompleted) a.AsTask().GetAwaiter().GetResult(); } return ValueTask.CompletedTask; });
-        }
     }
 
     private static async Task CompareMemoryAsync(Table table, SecretsManager stored, int comparisons)
