@@ -172,15 +172,9 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
     {
         var known = seen.Get(id);
         var (head, revision) = await ReadAsync(id, ledger.Verifier, cancellationToken).ConfigureAwait(false);
-        var current = before?.Ledger ?? ledger;
-        if (head?.Size > current.Newest.Size)
+        if (await GoOnAsync(before?.Ledger ?? ledger, head?.Size ?? 0, cancellationToken).ConfigureAwait(false) is not { } current)
         {
-            // another process of this machine may have told it what was written since
-            current = await open(cancellationToken).ConfigureAwait(false) ?? current;
-            if (current.Verifier.Name != ledger.Verifier.Name)
-            {
-                return null;
-            }
+            return null;
         }
 
         // a checkpoint that this machine does not know to have told may be there without the entries that it covers
@@ -207,6 +201,12 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
                 "put the newer state back");
         }
 
+        if (await GoOnAsync(current, trail.Signed.Size, cancellationToken).ConfigureAwait(false) is not { } grown)
+        {
+            return null;
+        }
+
+        current = grown;
         if (before is null || current != before.Ledger || trail.Signed.Size != before.Tree.Size)
         {
             Require(current, near?.Checkpoint, trail.Signed);
@@ -215,6 +215,13 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
         // what an older program has told and not signed is taken up where it is this ledger's
         var end = trail.Unsigned.Size > trail.Signed.Size && trail.Unsigned.Size < current.Newest.Size && GoesOn(current, near?.Checkpoint, trail.Unsigned) == true ? trail.Unsigned : trail.Signed;
         return new ToldLedger(current, head, revision, end, near);
+    }
+
+    // as it is by now, where the store has more of it: another process of this machine may have told what was written since; null where it has begun a new one
+    private async ValueTask<LedgerView?> GoOnAsync(LedgerView ledger, long told, CancellationToken cancellationToken)
+    {
+        var now = told > ledger.Newest.Size ? await open(cancellationToken).ConfigureAwait(false) ?? ledger : ledger;
+        return now.Verifier.Name == ledger.Verifier.Name ? now : null;
     }
 
     private void Require(LedgerView ledger, Checkpoint? near, TreeFrontier told)

@@ -152,6 +152,9 @@ public sealed class StoreLedger
         var (results, names) = (new List<InstanceVerification>(), new List<string>());
         var changes = await RecordedChanges.ReadAsync(_store, cancellationToken).ConfigureAwait(false);
         results.AddRange(changes.Faults.Select(static pair => new InstanceVerification(null, pair.Key, pair.Value)));
+
+        // before the look: other processes of this machine go on to tell, and to see what is told
+        var seen = _store.SeenInstances.Ids.ToDictionary(static id => id, _store.SeenInstances.Get, StringComparer.Ordinal);
         var heads = new List<(string Id, InstanceHead Head)>();
         await foreach (var (id, head) in ReadHeadsAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -165,8 +168,8 @@ public sealed class StoreLedger
             }
         }
 
-        results.AddRange(_store.SeenInstances.Ids.Except([.. heads.Select(static one => one.Id), .. results.Select(static one => one.Id)], StringComparer.Ordinal)
-            .Select(id => new InstanceVerification(null, id, StoreLedgerFault.Lost(id, _store.SeenInstances.Get(id)))));
+        results.AddRange(seen.Keys.Except([.. heads.Select(static one => one.Id), .. results.Select(static one => one.Id)], StringComparer.Ordinal)
+            .Select(id => new InstanceVerification(null, id, StoreLedgerFault.Lost(id, seen[id]))));
         var known = heads.Select(static one => one.Id).Concat(results.Select(static one => one.Id)).ToHashSet(StringComparer.Ordinal);
         await foreach (var (id, record) in InstanceCheck.FindHeadlessAsync(_store.Records, known, cancellationToken).ConfigureAwait(false))
         {
@@ -180,7 +183,7 @@ public sealed class StoreLedger
         {
             var (instance, pseudonyms) = (ToInstance(id, head, SignedOf(id, head)), await FindNamesAsync(head, names, cancellationToken).ConfigureAwait(false));
             var check = new InstanceCheck(Audit, id, head, changes.Of(id)) { Told = entry => made.Add(instance, pseudonyms?.Reveal(entry) ?? entry) };
-            var fault = await check.RunAsync(_store.Records, _store.SeenInstances.Get(id), count => progress?.Report((done + count, total)), cancellationToken).ConfigureAwait(false);
+            var fault = await check.RunAsync(_store.Records, seen.GetValueOrDefault(id), count => progress?.Report((done + count, total)), cancellationToken).ConfigureAwait(false);
             done += head.Size;
             signed.Add(id, fault is null ? check.Signed : head.Size);
             if (fault is null)
