@@ -45,6 +45,37 @@ public sealed class StoreLedgerTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Nothing_is_called_put_back_while_other_processes_of_the_machine_go_on()
+    {
+        await UseAsync();
+        using var done = new CancellationTokenSource();
+        var busy = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => _machines.OpenAsync("one")));
+        var working = busy.Select(process => Task.Run(
+            async () =>
+            {
+                var told = 0L;
+                while (!done.IsCancellationRequested)
+                {
+                    await process.WithPurpose("again").GetRequiredAsync("openai_api_key", Token);
+                    told += await process.StoreLedger!.TellAsync(Token);
+                }
+
+                return told;
+            },
+            Token)).ToList();
+        for (var i = 0; i < 40; i++)
+        {
+            // each knows what its machine has seen by then, as a command does
+            var verified = await (await _machines.OpenAsync("one")).StoreLedger!.VerifyAsync(cancellationToken: Token);
+            Assert.Equal(2, verified.Count);
+            Assert.All(verified, static found => Assert.Null(found.Fault));
+        }
+
+        await done.CancelAsync();
+        Assert.True((await Task.WhenAll(working)).Sum() > 0);
+    }
+
+    [Fact]
     public async Task Machines_whose_ledgers_have_pseudonyms_are_counted_together_under_the_secrets_names()
     {
         var (one, other) = await UseAsync();
