@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Text.Json;
 using Mallku.Cli.Terminal;
+using Mallku.Secrets.Sources;
 using Mallku.Secrets.Storage;
+using Mallku.Secrets.Vault;
 
 namespace Mallku.Cli.Commands;
 
@@ -22,10 +24,12 @@ internal sealed class StoreStatusVerb : Verb
         invocation.RequireStore();
         var store = (await invocation.OpenManagerAsync(cancellationToken)).Store!;
         StoreStatus? status = null;
+        Finding? notTold = null;
         SecretsException? problem = null;
         try
         {
             status = await StoreStatus.ReadAsync(store, cancellationToken);
+            notTold = await StoreInspection.InspectTellingAsync(store, cancellationToken) is { Level: FindingLevel.Error } told ? told : null;
         }
         catch (SecretsException e)
         {
@@ -36,11 +40,11 @@ internal sealed class StoreStatusVerb : Verb
 
         if (invocation.Parsed.GetValue(_json))
         {
-            Json.Write(writer => WriteJson(writer, store, status, problem));
+            Json.Write(writer => WriteJson(writer, store, status, notTold, problem));
         }
         else
         {
-            WriteTable(store, status, problem, invocation.Options.TimeProvider.GetUtcNow());
+            WriteTable(store, status, notTold, problem, invocation.Options.TimeProvider.GetUtcNow());
         }
 
         foreach (var fault in status?.Faults.Skip(1) ?? [])
@@ -48,15 +52,10 @@ internal sealed class StoreStatusVerb : Verb
             Notice.Warn(fault.Problem);
         }
 
-        if (status?.Ledger is { } ledger)
-        {
-            Notice.Warn($"{ledger.Problem}; {ledger.Remedy}");
-        }
-
         return problem is null ? ExitCode.Done : Notice.Report(problem);
     }
 
-    private static void WriteTable(SealedStore store, StoreStatus? status, SecretsException? problem, DateTimeOffset now)
+    private static void WriteTable(SealedStore store, StoreStatus? status, Finding? notTold, SecretsException? problem, DateTimeOffset now)
     {
         var table = new Table("WHAT", "HOW IT IS");
         table.Add("store", store.Records.Description);
@@ -81,8 +80,8 @@ internal sealed class StoreStatusVerb : Verb
                 table.Add("not told yet", $"{silent.By}, which has changed secrets since {Moment.Show(silent.Since, now, Channel.Output)}");
             }
 
-            table.Add("this ledger", status.Ledger is null ? "as it was told" : "not told any more: it does not go on from what was told");
             table.Add("reseal", status.IsResealing ? "begun, and not ended: mallku store reseal" : "-");
+            table.Add("ledger here", notTold is null ? "is told to the store" : $"can't be told to the store: {notTold.What}; {notTold.Remedy}");
         }
 
         table.Write(Channel.Output);
@@ -91,7 +90,7 @@ internal sealed class StoreStatusVerb : Verb
     // null where it did not answer when it was to tell which key opens it
     private static string? FindId(SealedStore store) => store.Records is SilentRecords ? null : store.Root.StoreId;
 
-    private static void WriteJson(Utf8JsonWriter writer, SealedStore store, StoreStatus? status, SecretsException? problem)
+    private static void WriteJson(Utf8JsonWriter writer, SealedStore store, StoreStatus? status, Finding? notTold, SecretsException? problem)
     {
         writer.WriteStartObject();
         writer.WriteString("store", store.Records.Description);
@@ -115,7 +114,6 @@ internal sealed class StoreStatusVerb : Verb
         }
 
         writer.WriteEndArray();
-        writer.WriteErrorOrNull("ledgerError", status?.Ledger is { } ledger ? new LedgerException(ledger.Problem, ledger.Remedy) : null);
         writer.WriteStartArray("silent");
         foreach (var silent in status?.Silent ?? [])
         {
@@ -147,6 +145,7 @@ internal sealed class StoreStatusVerb : Verb
             writer.WriteBoolean("resealing", status.IsResealing);
         }
 
+        writer.WriteErrorOrNull("notTold", notTold is null ? null : new SecretsException(notTold.What, notTold.Remedy!));
         writer.WriteErrorOrNull("error", problem);
         writer.WriteEndObject();
     }

@@ -62,8 +62,8 @@ internal static class StoreInspection
         ];
     }
 
-    // what every command does at its end, and says nothing of
-    private static async ValueTask<Finding> InspectTellingAsync(SealedStore store, CancellationToken cancellationToken)
+    /// <summary>Whether the store can be told what this machine's ledger has: what every command does at its end, and says nothing of.</summary>
+    internal static async ValueTask<Finding> InspectTellingAsync(SealedStore store, CancellationToken cancellationToken)
     {
         try
         {

@@ -1,5 +1,3 @@
-using Mallku.Secrets.Ledger;
-
 namespace Mallku.Secrets.Storage;
 
 /// <summary>What there is in a shared store, counted without reading a value. Immutable.</summary>
@@ -12,10 +10,9 @@ namespace Mallku.Secrets.Storage;
 /// <param name="Silent">Those that have changed secrets and have not told of it.</param>
 /// <param name="Newest">When the newest version was made, by the clock of who made it; null where there is none.</param>
 /// <param name="Faults">Why secrets, and instances, are not counted: they do not open, were put back, or are gone.</param>
-/// <param name="Ledger">Why the store is not told how this machine's ledger goes on; null where it is.</param>
 internal sealed record StoreStatus(
     IReadOnlyList<DataKeyFacts> Keys, bool IsResealing, int Secrets, int Versions, long Changes, IReadOnlyList<StoreInstance> Instances, IReadOnlyList<SilentInstance> Silent, DateTimeOffset? Newest,
-    IReadOnlyList<SecretsException> Faults, LedgerFault? Ledger)
+    IReadOnlyList<SecretsException> Faults)
 {
     /// <exception cref="SecretsException">The store can't be opened.</exception>
     internal static async ValueTask<StoreStatus> ReadAsync(SealedStore store, CancellationToken cancellationToken)
@@ -37,8 +34,7 @@ internal sealed record StoreStatus(
 
         var instances = await new StoreLedger(store).ListInstancesAsync(faults.Add, cancellationToken).ConfigureAwait(false);
         var silent = recorded.FindSilent(instances.ToDictionary(static one => one.Id, static one => one.Entries, StringComparer.Ordinal));
-        return new StoreStatus([.. head.Keys.Select(static key => new DataKeyFacts(key.Id, key.Created))], head.IsResealing, secrets, versions, changes, instances, [.. silent], newest, faults,
-            (await store.Shipper.FindFaultAsync(cancellationToken).ConfigureAwait(false))?.Fault);
+        return new StoreStatus([.. head.Keys.Select(static key => new DataKeyFacts(key.Id, key.Created))], head.IsResealing, secrets, versions, changes, instances, [.. silent], newest, faults);
     }
 }
 
