@@ -61,7 +61,7 @@ internal sealed class SeenGenerations(string path)
         lock (_gate)
         {
             ReadOn();
-            return _newest.GetValueOrDefault(Parse(id));
+            return Get(id);
         }
     }
 
