@@ -194,7 +194,7 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
         {
             throw new SecretsException(
                 $"the store '{records.Description}' has {head?.Size ?? 0} entries of this machine's ledger, and was told {known}: an older state was put back, or something was removed",
-                "put the newer state back");
+                $"put the newer state back; {seen.WayOn}");
         }
 
         if (head is not null && head.Key != ledger.Verifier.ToString())

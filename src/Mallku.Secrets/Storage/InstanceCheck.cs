@@ -27,15 +27,15 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
 
     /// <summary>Reads all of it.</summary>
     /// <param name="records">The medium.</param>
-    /// <param name="seen">How many entries this machine has seen there.</param>
+    /// <param name="seen">How many entries of each instance this machine has seen there.</param>
     /// <param name="progress">Told how many entries are done.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>The first thing that is wrong; null where nothing is.</returns>
-    internal async ValueTask<LedgerFault?> RunAsync(IRecordStore records, long seen, Action<long> progress, CancellationToken cancellationToken)
+    internal async ValueTask<LedgerFault?> RunAsync(IRecordStore records, SeenGenerations seen, Action<long> progress, CancellationToken cancellationToken)
     {
-        if (head.Size < seen)
+        if (head.Size < seen.Get(id))
         {
-            return StoreLedgerFault.Shrunk(head, seen);
+            return StoreLedgerFault.Shrunk(id, head, seen);
         }
 
         if (NoteVerifier.Parse(head.Key) is not { } verifier || audit.IdOf(verifier.Name) != id)
@@ -205,11 +205,14 @@ internal static class StoreLedgerFault
 
     internal static LedgerFault Unopened(string id) => new(null, null, $"what the store has of the instance {id} does not authenticate: it was altered", WayOn);
 
-    internal static LedgerFault Lost(string id, long seen) =>
-        new(0, seen - 1, $"the store has nothing any more of the instance {id}, of which this machine has seen {seen} entries there", WayOn);
+    internal static LedgerFault Lost(string id, SeenGenerations seen) => new(
+        0, seen.Get(id) - 1, $"the store has nothing any more of the instance {id}, of which this machine has seen {seen.Get(id)} entries there", $"{WayOn}; {seen.WayOn}");
 
-    internal static LedgerFault Shrunk(InstanceHead head, long seen) => new(
-        head.Size, seen - 1, $"the store has {head.Size} entries of {Name(head)}, and this machine has seen {seen} there: an older state was put back", WayOn);
+    internal static LedgerFault Shrunk(string id, InstanceHead head, SeenGenerations seen) => new(
+        head.Size,
+        seen.Get(id) - 1,
+        $"the store has {head.Size} entries of {Name(head)}, and this machine has seen {seen.Get(id)} there: an older state was put back",
+        $"{WayOn}; {seen.WayOn}");
 
     internal static LedgerFault Gone(InstanceHead head, long from) =>
         new(from, null, $"the entries of {Name(head)} from {from} on are gone from the store, which was told {head.Size}", WayOn);

@@ -372,7 +372,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             : throw new SecretsException($"the value of '{SecretsException.Show(head.Record.Name)}' in {Describe()} is no text", "set it again");
     }
 
-    private string PutBack => $"put the newer state back; where that is gone for good, remove '{_use.Seen.Path}', by which this machine knows of it";
+    private string PutBack => $"put the newer state back; {_use.Seen.WayOn}";
 
     private SecretsException Lost(OpenedHead head) => new(
         $"{Describe()} has lost a value of '{SecretsException.Show(head.Record.Name)}': it was tampered with, or put back in part", "set it again, or put a backup of the store back");

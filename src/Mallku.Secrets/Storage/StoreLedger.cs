@@ -150,7 +150,7 @@ public sealed class StoreLedger
         }
 
         results.AddRange(_store.SeenInstances.Ids.Except([.. heads.Select(static one => one.Id), .. results.Select(static one => one.Id)], StringComparer.Ordinal)
-            .Select(id => new InstanceVerification(null, id, StoreLedgerFault.Lost(id, _store.SeenInstances.Get(id)))));
+            .Select(id => new InstanceVerification(null, id, StoreLedgerFault.Lost(id, _store.SeenInstances))));
         var known = heads.Select(static one => one.Id).Concat(results.Select(static one => one.Id)).ToHashSet(StringComparer.Ordinal);
         await foreach (var (id, record) in InstanceCheck.FindHeadlessAsync(_store.Records, known, cancellationToken).ConfigureAwait(false))
         {
@@ -165,7 +165,7 @@ public sealed class StoreLedger
         foreach (var (id, head) in heads)
         {
             var check = new InstanceCheck(Audit, id, head, changes.Of(id));
-            var fault = await check.RunAsync(_store.Records, _store.SeenInstances.Get(id), count => progress?.Report((done + count, total)), cancellationToken).ConfigureAwait(false);
+            var fault = await check.RunAsync(_store.Records, _store.SeenInstances, count => progress?.Report((done + count, total)), cancellationToken).ConfigureAwait(false);
             done += head.Size;
             var since = silent.GetValueOrDefault(id);
             results.Add(new InstanceVerification(ToInstance(id, head), id, fault ?? (since?.IsOverdue(now) == true ? StoreLedgerFault.Silent(head, since) : null), fault is null ? check.NotSigned : 0)

@@ -140,7 +140,7 @@ internal sealed class StoreRoot
             {
                 throw new VaultOpenException(
                     $"the store in '{_records.Description}' holds of itself what it did at generation {head.Generation}, and this machine has seen it at {seen}: an older state was put back, and a data key may be in it that was replaced",
-                    "put the newer state of its own record back");
+                    $"put the newer state of its own record back; {_seen!.WayOn}");
             }
 
             _seen?.Note(StoreId, head.Generation);
