@@ -363,7 +363,7 @@ public sealed class StoreLedgerTests : IAsyncDisposable
         await UseAsync();
         await _machines.TamperAsync(_machines.Records, static record => record.Key.Kind == RecordKind.Secret ? Flip(record.Data) : record.Data);
         var found = await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token);
-        Assert.Contains("who changed it last", Assert.Single(found, static one => one.Fault is not null).Fault!.Problem, StringComparison.Ordinal);
+        Assert.Contains("who changed a secret last", Assert.Single(found, static one => one.Fault is not null).Fault!.Problem, StringComparison.Ordinal);
         Assert.Equal(2, found.Count(static one => one is { Instance: not null, Fault: null }));
     }
 

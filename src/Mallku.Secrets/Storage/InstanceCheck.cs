@@ -223,8 +223,7 @@ internal static class StoreLedgerFault
     internal static LedgerFault Headless(string record) => new(
         null, null, $"the store has the audit record {SecretsException.Show(record)}, and knows no such instance: what the store knew of it was removed, or somebody has put the record there", Foreign);
 
-    internal static LedgerFault NoSecret(string id) => new(
-        null, null, $"the head of the secret {id} does not authenticate, so that nobody can tell who changed it last: it was altered", "put the store's record of it back from a backup");
+    internal static LedgerFault NoSecret(RecordOpenException e) => new(null, null, $"nobody can tell who changed a secret last: {e.Problem}", e.Remedy);
 
     internal static LedgerFault Unknown(SilentInstance silent) => new(
         0, silent.Entries - 1, $"{SecretsException.Show(silent.By)} has changed secrets of the store since {Show(silent.Since)}, and the store has nothing of its ledger (the instance {silent.Id})", Tell);

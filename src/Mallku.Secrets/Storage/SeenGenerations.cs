@@ -45,7 +45,7 @@ internal sealed class SeenGenerations(string path)
         }
     }
 
-    /// <summary>What was seen of a secret; 0 for nothing.</summary>
+    /// <summary>What was seen of a secret; 0 for nothing, as of what has no secret's id.</summary>
     /// <param name="id">32 hexadecimal digits.</param>
     /// <exception cref="SecretsException">The file can't be read.</exception>
     internal long Get(string id)
@@ -57,7 +57,7 @@ internal sealed class SeenGenerations(string path)
                 ReadOn();
             }
 
-            return _newest.GetValueOrDefault(Parse(id));
+            return TryParse(id, out var key) ? _newest.GetValueOrDefault(key) : 0;
         }
     }
 
@@ -67,12 +67,11 @@ internal sealed class SeenGenerations(string path)
     {
         lock (_gate)
         {
-            if (Get(id) >= generation)
+            if (Get(id) >= generation || !TryParse(id, out var key))
             {
                 return;
             }
 
-            var key = Parse(id);
             Span<byte> record = stackalloc byte[RecordLength];
             Write(record, key, generation);
             _newest[key] = generation;
@@ -164,5 +163,6 @@ internal sealed class SeenGenerations(string path)
         return ~check;
     }
 
-    private static UInt128 Parse(string id) => UInt128.Parse(id, System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture);
+    private static bool TryParse(string id, out UInt128 key) =>
+        UInt128.TryParse(id, System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture, out key);
 }

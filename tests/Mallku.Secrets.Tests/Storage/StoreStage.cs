@@ -16,7 +16,7 @@ internal sealed class StoreStage : StorePlace
     /// <summary>Opens the medium once more, as another machine does; null where all use the same object.</summary>
     public Func<IRecordStore>? OpenRecords { get; init; }
 
-    public StoreKey Key { get; } = StoreKey.Generate();
+    public StoreKey Key { get; init; } = StoreKey.Generate();
 
     public List<LedgerEvent> Told { get; } = [];
 
