@@ -29,15 +29,15 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
 
     /// <summary>Reads all of it.</summary>
     /// <param name="records">The medium.</param>
-    /// <param name="seen">How many entries this machine has seen there.</param>
+    /// <param name="seen">How many entries of each instance this machine has seen there.</param>
     /// <param name="progress">Told how many entries are done.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>The first thing that is wrong; null where nothing is.</returns>
-    internal async ValueTask<LedgerFault?> RunAsync(IRecordStore records, long seen, Action<long> progress, CancellationToken cancellationToken)
+    internal async ValueTask<LedgerFault?> RunAsync(IRecordStore records, SeenGenerations seen, Action<long> progress, CancellationToken cancellationToken)
     {
-        if (head.Size < seen)
+        if (head.Size < seen.Get(id))
         {
-            return StoreLedgerFault.Shrunk(head, seen);
+            return StoreLedgerFault.Shrunk(id, head, seen);
         }
 
         if (audit.VerifierOf(id, head) is not { } verifier)
@@ -61,7 +61,7 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
         }
 
         (Signed, NotSigned) = (trail.Signed.Size, trail.NotSigned);
-        return trail.FindFault(head, seen) ?? _forked ?? await FindBehindAsync(records, cancellationToken).ConfigureAwait(false);
+        return trail.FindFault(head, seen.Get(id)) ?? _forked ?? await FindBehindAsync(records, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>The instances of which the store has batches and nothing else, each with the first of these; without reading those of the others.</summary>
