@@ -39,6 +39,8 @@ internal sealed class Machines : IAsyncDisposable
         return SecretsManager.Open((options ?? new SecretsOptions()) with { Store = Records, StoreKey = text });
     }
 
+    internal StoreKey Key => _key;
+
     /// <summary>What only somebody with the store's key can do.</summary>
     internal AuditRecords Audit => new StoreRoot(Records, _key).Audit;
 

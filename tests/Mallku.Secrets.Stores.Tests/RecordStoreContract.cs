@@ -307,6 +307,35 @@ public abstract class RecordStoreContract
     }
 
     [Fact]
+    public async Task Many_may_demand_the_absence_of_one_record_at_once_and_write_nothing_any_more_once_it_is_there()
+    {
+        await using var first = await PreparedAsync();
+        var absent = new RecordWrite(new(RecordKind.Store, "x"), null, null);
+        const int writers = 8, enough = 40;
+        var written = 0;
+        var isEnough = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var writing = Enumerable.Range(0, writers).Select(number => Task.Run(
+            async () =>
+            {
+                await using var store = await OpenAsync();
+                for (var i = 0; await store.WriteAsync([Put(RecordKind.Secret, $"of-{number}-{i}", null, "x"), absent], Token); i++)
+                {
+                    if (Interlocked.Increment(ref written) == enough)
+                    {
+                        isEnough.SetResult();
+                    }
+                }
+            },
+            Token)).ToList();
+        await isEnough.Task.WaitAsync(TimeSpan.FromMinutes(1), Token);
+        Assert.True(await first.WriteAsync([Put(RecordKind.Store, "x", null, "x")], Token));
+        var there = await IdsAsync(first.ListAsync(RecordKind.Secret, "", null, Token));
+        await Task.WhenAll(writing);
+        Assert.Equal(there, await IdsAsync(first.ListAsync(RecordKind.Secret, "", null, Token)));
+        Assert.True(there.Count >= enough);
+    }
+
+    [Fact]
     public async Task An_audit_record_is_neither_changed_nor_removed()
     {
         await using var store = await PreparedAsync();

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Models;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.Secrets.Stores.Tests;
 
@@ -84,8 +85,8 @@ public sealed class ResealTests
 
             if (!cut.IsCut)
             {
-                // the new key, three values, three heads, and the end
-                Assert.Equal(8, writes);
+                // the new key, that the old one is replaced, three values, three heads, and the end
+                Assert.Equal(9, writes);
                 break;
             }
 
@@ -120,6 +121,7 @@ public sealed class ResealTests
                         Assert.NotNull((await store.ReadAsync($"key-{rounds % 20}", Token))!.Record.Current!.Value);
                         store.Memory.ForgetAll();
                         await StoreStage.SetAsync(store, $"of-user-{number}", $"{rounds}");
+                        await StoreStage.SetAsync(store, $"of-user-{number}-{rounds}", "new");
                     }
 
                     return rounds;
@@ -138,11 +140,15 @@ public sealed class ResealTests
         for (var user = 0; user < 4; user++)
         {
             Assert.Equal($"{rounds[user] - 1}", await StoreStage.GetAsync(stage.Open(), $"of-user-{user}"));
+            foreach (var round in Enumerable.Range(0, rounds[user]))
+            {
+                Assert.Equal("new", await StoreStage.GetAsync(stage.Open(), $"of-user-{user}-{round}"));
+            }
         }
     }
 
     [Fact]
-    public async Task A_value_that_no_version_has_is_removed_and_one_that_does_not_authenticate_ends_it()
+    public async Task A_value_that_no_version_has_is_removed_and_one_that_does_not_authenticate_is_named_and_keeps_no_other_from_its_turn()
     {
         await using var stage = await StoreStage.CreateAsync();
         await SetAsync(stage.Open(), 1);
@@ -158,9 +164,215 @@ public sealed class ResealTests
         var others = await stage.Records.ListAsync(RecordKind.Version, "", null, Token).ToListAsync(Token);
         var other = others.Single(one => one.Key != value.Key);
         Assert.True(await stage.Records.WriteAsync([new RecordWrite(other.Key, other.Revision, value.Data)], Token));
-        await Assert.ThrowsAsync<RecordOpenException>(async () => await stage.Open().ResealAsync(null, Token));
+        await SetAsync(stage.Open(), 3);
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await stage.Open().ResealAsync(null, Token));
+        Assert.StartsWith("1 secret in the store 'memory' could not be sealed anew, as all others are: the value of version 1 of 'other'", refused.Problem, StringComparison.Ordinal);
+        Assert.Contains("set it again", refused.Remedy, StringComparison.Ordinal);
+        Assert.Equal("value-0", await StoreStage.GetAsync(stage.Open(), "key-0"));
+        Assert.Equal(3, (await UnderAsync(stage, RecordKind.Secret, (await new StoreRoot(stage.Records, stage.Key).OpenAsync(Token)).Newest)).Count);
+
+        // the remedy helps
+        await StoreStage.SetAsync(stage.Open(), "other", "value");
+        Assert.True((await stage.Open().ResealAsync(null, Token)).IsResumed);
+        Assert.Single(await KeysAsync(stage.Records));
+    }
+
+    [Fact]
+    public async Task One_over_a_secret_that_is_gone_or_was_put_back_is_not_done()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await SetAsync(stage.Open(seen: "machine"), 2);
+        var old = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).FirstAsync(Token);
+        await SetAsync(stage.Open(seen: "machine"), 2);
+        foreach (var (data, expected) in new[] { ((ReadOnlyMemory<byte>?)old.Data, "an older state was put back"), (null, "has lost a secret") })
+        {
+            var now = (await stage.Records.ReadAsync(old.Key, Token))!;
+            Assert.True(await stage.Records.WriteAsync([new RecordWrite(old.Key, now.Revision, data)], Token));
+            var refused = await Assert.ThrowsAsync<SecretsException>(async () => await stage.Open(seen: "machine").ResealAsync(null, Token));
+            Assert.Contains(expected, refused.Problem, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData(RecordKind.Secret)]
+    [InlineData(RecordKind.Version)]
+    public async Task What_is_under_a_key_that_was_replaced_does_not_count(RecordKind kind)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await SetAsync(stage.Open(), 2);
+        var former = await FormerAsync(stage);
+        var id = former.IdOf(SecretName.Parse("key-0"));
+        await stage.Open().ResealAsync(null, Token);
+        await StoreStage.SetAsync(stage.Open(), "key-0", "newer");
+
+        // by somebody who knows the former key and has the database
+        var head = (await stage.Open().ReadHeadAsync(id, Token))!;
+        var value = (await stage.Records.ReadAsync(StoreSealing.KeyOf(id, 2), Token))!;
+        var forged = kind == RecordKind.Secret ? former.SealHead(head with { Generation = 1000 }) : former.SealValue(id, head.Record.Get(2)!, "\"forged\""u8, value.Revision);
+        Assert.True(await stage.Records.WriteAsync([forged], Token));
+
+        var refused = await Assert.ThrowsAsync<RecordOpenException>(() => StoreStage.GetAsync(stage.Open(), "key-0"));
+        Assert.Contains("under a data key that was replaced", refused.Problem, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<RecordOpenException>(async () => await stage.Open().ReadAsync("key-0", Token));
+        Assert.Equal("value-1", await StoreStage.GetAsync(stage.Open(), "key-1"));
+
+        // nor does the next one make it count
+        var failed = await Assert.ThrowsAsync<SecretsException>(async () => await stage.Open().ResealAsync(null, Token));
+        Assert.Contains("under a data key that was replaced", failed.Problem, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<RecordOpenException>(() => StoreStage.GetAsync(stage.Open(), "key-0"));
+        if (kind == RecordKind.Secret)
+        {
+            await Assert.ThrowsAsync<RecordOpenException>(async () => await stage.Open().ListAsync(Token));
+            var changes = await RecordedChanges.ReadAsync(stage.Open(), Token);
+            Assert.Contains("under a data key that was replaced", Assert.Single(changes.Faults).Value.Problem, StringComparison.Ordinal);
+        }
+        else
+        {
+            Assert.Equal(3, await StoreStage.SetAsync(stage.Open(), "key-0", "newest"));
+            Assert.Equal("newest", await StoreStage.GetAsync(stage.Open(), "key-0"));
+        }
+    }
+
+    [Fact]
+    public async Task A_process_that_is_told_of_nothing_finds_out_after_a_while_that_a_key_was_replaced()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        await using var stage = await StoreStage.CreateAsync(clock: clock);
+        await SetAsync(stage.Open(), 1);
+        var (runs, former) = (stage.Open(), await FormerAsync(stage));
+        Assert.NotNull(await runs.ReadAsync("key-0", Token));
+        await stage.Open().ResealAsync(null, Token);
+        var head = (await stage.Open().ReadHeadAsync(former.IdOf(SecretName.Parse("key-0")), Token))!;
+        Assert.True(await stage.Records.WriteAsync([former.SealHead(head)], Token));
+        clock.Advance(TimeSpan.FromSeconds(10));
+        await Assert.ThrowsAsync<RecordOpenException>(async () => await runs.ReadAsync("key-0", Token));
+    }
+
+    [Theory]
+    [InlineData("key-0", 1)]
+    [InlineData("new", 1)]
+    [InlineData("key-0", 2)]
+    [InlineData("new", 2)]
+    public async Task A_write_under_the_former_key_that_comes_behind_the_end_is_made_under_the_new_one(string name, int reseals)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await SetAsync(stage.Open(), 2);
+        var records = new ForgetfulRecords(stage.Records);
+        var late = stage.Open(records: records);
+        records.BeforeWrite = async () =>
+        {
+            for (var i = 0; i < reseals; i++)
+            {
+                await stage.Open().ResealAsync(null, Token);
+            }
+        };
+        await StoreStage.SetAsync(late, name, "late");
+        Assert.Null(records.BeforeWrite);
+        Assert.Equal("late", await StoreStage.GetAsync(stage.Open(), name));
+        Assert.Single(await KeysAsync(stage.Records));
+        Assert.Equal(1, stage.Told.Count(static told => told.Kind == LedgerKind.Aborted));
+    }
+
+    [Fact]
+    public async Task A_new_secret_that_comes_after_the_last_look_is_not_lost()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await SetAsync(stage.Open(), 1);
+        var late = stage.Open();
+        await StoreStage.GetAsync(late, "key-0");
+
+        // in the second pass, which finds nothing any more
+        var records = new ForgetfulRecords(stage.Records) { Read = RecordKind.Version };
+        records.AfterRead = () =>
+        {
+            records.AfterRead = () => StoreStage.SetAsync(late, "new", "late");
+            return Task.CompletedTask;
+        };
+        await stage.Open(records: records).ResealAsync(null, Token);
+        Assert.Equal("late", await StoreStage.GetAsync(stage.Open(), "new"));
+        Assert.Single(await KeysAsync(stage.Records));
+    }
+
+    [Theory]
+    [InlineData(RecordKind.Secret, "get")]
+    [InlineData(RecordKind.Version, "get")]
+    [InlineData(RecordKind.Secret, "read")]
+    [InlineData(RecordKind.Version, "read")]
+    [InlineData(RecordKind.Secret, "set")]
+    [InlineData(RecordKind.Version, "set")]
+    [InlineData(RecordKind.Secret, "list")]
+    [InlineData(RecordKind.Secret, "verify")]
+    [InlineData(RecordKind.Version, "search")]
+    [InlineData(RecordKind.Secret, "reseal")]
+    [InlineData(RecordKind.Version, "reseal")]
+    public async Task A_record_that_was_read_just_before_it_was_sealed_anew_is_read_once_more(RecordKind kind, string use)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await SetAsync(stage.Open(), 1);
+        await SetAsync(stage.Open(), 1);
+        var records = new ForgetfulRecords(stage.Records) { Read = kind };
+        var store = stage.Open(records: records);
+        records.AfterRead = async () =>
+        {
+            // all of it, so that nothing opens any more under what was read
+            await stage.Open().ResealAsync(null, Token);
+            store.Root.Forget();
+        };
+        switch (use)
+        {
+            case "get":
+                Assert.Equal("value-0", await StoreStage.GetAsync(store, "key-0"));
+                break;
+            case "read":
+                Assert.All((await store.ReadAsync("key-0", Token))!.Record.Versions, static version => Assert.NotNull(version.Value));
+                break;
+            case "set":
+                Assert.Equal(3, await StoreStage.SetAsync(store, "key-0", "value-0"));
+                Assert.Equal(3, (await store.ReadAsync("key-0", Token))!.Record.Versions.Count(static version => version.Value is not null));
+                break;
+            case "list":
+                Assert.Single(await store.ListAsync(Token));
+                break;
+            case "verify":
+                Assert.Empty((await RecordedChanges.ReadAsync(store, Token)).Faults);
+                break;
+            case "search":
+                var one = (await stage.Open().ReadAsync("key-0", Token))!;
+                Assert.Single(await store.ReadHoldersAsync(one.Record.Current!, except: null, Token).ToListAsync(Token));
+                GC.KeepAlive(one.Owner);
+                break;
+            default:
+                await store.ResealAsync(null, Token);
+                break;
+        }
+
+        Assert.Null(records.AfterRead);
+        Assert.Single(await KeysAsync(stage.Records));
         Assert.Equal("value-0", await StoreStage.GetAsync(stage.Open(), "key-0"));
     }
+
+    [Fact]
+    public async Task What_is_new_is_refused_where_the_stores_own_record_was_put_back_behind_a_reseal_which_the_next_one_mends()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await SetAsync(stage.Open(), 1);
+        var before = (await stage.Records.ReadAsync(StoreRoot.Record, Token))!;
+        await stage.Open().ResealAsync(null, Token);
+        var now = (await stage.Records.ReadAsync(StoreRoot.Record, Token))!;
+        var heads = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).ToListAsync(Token);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(now.Key, now.Revision, before.Data), .. heads.Select(static head => new RecordWrite(head.Key, head.Revision, Data: null))], Token));
+        var refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.SetAsync(stage.Open(), "new", "value"));
+        Assert.Contains("mallku store reseal", refused.Remedy, StringComparison.Ordinal);
+        await stage.Open().ResealAsync(null, Token);
+        Assert.Equal(1, await StoreStage.SetAsync(stage.Open(), "new", "value"));
+        Assert.Equal("value", await StoreStage.GetAsync(stage.Open(), "new"));
+    }
+
+    // what seals under the key that is the newest now, as whoever has learned it does later
+    private static async Task<StoreSealing> FormerAsync(StoreStage stage) => await new StoreRoot(stage.Records, stage.Key).OpenAsync(Token);
+
+    private static async Task<List<StoredRecord>> UnderAsync(StoreStage stage, RecordKind kind, string keyId) =>
+        await stage.Records.ListAsync(kind, "", null, Token).Where(record => DocumentSeal.FindKeyId(record.Data) == keyId).ToListAsync(Token);
 
     private static async Task SetAsync(SealedStore store, int count)
     {

@@ -146,7 +146,33 @@ public sealed class SealedStoreTests
         await StoreStage.SetAsync(store, "a", "two");
         var found = await stage.Records.ListAsync(RecordKind.Version, "", null, Token).ToListAsync(Token);
         Assert.True(await stage.Records.WriteAsync([new RecordWrite(found[1].Key, found[1].Revision, found[0].Data)], Token));
-        await Assert.ThrowsAsync<RecordOpenException>(() => StoreStage.GetAsync(stage.Open(), "a"));
+        var refused = await Assert.ThrowsAsync<RecordOpenException>(() => StoreStage.GetAsync(stage.Open(), "a"));
+        Assert.Contains("version 2 of 'a'", refused.Problem, StringComparison.Ordinal);
+        Assert.StartsWith("set it again", refused.Remedy, StringComparison.Ordinal);
+        refused = await Assert.ThrowsAsync<RecordOpenException>(async () => await stage.Open().ReadAsync("a", Token));
+        Assert.Contains("version 2 of 'a'", refused.Problem, StringComparison.Ordinal);
+
+        // which helps
+        Assert.Equal(3, await StoreStage.SetAsync(stage.Open(), "a", "three"));
+        Assert.Equal("three", await StoreStage.GetAsync(stage.Open(), "a"));
+    }
+
+    [Theory]
+    [InlineData("00000000000000000000000000000000")]
+    [InlineData("zz")]
+    public async Task A_record_that_somebody_has_put_among_the_secrets_is_said_to_be_one_to_remove(string id)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(), "a", "one");
+        var foreign = new RecordKey(RecordKind.Secret, id);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(foreign, Expected: null, "{}"u8.ToArray())], Token));
+        var refused = await Assert.ThrowsAsync<RecordOpenException>(async () => await stage.Open().ListAsync(Token));
+        var unsealed = await Assert.ThrowsAsync<SecretsException>(async () => await stage.Open().ResealAsync(progress: null, Token));
+        foreach (var error in new[] { refused, unsealed })
+        {
+            Assert.Contains($"'{id}'", error.Problem, StringComparison.Ordinal);
+            Assert.Contains("remove it", error.Remedy, StringComparison.Ordinal);
+        }
     }
 
     [Fact]
@@ -192,7 +218,7 @@ public sealed class SealedStoreTests
 
         // a fresh machine can't know, and one that is told to forget it neither
         Assert.Equal(isGone ? 1 : 2, (await stage.Open().ListAsync(Token)).Count);
-        File.Delete(refused.Remedy.Split('\'')[1]);
+        StoreStage.Forget(refused);
         Assert.Equal(isGone ? 1 : 2, (await stage.Open(seen: "machine").ListAsync(Token)).Count);
     }
 

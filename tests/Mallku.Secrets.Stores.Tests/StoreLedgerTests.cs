@@ -246,6 +246,78 @@ public sealed class StoreLedgerTests : IAsyncDisposable
         Assert.Equal(2, lost.Count(static found => found.Fault?.Problem.Contains("has nothing any more of the instance", StringComparison.Ordinal) == true));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task After_a_backup_of_the_database_was_put_back_each_machine_goes_on_by_what_its_error_says(bool hasResealed)
+    {
+        var (one, other) = await UseAsync();
+        var backup = new Dictionary<RecordKey, ReadOnlyMemory<byte>>();
+        foreach (var kind in Enum.GetValues<RecordKind>())
+        {
+            await foreach (var record in _machines.Records.ListAsync(kind, "", before: null, Token))
+            {
+                backup.Add(record.Key, record.Data);
+            }
+        }
+
+        using var value = SecretValue.FromString("sk-later");
+        await one.SetAsync("openai_api_key", value, cancellationToken: Token);
+        await other.SetAsync("another", value, cancellationToken: Token);
+        if (hasResealed)
+        {
+            await one.Store!.ResealAsync(progress: null, Token);
+        }
+
+        foreach (var machine in new[] { one, other })
+        {
+            await machine.RefreshAsync(Token);
+            await machine.GetRequiredAsync("openai_api_key", Token);
+            await machine.FlushAsync(Token);
+            await machine.StoreLedger!.TellAsync(Token);
+        }
+
+        Assert.Equal(2, await CountSoundAsync(one));
+        Assert.Equal(2, await CountSoundAsync(other));
+        await _machines.TamperAsync(_machines.Records, record => backup.TryGetValue(record.Key, out var data) ? data : (ReadOnlyMemory<byte>?)null);
+        var remedies = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var name in new[] { "one", "other" })
+        {
+            var machine = await _machines.OpenAsync(name);
+            var refused = await Assert.ThrowsAnyAsync<SecretsException>(async () => await machine.GetAsync("openai_api_key", Token));
+            var untold = await Assert.ThrowsAnyAsync<SecretsException>(async () => await machine.StoreLedger!.TellAsync(Token));
+            Assert.EndsWith("/seen*", refused.Remedy, StringComparison.Ordinal);
+            Assert.EndsWith("/seen*", untold.Remedy, StringComparison.Ordinal);
+            if (!hasResealed)
+            {
+                var faults = (await machine.StoreLedger!.VerifyAsync(cancellationToken: Token)).Where(static found => found.Fault is not null).ToList();
+                Assert.NotEmpty(faults);
+                Assert.All(faults, static found => Assert.EndsWith("/seen*", found.Fault!.Remedy, StringComparison.Ordinal));
+            }
+
+            remedies.Add(name, refused.Remedy);
+        }
+
+        foreach (var (name, remedy) in remedies)
+        {
+            StoreStage.Forget(remedy);
+            var machine = await _machines.OpenAsync(name);
+            Assert.Equal(name == "one" ? "sk-shared" : "sk-again", (await machine.GetRequiredAsync("openai_api_key", Token)).RevealString());
+
+            await machine.SetAsync("openai_api_key", value, cancellationToken: Token);
+            await machine.RemoveAsync("openai_api_key", Token);
+            using var again = SecretValue.FromString("sk-again");
+            await machine.SetAsync("openai_api_key", again, cancellationToken: Token);
+            await machine.FlushAsync(Token);
+            Assert.True(await machine.StoreLedger!.TellAsync(Token) > 0);
+        }
+
+        foreach (var name in new[] { "one", "other", "third" })
+        {
+            Assert.Equal(2, await CountSoundAsync(await _machines.OpenAsync(name)));
+        }
+    }
+
     [Fact]
     public async Task A_machine_that_changes_secrets_and_does_not_tell_is_named_after_a_while()
     {
@@ -305,7 +377,7 @@ public sealed class StoreLedgerTests : IAsyncDisposable
         await UseAsync();
         await _machines.TamperAsync(_machines.Records, static record => record.Key.Kind == RecordKind.Secret ? Flip(record.Data) : record.Data);
         var found = await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token);
-        Assert.Contains("who changed it last", Assert.Single(found, static one => one.Fault is not null).Fault!.Problem, StringComparison.Ordinal);
+        Assert.Contains("who changed a secret last", Assert.Single(found, static one => one.Fault is not null).Fault!.Problem, StringComparison.Ordinal);
         Assert.Equal(2, found.Count(static one => one is { Instance: not null, Fault: null }));
     }
 

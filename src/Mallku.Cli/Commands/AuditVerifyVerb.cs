@@ -20,7 +20,7 @@ internal sealed class AuditVerifyVerb : Verb
     internal override string? Notes =>
         "Reads every entry that was not archived, and compares them with the signed checkpoints, with those in the vault and in MALLKU_WITNESS_FILE, "
         + "with FILE, and with what the shared store was told, where one is named and answers. With --key, or MALLKU_LEDGER_KEY, it needs no vault, only the ledger's files: in DIR/ledger, or where MALLKU_LEDGER_DIR says. "
-        + "With --all, it checks what all machines have told the shared store. Ends with 1 if an entry was altered, added, moved or taken away, and names the first one; "
+        + "With --all, it checks what all machines have told the shared store, and what that knows of its secrets but for their values. Ends with 1 if an entry was altered, added, moved or taken away, and names the first one; "
         + "with --all also if a machine has changed secrets of the store and not told of it for five minutes.";
 
     internal override string[] Examples =>

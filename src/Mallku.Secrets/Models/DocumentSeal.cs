@@ -129,6 +129,6 @@ internal sealed class DocumentSeal(SealingKey key, string storeId, SealContext c
     internal static string? FindText(JsonElement root, string member) =>
         root.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    // what is no JSON, no object, or has texts that are none
-    private static bool IsDamage(Exception e) => e is JsonException or InvalidOperationException;
+    /// <summary>Whether an exception says that something is no JSON, no object, or has texts that are none.</summary>
+    internal static bool IsDamage(Exception e) => e is JsonException or InvalidOperationException;
 }

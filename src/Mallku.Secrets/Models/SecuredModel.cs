@@ -49,7 +49,7 @@ internal sealed class SecuredModel<T>
     }
 
     /// <summary>Seals a record under the current data key.</summary>
-    /// <exception cref="SecretsException">A value can't be indexed.</exception>
+    /// <exception cref="SecretsException">A value can't be indexed or written.</exception>
     internal SecuredDocument Seal(T model, SealContext context)
     {
         var terms = _fields.Select(field => field.TermOf(model)).OfType<string>().ToList();
@@ -58,7 +58,7 @@ internal sealed class SecuredModel<T>
         using var writer = new Utf8JsonWriter(document);
         writer.WriteStartObject();
         seal.WriteHead(writer);
-        var json = JsonSerializer.SerializeToUtf8Bytes(model, _contract);
+        var json = Serialize(model, context);
         try
         {
             using var plain = JsonDocument.Parse(json);
@@ -116,6 +116,20 @@ internal sealed class SecuredModel<T>
 
     /// <summary>The terms of all records whose field has a value from one to another, both within; of buckets also of some around them.</summary>
     internal IReadOnlyList<TermRange> TermRange(string field, IndexValue from, IndexValue to) => Find(field).Range(from, to);
+
+    private byte[] Serialize(T model, SealContext context)
+    {
+        try
+        {
+            return JsonSerializer.SerializeToUtf8Bytes(model, _contract);
+        }
+        catch (JsonException)
+        {
+            // whose text may quote a value
+            throw new SecretsException(
+                $"the record '{SecretsException.Show(context.Id)}' ({context.Kind}) holds a text that no program can write anew; nothing was changed", "put a backup of the record in its place");
+        }
+    }
 
     private SecuredField Find(string field) => _fields.Find(one => one.Name == field)
         ?? throw new ArgumentException($"{typeof(T).Name} has no field '{field}'.", nameof(field));

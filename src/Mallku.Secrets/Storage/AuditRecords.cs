@@ -100,7 +100,12 @@ internal sealed class AuditRecords(StoreKey key, IndexKey index)
         new(KeyOf(instance), revision, ModelsOf(instance).Heads.Seal(head, new SealContext("instance", instance)).Json);
 
     /// <exception cref="SecretsException">It does not authenticate, or is not what this program writes.</exception>
-    internal InstanceHead OpenHead(StoredRecord found) => ModelsOf(found.Key.Id).Heads.Open(found.Data, new SealContext("instance", found.Key.Id));
+    internal InstanceHead OpenHead(StoredRecord found)
+    {
+        var context = new SealContext("instance", found.Key.Id);
+        var head = ModelsOf(found.Key.Id).Heads.Open(found.Data, context);
+        return StoreSealing.IsCount(head.Size) ? head : throw new RecordOpenException(context);
+    }
 
     internal RecordWrite Seal(string instance, RecordKey key, AuditBatch batch) =>
         new(key, Expected: null, ModelsOf(instance).Batches.Seal(batch, new SealContext("audit", key.Id)).Json);
@@ -127,7 +132,7 @@ internal sealed class AuditRecords(StoreKey key, IndexKey index)
 }
 
 /// <summary>The JSON of what instances tell a shared store.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(InstanceHead))]
 [JsonSerializable(typeof(AuditBatch))]
 internal sealed partial class AuditJson : JsonSerializerContext;

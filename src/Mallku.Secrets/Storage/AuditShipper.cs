@@ -198,7 +198,7 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
         {
             throw new SecretsException(
                 $"the store '{records.Description}' has {trail.Signed.Size} entries of this machine's ledger, and was told {known}: an older state was put back, or something was removed",
-                "put the newer state back");
+                $"put the newer state back; {seen.WayOn}");
         }
 
         if (await GoOnAsync(current, trail.Signed.Size, cancellationToken).ConfigureAwait(false) is not { } grown)

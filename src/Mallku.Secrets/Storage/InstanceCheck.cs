@@ -29,15 +29,16 @@ internal sealed class InstanceCheck(AuditRecords audit, string id, InstanceHead 
 
     /// <summary>Reads all of it.</summary>
     /// <param name="records">The medium.</param>
-    /// <param name="seen">How many entries this machine has seen there.</param>
+    /// <param name="seen">How many entries this machine had seen there before the head was read.</param>
+    /// <param name="forget">What to do where these are gone for good.</param>
     /// <param name="progress">Told how many entries are done.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>The first thing that is wrong; null where nothing is.</returns>
-    internal async ValueTask<LedgerFault?> RunAsync(IRecordStore records, long seen, Action<long> progress, CancellationToken cancellationToken)
+    internal async ValueTask<LedgerFault?> RunAsync(IRecordStore records, long seen, string forget, Action<long> progress, CancellationToken cancellationToken)
     {
         if (head.Size < seen)
         {
-            return StoreLedgerFault.Shrunk(head, seen);
+            return StoreLedgerFault.Shrunk(head, seen, forget);
         }
 
         if (audit.VerifierOf(id, head) is not { } verifier)

@@ -39,20 +39,21 @@ internal sealed class RecordedChanges
         var suspects = store.Seen.Ids.ToHashSet(StringComparer.Ordinal);
         await foreach (var found in store.Records.ListAsync(RecordKind.Secret, "", before: null, cancellationToken).ConfigureAwait(false))
         {
-            var sealing = await store.Root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
             try
             {
-                var (generation, recorded) = sealing.OpenRecorded(found);
-                changes.Add(recorded);
-                if (generation >= store.Seen.Get(found.Key.Id))
+                if (await store.Root.OpenAsync(found, static (sealing, found) => sealing.OpenModel(found), cancellationToken).ConfigureAwait(false) is { } head)
                 {
-                    suspects.Remove(found.Key.Id);
-                    store.Seen.Note(found.Key.Id, generation);
+                    changes.Add(head.Recorded);
+                    if (head.Generation >= store.Seen.Get(found.Key.Id))
+                    {
+                        suspects.Remove(found.Key.Id);
+                        store.Seen.Note(found.Key.Id, head.Generation);
+                    }
                 }
             }
-            catch (RecordOpenException)
+            catch (RecordOpenException e)
             {
-                changes.Faults.Add(found.Key.Id, StoreLedgerFault.NoSecret(found.Key.Id));
+                changes.Faults.Add(found.Key.Id, StoreLedgerFault.NoSecret(e));
             }
         }
 

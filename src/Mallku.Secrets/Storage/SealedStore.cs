@@ -25,7 +25,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     internal SealedStore(IRecordStore records, StoreKey key, StoreUse use)
     {
         (_records, _use) = (records, use);
-        _root = new StoreRoot(records, key, use.SeenRoot);
+        _root = new StoreRoot(records, key, use.SeenRoot, use.Clock);
         Memory = new StoreMemory(this, records, use);
         Shipper = new AuditShipper(records, _root.Audit, use.SeenInstances, use.Clock, use.OpenLedger);
     }
@@ -57,7 +57,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
 
         // names that match loosely have one head
-        return await ReadHeadAsync(sealing, sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { } head
+        return await ReadHeadAsync(sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { } head
             && (head.Record.Current is not null || head.Record.Name == name.ToString())
             ? new StoredSecret(head.Record, head)
             : null;
@@ -68,13 +68,13 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     internal async ValueTask<bool> HasHeadAsync(SecretName name, CancellationToken cancellationToken)
     {
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
-        return await ReadHeadAsync(sealing, sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is not null;
+        return await ReadHeadAsync(sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is not null;
     }
 
     public async ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken)
     {
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
-        var opened = await ReadWholeAsync(sealing, sealing.IdOf(SecretName.Existing(name)), mayLack: false, cancellationToken).ConfigureAwait(false);
+        var opened = await ReadWholeAsync(sealing.IdOf(SecretName.Existing(name)), mayLack: false, cancellationToken).ConfigureAwait(false);
         return opened is not null && opened.Head.Record.Name == name ? new StoredSecret(opened.Head.Record, opened) : null;
     }
 
@@ -87,7 +87,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     /// <exception cref="SecretsException">It can't be told, or something that was seen is gone.</exception>
     internal async IAsyncEnumerable<OpenedHead> ReadHeadsAsync(Action<string, SecretsException>? faults, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // a store that is none is said as such
+        // first of all, so that a store that is none is told as that
         await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
 
         // before the look, as with one head: what another one here makes meanwhile need not be in it
@@ -103,7 +103,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 
         foreach (var id in missing)
         {
-            if (await TryAsync(id, async () => await ReadHeadAsync(await _root.OpenAsync(cancellationToken).ConfigureAwait(false), id, cancellationToken).ConfigureAwait(false), faults).ConfigureAwait(false) is { } head)
+            if (await TryAsync(id, () => ReadHeadAsync(id, cancellationToken), faults).ConfigureAwait(false) is { } head)
             {
                 yield return head;
             }
@@ -112,11 +112,14 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
 
     private async ValueTask<OpenedHead?> OpenHeadAsync(StoredRecord found, CancellationToken cancellationToken)
     {
-        var sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
-        var head = sealing.OpenHead(found);
+        var head = await _root.OpenAsync(found, static (sealing, found) => sealing.OpenHead(found), cancellationToken).ConfigureAwait(false);
 
         // where it was overtaken since its page was read, only a look of its own tells whether it was put back
-        head = head.Generation < _use.Seen.Get(head.Id) ? (await ReadHeadAsync(sealing, head.Id, cancellationToken).ConfigureAwait(false))! : head;
+        if (head is null || head.Generation < _use.Seen.Get(head.Id))
+        {
+            return await ReadHeadAsync(found.Key.Id, cancellationToken).ConfigureAwait(false);
+        }
+
         _use.Seen.Note(head.Id, head.Generation);
         return head;
     }
@@ -141,7 +144,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     {
         try
         {
-            await ReadHeadAsync(await _root.OpenAsync(cancellationToken).ConfigureAwait(false), id, cancellationToken).ConfigureAwait(false);
+            await ReadHeadAsync(id, cancellationToken).ConfigureAwait(false);
             return null;
         }
         catch (SecretsException e) when (e is not StoreUnreachableException)
@@ -174,7 +177,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         var id = sealing.IdOf(name);
         while (true)
         {
-            var head = await ReadHeadAsync(sealing, id, cancellationToken).ConfigureAwait(false);
+            var head = await ReadHeadAsync(id, cancellationToken).ConfigureAwait(false);
             if (head?.Record.Current is not { } current || head.Record.Name != name.ToString())
             {
                 return (id, null);
@@ -194,7 +197,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     {
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
         var found = new List<FoundSecret>();
-        if (await ReadHeadAsync(sealing, sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { } head)
+        if (await ReadHeadAsync(sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { } head)
         {
             foreach (var live in VersionMoves.Live(Clock.GetUtcNow(), head.Record.Facts).Skip(1))
             {
@@ -228,7 +231,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
             var id = sealing.IdOf(SecretName.Existing(name));
             // what is lost is lost, and a new value is what helps
-            using var before = await ReadWholeAsync(sealing, id, mayLack: true, cancellationToken).ConfigureAwait(false)
+            using var before = await ReadWholeAsync(id, mayLack: true, cancellationToken).ConfigureAwait(false)
                 ?? new OpenedSecret(new OpenedHead(new SecretRecord(name), id, Generation: 0, Revision: null, Write: ""), []);
             // one that was removed may come back under another of its names
             var record = before.Head.Record.Name == name || before.Head.Record.Current is not null ? before.Head.Record : before.Head.Record.Rename(name);
@@ -254,6 +257,11 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             }
 
             await TakeBackAsync(events, "another instance was faster").ConfigureAwait(false);
+            if (before.Head.Revision is null)
+            {
+                await RequireSealingAsync(sealing.Newest, cancellationToken).ConfigureAwait(false);
+            }
+
             if (tries == MostTries)
             {
                 throw new SecretsException($"others write '{SecretsException.Show(name)}' in {Describe()} all the time; nothing was changed", "try again");
@@ -271,13 +279,26 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     /// <summary>Replaces the data key, and seals anew what is under the ones before it; goes on where that was cut off.</summary>
     /// <exception cref="SecretsException">It can't be recorded, read or written; what was done is done, and the next call goes on from there.</exception>
     internal ValueTask<Resealed> ResealAsync(Action<long, long>? progress, CancellationToken cancellationToken) =>
-        new StoreReseal(_records, _root, _use).RunAsync(progress, cancellationToken);
+        new StoreReseal(this, _use).RunAsync(progress, cancellationToken);
 
     public async ValueTask DisposeAsync()
     {
         await Memory.EndAsync().ConfigureAwait(false);
         await Shipper.EndAsync().ConfigureAwait(false);
         await _records.DisposeAsync().ConfigureAwait(false);
+    }
+
+    // what is new was refused: the data key may be one that a reseal replaces, which the next try then finds
+    private async ValueTask RequireSealingAsync(string keyId, CancellationToken cancellationToken)
+    {
+        // in this order: a reseal begins with the newer key
+        var isReplaced = await _records.ReadAsync(StoreRoot.ReplacementOf(keyId), cancellationToken).ConfigureAwait(false) is not null;
+        _root.Forget();
+        if (isReplaced && (await _root.ReadAsync(cancellationToken).ConfigureAwait(false)).Head.Keys[^1].Id == keyId)
+        {
+            throw new SecretsException(
+                $"{Describe()} has begun to replace its data key {keyId}, and has no newer one: its own record was put back to an older state; nothing was changed", "make a new one: mallku store reseal");
+        }
     }
 
     // how many versions are kept: looked at anew before one is dropped, unless changes are told, since another machine may have been told to keep more
@@ -297,8 +318,9 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return _root.Keep;
     }
 
-    // null where nobody ever had it
-    private async ValueTask<OpenedHead?> ReadHeadAsync(StoreSealing sealing, string id, CancellationToken cancellationToken)
+    /// <summary>What is known of a secret; null where nobody ever had it.</summary>
+    /// <exception cref="SecretsException">It can't be told, or it was put back, or is gone.</exception>
+    internal async ValueTask<OpenedHead?> ReadHeadAsync(string id, CancellationToken cancellationToken)
     {
         // before the look: what another one here sees or writes meanwhile does not make the answer an old one
         var seen = _use.Seen.Get(id);
@@ -311,8 +333,12 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
                     PutBack);
         }
 
-        sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
-        var head = sealing.OpenHead(found);
+        if (await _root.OpenAsync(found, static (sealing, found) => sealing.OpenHead(found), cancellationToken).ConfigureAwait(false) is not { } head)
+        {
+            // removed in between, which nobody does: the next look says what was lost
+            return await ReadHeadAsync(id, cancellationToken).ConfigureAwait(false);
+        }
+
         if (head.Generation < seen)
         {
             throw new SecretsException(
@@ -336,11 +362,11 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     }
 
     // With all values; where some may be lacking, those that are gone or do not open are null in versions that have one.
-    private async ValueTask<OpenedSecret?> ReadWholeAsync(StoreSealing sealing, string id, bool mayLack, CancellationToken cancellationToken)
+    private async ValueTask<OpenedSecret?> ReadWholeAsync(string id, bool mayLack, CancellationToken cancellationToken)
     {
         while (true)
         {
-            if (await ReadHeadAsync(sealing, id, cancellationToken).ConfigureAwait(false) is not { } head)
+            if (await ReadHeadAsync(id, cancellationToken).ConfigureAwait(false) is not { } head)
             {
                 return null;
             }
@@ -351,17 +377,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
                 opened.Values.Add(found.Key, found.Revision);
                 if (head.Record.Versions.Find(version => StoreSealing.KeyOf(id, version.Number) == found.Key) is { } version)
                 {
-                    // sealed anew since the head was read, under a key that is newer than what is known
-                    sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
-                    try
-                    {
-                        version.Value = opened.Keep(sealing.OpenValue(found, id, version, opened.GetRoom(found.Data.Length)));
-                        opened.Sound.Add(found.Key);
-                    }
-                    catch (RecordOpenException) when (mayLack)
-                    {
-                        // looked at once more below, like one that is gone
-                    }
+                    await ReadValueAsync(opened, found, version, mayLack, cancellationToken).ConfigureAwait(false);
                 }
             }
 
@@ -385,6 +401,35 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         }
     }
 
+    private async ValueTask ReadValueAsync(OpenedSecret opened, StoredRecord found, VersionRecord version, bool mayLack, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var read = await _root.OpenAsync(
+                found,
+                (sealing, now) =>
+                {
+                    opened.Values[now.Key] = now.Revision;
+                    version.Value = opened.Keep(sealing.OpenValue(now, opened.Head.Id, version, opened.GetRoom(now.Data.Length)));
+                    opened.Sound.Add(now.Key);
+                    return version;
+                },
+                cancellationToken).ConfigureAwait(false);
+            if (read is null)
+            {
+                opened.Values.Remove(found.Key);
+            }
+        }
+        catch (RecordOpenException) when (mayLack)
+        {
+            // like one that is gone
+        }
+        catch (RecordOpenException e)
+        {
+            throw RecordOpenException.OfValue(opened.Head.Record.Name, version.Number, e);
+        }
+    }
+
     private async ValueTask<FoundSecret?> RevealAsync(OpenedHead head, VersionRecord version, CancellationToken cancellationToken)
     {
         var key = StoreSealing.KeyOf(head.Id, version.Number);
@@ -394,13 +439,22 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             return again?.Revision == head.Revision ? throw Lost(head) : null;
         }
 
-        var sealing = await _root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
-        return sealing.UseValue(found, head.Id, version, static token => JsonToken.TryDecode(token.Span, borrowed: true, out var value) ? value : null) is { } value
+        try
+        {
+            // null where it is gone by now: the next look says why
+            return await _root.OpenAsync(found, (sealing, now) => sealing.UseValue(now, head.Id, version, Decode), cancellationToken).ConfigureAwait(false);
+        }
+        catch (RecordOpenException e)
+        {
+            throw RecordOpenException.OfValue(head.Record.Name, version.Number, e);
+        }
+
+        FoundSecret Decode(ReadOnlyMemory<byte> token) => JsonToken.TryDecode(token.Span, borrowed: true, out var value)
             ? new FoundSecret(head.Record.Name, value, SourceName, version.Number, version.Created)
             : throw new SecretsException($"the value of '{SecretsException.Show(head.Record.Name)}' in {Describe()} is no text", "set it again");
     }
 
-    private string PutBack => $"put the newer state back; where that is gone for good, remove '{_use.Seen.Path}', by which this machine knows of it";
+    private string PutBack => $"put the newer state back; {_use.Seen.WayOn}";
 
     private SecretsException Lost(OpenedHead head) => new(
         $"{Describe()} has lost a value of '{SecretsException.Show(head.Record.Name)}': it was tampered with, or put back in part", "set it again, or put a backup of the store back");
@@ -415,7 +469,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     // refers to it any more.
     private static List<RecordWrite> Compose(StoreSealing sealing, OpenedSecret before, OpenedHead next, out List<RecordWrite> rest)
     {
-        var values = new List<RecordWrite>();
+        // what is there already is sealed anew by a reseal, or was since it was read; one that is new might come behind its end
+        var values = before.Head.Revision is null ? new List<RecordWrite> { new(StoreRoot.ReplacementOf(sealing.Newest), Expected: null, Data: null) } : [];
         var kept = new HashSet<RecordKey>();
         foreach (var version in next.Record.Versions)
         {
@@ -471,7 +526,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             try
             {
                 var found = await _records.ReadAsync(new RecordKey(RecordKind.Secret, next.Id), CancellationToken.None).ConfigureAwait(false);
-                var head = found is null ? null : (await _root.OpenAsync(found, CancellationToken.None).ConfigureAwait(false)).OpenHead(found);
+                var head = found is null ? null : await _root.OpenAsync(found, static (sealing, found) => sealing.OpenHead(found), CancellationToken.None).ConfigureAwait(false);
                 if (head?.Write == next.Write)
                 {
                     return true;

@@ -1,24 +1,31 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using Mallku.Secrets.Files;
 
 namespace Mallku.Secrets.Storage;
 
 /// <summary>
 /// The newest generation of each of a store's secrets that this machine has seen, so that one which was put back behind it
-/// is noticed. A file of fixed records, each the secret's id (16 bytes) and a generation (8 bytes, big-endian); the largest
-/// counts. Only ever appended to, under a lock, and written anew when most of it is outdated. Safe for concurrent use, by
-/// several processes too.
+/// is noticed. A file of fixed records, each the secret's id (16 bytes), a generation (8 bytes, big-endian) and a checksum of
+/// both (4 bytes); the largest generation counts. Only ever appended to, under a lock, and written anew when most of it is
+/// outdated. Safe for concurrent use, by several processes too.
 /// </summary>
-/// <remarks>It is not flushed: what a loss of power takes from it weakens the next look, and loses nothing.</remarks>
+/// <remarks>
+/// It is not flushed: what a loss of power takes from it weakens the next look, and loses nothing. What it leaves in the place
+/// of a record, such as zeros, has no such checksum, and counts for nothing.
+/// </remarks>
 internal sealed class SeenGenerations(string path)
 {
-    private const int IdLength = 16, RecordLength = IdLength + sizeof(long);
+    private const int IdLength = 16, CheckedLength = IdLength + sizeof(long), RecordLength = CheckedLength + sizeof(uint);
     private const int FewRecords = 1024;
     private readonly Lock _gate = new();
     private readonly Dictionary<UInt128, long> _newest = [];
     private long _read;
 
     internal string Path => path;
+
+    /// <summary>What to do where what was seen is gone for good, on each machine that has seen it: all that it knows of the store goes at once.</summary>
+    internal string WayOn => $"where that is gone for good, as after a backup was put back, let this machine forget what it has seen: rm {PrivateFile.ShellQuote(System.IO.Path.GetDirectoryName(path)!)}/seen*";
 
     /// <summary>The ids of which something was seen.</summary>
     /// <exception cref="SecretsException">The file can't be read.</exception>
@@ -38,7 +45,7 @@ internal sealed class SeenGenerations(string path)
         }
     }
 
-    /// <summary>What was seen of a secret; 0 for nothing.</summary>
+    /// <summary>What was seen of a secret; 0 for nothing, as of what has no secret's id.</summary>
     /// <param name="id">32 hexadecimal digits.</param>
     /// <exception cref="SecretsException">The file can't be read.</exception>
     internal long Get(string id)
@@ -50,7 +57,7 @@ internal sealed class SeenGenerations(string path)
                 ReadOn();
             }
 
-            return _newest.GetValueOrDefault(Parse(id));
+            return TryParse(id, out var key) ? _newest.GetValueOrDefault(key) : 0;
         }
     }
 
@@ -71,15 +78,13 @@ internal sealed class SeenGenerations(string path)
     {
         lock (_gate)
         {
-            if (Get(id) >= generation)
+            if (Get(id) >= generation || !TryParse(id, out var key))
             {
                 return;
             }
 
-            var key = Parse(id);
             Span<byte> record = stackalloc byte[RecordLength];
-            BinaryPrimitives.WriteUInt128BigEndian(record, key);
-            BinaryPrimitives.WriteInt64BigEndian(record[IdLength..], generation);
+            Write(record, key, generation);
             _newest[key] = generation;
             try
             {
@@ -87,7 +92,12 @@ internal sealed class SeenGenerations(string path)
             }
             catch (PosixException e)
             {
-                throw e.ToWriteError(path);
+                throw e.Error is Posix.ReadOnly or Posix.AccessDenied
+                    ? new SecretsException(
+                        $"'{path}' can't be written ({e.Message}): what this machine has seen of the store can't be noted; nothing was changed",
+                        "make its folder writable for this user, or use another by MALLKU_STATE_DIR",
+                        e)
+                    : e.ToWriteError(path);
             }
         }
     }
@@ -117,8 +127,11 @@ internal sealed class SeenGenerations(string path)
         for (var i = 0; i < count; i++)
         {
             var record = bytes.AsSpan(i * RecordLength, RecordLength);
-            var key = BinaryPrimitives.ReadUInt128BigEndian(record);
-            _newest[key] = Math.Max(_newest.GetValueOrDefault(key), BinaryPrimitives.ReadInt64BigEndian(record[IdLength..]));
+            if (BinaryPrimitives.ReadUInt32BigEndian(record[CheckedLength..]) == Check(record))
+            {
+                var key = BinaryPrimitives.ReadUInt128BigEndian(record);
+                _newest[key] = Math.Max(_newest.GetValueOrDefault(key), BinaryPrimitives.ReadInt64BigEndian(record[IdLength..]));
+            }
         }
 
         _read = Math.Max(1, bytes.Length);
@@ -135,13 +148,32 @@ internal sealed class SeenGenerations(string path)
         var at = 0;
         foreach (var (key, generation) in _newest)
         {
-            BinaryPrimitives.WriteUInt128BigEndian(bytes.AsSpan(at), key);
-            BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan(at + IdLength), generation);
+            Write(bytes.AsSpan(at), key, generation);
             at += RecordLength;
         }
 
         FileReplacement.Overwrite(path, bytes);
     }
 
-    private static UInt128 Parse(string id) => UInt128.Parse(id, System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture);
+    private static void Write(Span<byte> record, UInt128 key, long generation)
+    {
+        BinaryPrimitives.WriteUInt128BigEndian(record, key);
+        BinaryPrimitives.WriteInt64BigEndian(record[IdLength..], generation);
+        BinaryPrimitives.WriteUInt32BigEndian(record[CheckedLength..], Check(record));
+    }
+
+    // against what was not written whole, not against somebody: CRC-32C
+    private static uint Check(ReadOnlySpan<byte> record)
+    {
+        var check = uint.MaxValue;
+        for (var at = 0; at < CheckedLength; at += sizeof(ulong))
+        {
+            check = BitOperations.Crc32C(check, BinaryPrimitives.ReadUInt64LittleEndian(record[at..]));
+        }
+
+        return ~check;
+    }
+
+    private static bool TryParse(string id, out UInt128 key) =>
+        UInt128.TryParse(id, System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture, out key);
 }

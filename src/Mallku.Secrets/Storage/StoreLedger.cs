@@ -169,7 +169,7 @@ public sealed class StoreLedger
         }
 
         results.AddRange(seen.Keys.Except([.. heads.Select(static one => one.Id), .. results.Select(static one => one.Id)], StringComparer.Ordinal)
-            .Select(id => new InstanceVerification(null, id, StoreLedgerFault.Lost(id, seen[id]))));
+            .Select(id => new InstanceVerification(null, id, StoreLedgerFault.Lost(id, seen[id], _store.SeenInstances.WayOn))));
         var known = heads.Select(static one => one.Id).Concat(results.Select(static one => one.Id)).ToHashSet(StringComparer.Ordinal);
         await foreach (var (id, record) in InstanceCheck.FindHeadlessAsync(_store.Records, known, cancellationToken).ConfigureAwait(false))
         {
@@ -183,7 +183,7 @@ public sealed class StoreLedger
         {
             var (instance, pseudonyms) = (ToInstance(id, head, SignedOf(id, head)), await FindNamesAsync(head, names, cancellationToken).ConfigureAwait(false));
             var check = new InstanceCheck(Audit, id, head, changes.Of(id)) { Told = entry => made.Add(instance, pseudonyms?.Reveal(entry) ?? entry) };
-            var fault = await check.RunAsync(_store.Records, seen.GetValueOrDefault(id), count => progress?.Report((done + count, total)), cancellationToken).ConfigureAwait(false);
+            var fault = await check.RunAsync(_store.Records, seen.GetValueOrDefault(id), _store.SeenInstances.WayOn, count => progress?.Report((done + count, total)), cancellationToken).ConfigureAwait(false);
             done += head.Size;
             signed.Add(id, fault is null ? check.Signed : head.Size);
             if (fault is null)

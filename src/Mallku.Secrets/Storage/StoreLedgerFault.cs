@@ -1,4 +1,5 @@
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Models;
 
 namespace Mallku.Secrets.Storage;
 
@@ -20,11 +21,17 @@ internal static class StoreLedgerFault
         $"what the store knows of the instance {id} has another key than the one that has signed its first entries: whoever has the store's key has replaced it, and nothing in the instance's name is shown",
         "let that machine tell the store, which writes its key anew: mallku audit verify --all, there; look who has the store's key");
 
-    internal static LedgerFault Lost(string id, long seen) =>
-        new(0, seen - 1, $"the store has nothing any more of the instance {id}, of which this machine has seen {seen} entries there", WayOn);
+    /// <param name="id">The instance's.</param>
+    /// <param name="seen">How many entries of it this machine has seen there.</param>
+    /// <param name="forget">What to do where they are gone for good.</param>
+    internal static LedgerFault Lost(string id, long seen, string forget) => new(
+        0, seen - 1, $"the store has nothing any more of the instance {id}, of which this machine has seen {seen} entries there", $"{WayOn}; {forget}");
 
-    internal static LedgerFault Shrunk(InstanceHead head, long seen) => new(
-        head.Size, seen - 1, $"the store has {head.Size} entries of {Name(head)}, and this machine has seen {seen} there: an older state was put back", WayOn);
+    internal static LedgerFault Shrunk(InstanceHead head, long seen, string forget) => new(
+        head.Size,
+        seen - 1,
+        $"the store has {head.Size} entries of {Name(head)}, and this machine has seen {seen} there: an older state was put back",
+        $"{WayOn}; {forget}");
 
     internal static LedgerFault Gone(InstanceHead head, long from, long told) =>
         new(from, null, $"the entries of {Name(head)} from {from} on are gone from the store, which was told {told}", WayOn);
@@ -64,8 +71,7 @@ internal static class StoreLedgerFault
     internal static LedgerFault Headless(string record) => new(
         null, null, $"the store has the audit record {SecretsException.Show(record)}, and knows no such instance: what the store knew of it was removed, or somebody has put the record there", Foreign);
 
-    internal static LedgerFault NoSecret(string id) => new(
-        null, null, $"the head of the secret {id} does not authenticate, so that nobody can tell who changed it last: it was altered", "put the store's record of it back from a backup");
+    internal static LedgerFault NoSecret(RecordOpenException e) => new(null, null, $"nobody can tell who changed a secret last: {e.Problem}", e.Remedy);
 
     internal static LedgerFault Unknown(SilentInstance silent) => new(
         0, silent.Entries - 1, $"{SecretsException.Show(silent.By)} has changed secrets of the store since {Show(silent.Since)}, and the store has nothing of its ledger (the instance {silent.Id})", Tell);

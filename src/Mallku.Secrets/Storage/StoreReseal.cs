@@ -10,70 +10,92 @@ namespace Mallku.Secrets.Storage;
 internal sealed record Resealed(string KeyId, bool IsResumed, int Secrets);
 
 /// <summary>
-/// Puts a new data key in the place of the newest one, and seals anew what is under the others, while everybody goes on to
-/// read and write. The older keys stay, wrapped: who does not know of the new one yet may still seal under them. What instances
-/// tell of their ledgers is under no data key, and stays as it is.
+/// Puts a new data key in the place of the newest one, and seals anew what is under the others, while everybody goes on to read
+/// and write. At its end nothing opens with the others any more. What instances tell of their ledgers is under no data key, and
+/// stays as it is.
 /// </summary>
 /// <remarks>
-/// A record is only replaced as it was read, so that a change by somebody else is never lost, and each counts for itself: a kill
-/// at any moment leaves some records under the new key and some under an older one, both of which open.
+/// <para>A record is only replaced as it was read, so that a change by somebody else is never lost, and each counts for itself: a
+/// kill at any moment leaves some records under the new key and some under an older one, both of which open until the end.</para>
+/// <para>Who does not know of the new key yet can't write under an older one behind the end: what there is he has read before it
+/// was sealed anew, and is refused; what is new is refused from the beginning on (<see cref="StoreRoot.ReplacementOf"/>).</para>
 /// </remarks>
-internal sealed class StoreReseal(IRecordStore records, StoreRoot root, StoreUse use)
+internal sealed class StoreReseal(SealedStore store, StoreUse use)
 {
-    private const int AtOnce = 4, MostTries = 50, MostPasses = 10;
+    private const int AtOnce = 4, MostTries = 50, MostPasses = 10, MostNamed = 5;
 
     // below what etcd takes as one request, but for a single record
     private const int MostBytes = 1 << 20;
 
+    private readonly IRecordStore _records = store.Records;
+    private readonly StoreRoot _root = store.Root;
+
     internal async ValueTask<Resealed> RunAsync(Action<long, long>? progress, CancellationToken cancellationToken)
     {
-        var (head, _) = await root.ReadAsync(cancellationToken).ConfigureAwait(false);
+        var (head, _) = await _root.ReadAsync(cancellationToken).ConfigureAwait(false);
         var isResumed = head.IsResealing;
         if (!isResumed)
         {
             await use.Record([new LedgerEvent(LedgerKind.KeyRotated, Source: SealedStore.SourceName, Purpose: use.Purpose)], cancellationToken).ConfigureAwait(false);
 
             // of two who begin at the same time, the second helps the first
-            await root.ChangeAsync(now => now.IsResealing ? now : now with { Keys = [.. now.Keys, StoreRoot.NewKey(use.Clock)] }, cancellationToken).ConfigureAwait(false);
-            (head, _) = await root.ReadAsync(cancellationToken).ConfigureAwait(false);
+            await _root.ChangeAsync(now => now.IsResealing ? now : now with { Keys = [.. now.Keys, StoreRoot.NewKey(use.Clock)] }, cancellationToken).ConfigureAwait(false);
+            (head, _) = await _root.ReadAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        root.Forget();
+        _root.Forget();
+        foreach (var older in head.Keys.Skip(head.Replaced).SkipLast(1))
+        {
+            // false where one that was cut off has said it already
+            await _records.WriteAsync([new RecordWrite(StoreRoot.ReplacementOf(older.Id), Expected: null, "{}"u8.ToArray())], cancellationToken).ConfigureAwait(false);
+        }
+
         var newest = head.Keys[^1].Id;
         var resealed = new HashSet<string>(StringComparer.Ordinal);
 
-        // others go on writing, under an older key until they have heard of the new one: until nothing is found
-        for (var passes = 1; await PassAsync(newest, resealed, progress, cancellationToken).ConfigureAwait(false); passes++)
+        // others go on writing, under an older key until they have read what is under the new one: until nothing is found
+        for (var passes = 1; await PassAsync(resealed, progress, cancellationToken).ConfigureAwait(false); passes++)
         {
             if (passes == MostPasses)
             {
                 throw new SecretsException(
-                    $"an instance goes on to write under an older data key in the store '{records.Description}'; what was found is sealed anew",
+                    $"an instance goes on to write under an older data key in the store '{_records.Description}'; what was found is sealed anew",
                     "start the programs that use it anew, then go on: mallku store reseal");
             }
         }
 
-        await root.ChangeAsync(now => now.Keys[^1].Id == newest ? now with { Resealed = newest } : now, cancellationToken).ConfigureAwait(false);
+        await _root.ChangeAsync(now => now.Keys[^1].Id == newest ? now with { Resealed = newest } : now, cancellationToken).ConfigureAwait(false);
         return new Resealed(newest, isResumed, resealed.Count);
     }
 
     // whether there was something to do
-    private async ValueTask<bool> PassAsync(string newest, HashSet<string> resealed, Action<long, long>? progress, CancellationToken cancellationToken)
+    private async ValueTask<bool> PassAsync(HashSet<string> resealed, Action<long, long>? progress, CancellationToken cancellationToken)
     {
-        // first the ids alone: no medium has to keep a list open for as long as all this takes
-        var ids = new List<string>();
-        await foreach (var found in records.ListAsync(RecordKind.Secret, "", before: null, cancellationToken).ConfigureAwait(false))
+        // first the ids alone: no medium has to keep a list open for as long as all this takes; and those that this machine has
+        // seen, since one that is gone was not sealed anew
+        var ids = use.Seen.Ids.ToHashSet(StringComparer.Ordinal);
+        await foreach (var found in _records.ListAsync(RecordKind.Secret, "", before: null, cancellationToken).ConfigureAwait(false))
         {
             ids.Add(found.Key.Id);
         }
 
-        var (done, hasResealed) = (0, false);
+        var (done, hasResealed, failed) = (0, false, new List<SecretsException>());
         await Parallel.ForEachAsync(
             ids,
             new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
             async (id, token) =>
             {
-                var hadOlder = await ResealAsync(id, newest, token).ConfigureAwait(false);
+                var (hadOlder, failure) = (false, (SecretsException?)null);
+                try
+                {
+                    hadOlder = await ResealAsync(id, token).ConfigureAwait(false);
+                }
+                catch (SecretsException e) when (e is not StoreUnreachableException)
+                {
+                    // one that is damaged keeps no other from its turn
+                    failure = e;
+                }
+
                 lock (ids)
                 {
                     if (hadOlder)
@@ -82,19 +104,30 @@ internal sealed class StoreReseal(IRecordStore records, StoreRoot root, StoreUse
                         hasResealed = true;
                     }
 
+                    failed.AddRange(failure is null ? [] : [failure]);
                     progress?.Invoke(++done, ids.Count);
                 }
             }).ConfigureAwait(false);
-        return hasResealed;
+        return failed.Count == 0 ? hasResealed : throw Summarize(failed);
+    }
+
+    private SecretsException Summarize(List<SecretsException> failed)
+    {
+        var named = string.Join("; ", failed.Take(MostNamed).Select(static one => one.Problem));
+        var others = failed.Count > MostNamed ? $"; and {failed.Count - MostNamed} more" : "";
+        return new SecretsException(
+            $"{failed.Count} {(failed.Count == 1 ? "secret" : "secrets")} in the store '{_records.Description}' could not be sealed anew, as all others are: {named}{others}",
+            $"{failed[0].Remedy}; then go on: mallku store reseal",
+            failed[0]);
     }
 
     // one secret: its head, and its values
-    private async ValueTask<bool> ResealAsync(string id, string newest, CancellationToken cancellationToken)
+    private async ValueTask<bool> ResealAsync(string id, CancellationToken cancellationToken)
     {
         var hadOlder = false;
         for (var tries = 1; ; tries++)
         {
-            if (await TryResealAsync(id, newest, cancellationToken).ConfigureAwait(false) is { } result)
+            if (await TryResealAsync(id, cancellationToken).ConfigureAwait(false) is { } result)
             {
                 return hadOlder || result;
             }
@@ -102,24 +135,24 @@ internal sealed class StoreReseal(IRecordStore records, StoreRoot root, StoreUse
             hadOlder = true;
             if (tries == MostTries)
             {
-                throw new SecretsException($"others write a secret in the store '{records.Description}' all the time; it is not sealed anew yet", "go on later: mallku store reseal");
+                throw new SecretsException($"others write a secret in the store '{_records.Description}' all the time; it is not sealed anew yet", "go on later: mallku store reseal");
             }
         }
     }
 
     // null where somebody else was faster: what was read is not what is there any more
-    private async ValueTask<bool?> TryResealAsync(string id, string newest, CancellationToken cancellationToken)
+    private async ValueTask<bool?> TryResealAsync(string id, CancellationToken cancellationToken)
     {
-        if (await records.ReadAsync(new RecordKey(RecordKind.Secret, id), cancellationToken).ConfigureAwait(false) is not { } found)
+        if (await store.ReadHeadAsync(id, cancellationToken).ConfigureAwait(false) is not { } head)
         {
             return false;
         }
 
-        var sealing = await root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
-        var head = sealing.OpenHead(found);
-        var (batch, bytes, hadOlder) = (new List<RecordWrite>(), 0, DocumentSeal.FindKeyId(found.Data) != newest);
+        // another reseal may have begun since
+        var newest = (await _root.OpenAsync(cancellationToken).ConfigureAwait(false)).Newest;
+        var (batch, bytes, hadOlder) = (new List<RecordWrite>(), 0, head.KeyId != newest);
         var unknown = new List<RecordWrite>();
-        await foreach (var value in records.ListAsync(RecordKind.Version, StoreSealing.VersionsOf(id), StoreSealing.AfterVersionsOf(id), cancellationToken).ConfigureAwait(false))
+        await foreach (var value in _records.ListAsync(RecordKind.Version, StoreSealing.VersionsOf(id), StoreSealing.AfterVersionsOf(id), cancellationToken).ConfigureAwait(false))
         {
             if (DocumentSeal.FindKeyId(value.Data) == newest)
             {
@@ -132,10 +165,14 @@ internal sealed class StoreReseal(IRecordStore records, StoreRoot root, StoreUse
                 continue;
             }
 
-            var write = await SealAnewAsync(sealing, value, id, version, cancellationToken).ConfigureAwait(false);
+            if (await SealAnewAsync(value, head, version, cancellationToken).ConfigureAwait(false) is not { } write)
+            {
+                return null;
+            }
+
             if (batch.Count == RecordWrite.MostAtOnce || (batch.Count > 0 && bytes + write.Data!.Value.Length > MostBytes))
             {
-                if (!await records.WriteAsync(batch, cancellationToken).ConfigureAwait(false))
+                if (!await _records.WriteAsync(batch, cancellationToken).ConfigureAwait(false))
                 {
                     return null;
                 }
@@ -148,23 +185,34 @@ internal sealed class StoreReseal(IRecordStore records, StoreRoot root, StoreUse
             bytes += write.Data!.Value.Length;
         }
 
-        if (batch.Count > 0 && !await records.WriteAsync(batch, cancellationToken).ConfigureAwait(false))
+        if (batch.Count > 0 && !await _records.WriteAsync(batch, cancellationToken).ConfigureAwait(false))
         {
             return null;
         }
 
-        if (DocumentSeal.FindKeyId(found.Data) == newest && unknown.Count == 0)
+        if (head.KeyId == newest && unknown.Count == 0)
         {
             return hadOlder;
         }
 
         // the head as it was read, or nothing: so what it does not refer to is of no version, and was left by a writer that was cut off
-        return await records.WriteAsync([sealing.SealHead(head), .. unknown.Take(RecordWrite.MostAtOnce - 1)], cancellationToken).ConfigureAwait(false) ? true : null;
+        var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+        return await _records.WriteAsync([sealing.SealHead(head), .. unknown.Take(RecordWrite.MostAtOnce - 1)], cancellationToken).ConfigureAwait(false) ? true : null;
     }
 
-    private async ValueTask<RecordWrite> SealAnewAsync(StoreSealing sealing, StoredRecord value, string id, VersionRecord version, CancellationToken cancellationToken)
+    // null where it is gone by now
+    private async ValueTask<RecordWrite?> SealAnewAsync(StoredRecord value, OpenedHead head, VersionRecord version, CancellationToken cancellationToken)
     {
-        var opening = await root.OpenAsync(value, cancellationToken).ConfigureAwait(false);
-        return opening.UseValue(value, id, version, token => sealing.SealValue(id, version, token.Span, value.Revision));
+        try
+        {
+            return await _root.OpenAsync(
+                value,
+                (sealing, now) => sealing.UseValue(now, head.Id, version, token => sealing.SealValue(head.Id, version, token.Span, now.Revision)),
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (RecordOpenException e)
+        {
+            throw RecordOpenException.OfValue(head.Record.Name, version.Number, e);
+        }
     }
 }

@@ -28,6 +28,14 @@ internal sealed record StoreHead
     /// <summary>Whether records may still be under an older key than the newest: a reseal has begun, and did not end yet.</summary>
     [JsonIgnore]
     internal bool IsResealing => Keys.Count > 1 && Resealed != Keys[^1].Id;
+
+    /// <summary>Whether it is what this program writes.</summary>
+    [JsonIgnore]
+    internal bool IsWhole => Keys.Count > 0 && Keys.All(static key => key?.Key.Length == AesGcmSealing.KeyLength) && Keep > 0 && StoreSealing.IsCount(Generation);
+
+    /// <summary>How many keys were replaced, from the oldest on: a reseal has ended, and nothing opens with them any more.</summary>
+    [JsonIgnore]
+    internal int Replaced => Math.Max(0, Keys.ToList().FindIndex(key => key.Id == Resealed));
 }
 
 /// <summary>A data key, in the clear only within what wraps it.</summary>
@@ -46,20 +54,27 @@ internal sealed class StoreRoot
     internal static readonly RecordKey Record = new(RecordKind.Store, "store");
     private static readonly SealContext Place = new("store", "store");
 
+
+    // who is told of changes looks sooner: so long may a key that was replaced open what somebody else has written under it
+    private static readonly TimeSpan LongestUnlooked = TimeSpan.FromSeconds(10);
+
     private readonly IRecordStore _records;
     private readonly StoreKey _key;
     private readonly SeenGenerations? _seen;
+    private readonly TimeProvider _clock;
     private readonly IndexKey _index;
     private readonly SecuredModel<StoreHead> _model;
     private readonly SemaphoreSlim _opening = new(1, 1);
-    private volatile StoreSealing? _opened;
+    private volatile Opened? _opened;
+    private long _forgotten;
 
     /// <param name="records">Where it lies.</param>
     /// <param name="key">By what it opens.</param>
     /// <param name="seen">What this machine has seen of it; null for who looks only once.</param>
-    internal StoreRoot(IRecordStore records, StoreKey key, SeenGenerations? seen = null)
+    /// <param name="clock">By which what was read grows old; null for the system's.</param>
+    internal StoreRoot(IRecordStore records, StoreKey key, SeenGenerations? seen = null, TimeProvider? clock = null)
     {
-        (_records, _key, _seen) = (records, key, seen);
+        (_records, _key, _seen, _clock) = (records, key, seen, clock ?? TimeProvider.System);
         var (index, wrapping) = (key.Derive("mallku/v1/store-index"u8), key.Derive("mallku/v1/store-key-wrapping"u8));
         _index = new IndexKey(index);
         Audit = new AuditRecords(key, _index);
@@ -92,24 +107,64 @@ internal sealed class StoreRoot
 
     /// <summary>What seals and opens records.</summary>
     /// <exception cref="SecretsException">There is no store, or another one, or it does not answer.</exception>
-    internal async ValueTask<StoreSealing> OpenAsync(CancellationToken cancellationToken) => _opened ?? await LoadAsync(_opened, cancellationToken).ConfigureAwait(false);
+    internal async ValueTask<StoreSealing> OpenAsync(CancellationToken cancellationToken) => (await FindOpenedAsync(cancellationToken).ConfigureAwait(false)).Sealing;
 
-    /// <summary>The same, with the data key that a record names, which may be newer than what is known.</summary>
-    internal async ValueTask<StoreSealing> OpenAsync(StoredRecord record, CancellationToken cancellationToken)
+    /// <summary>
+    /// Opens a record as it is now. One that does not open is looked at once more: it may have been sealed anew since it was
+    /// read, and the key that it was under replaced.
+    /// </summary>
+    /// <param name="found">The record.</param>
+    /// <param name="open">Opens it.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Null where it is gone by now.</returns>
+    /// <exception cref="RecordOpenException">It does not open, and is what is there.</exception>
+    internal async ValueTask<T?> OpenAsync<T>(StoredRecord found, Func<StoreSealing, StoredRecord, T> open, CancellationToken cancellationToken)
+        where T : class
     {
-        var opened = await OpenAsync(cancellationToken).ConfigureAwait(false);
-        if (DocumentSeal.FindKeyId(record.Data) is not { } id || opened.Knows(id))
+        while (true)
         {
-            return opened;
+            var sealing = await OpenAsync(found, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                return open(sealing, found);
+            }
+            catch (RecordOpenException e)
+            {
+                if (await _records.ReadAsync(found.Key, cancellationToken).ConfigureAwait(false) is not { } again)
+                {
+                    return null;
+                }
+
+                if (again.Revision == found.Revision)
+                {
+                    throw sealing.IsReplaced(found) ? RecordOpenException.OfReplacedKey(found.Key.Id, e) : e;
+                }
+
+                found = again;
+            }
+        }
+    }
+
+    // with the data key that a record names, which may be newer than what is known
+    private async ValueTask<StoreSealing> OpenAsync(StoredRecord record, CancellationToken cancellationToken)
+    {
+        var opened = await FindOpenedAsync(cancellationToken).ConfigureAwait(false);
+        if (DocumentSeal.FindKeyId(record.Data) is not { } id || opened.Sealing.Knows(id))
+        {
+            return opened.Sealing;
         }
 
         // what another one has loaded meanwhile may be from before that key too
         opened = await LoadAsync(opened, cancellationToken).ConfigureAwait(false);
-        return opened.Knows(id) ? opened : await LoadAsync(opened, cancellationToken).ConfigureAwait(false);
+        return opened.Sealing.Knows(id) ? opened.Sealing : (await LoadAsync(opened, cancellationToken).ConfigureAwait(false)).Sealing;
     }
 
     /// <summary>Makes the next call look at the store.</summary>
-    internal void Forget() => _opened = null;
+    internal void Forget()
+    {
+        Interlocked.Increment(ref _forgotten);
+        _opened = null;
+    }
 
     /// <summary>Whether the key is the store's, and nobody has altered what it holds of itself.</summary>
     /// <exception cref="SecretsException">There is no store, or it does not answer.</exception>
@@ -136,11 +191,16 @@ internal sealed class StoreRoot
         try
         {
             var head = _model.Open(found.Data, Place);
+            if (!head.IsWhole)
+            {
+                throw new RecordOpenException(Place);
+            }
+
             if (head.Generation < seen)
             {
                 throw new VaultOpenException(
                     $"the store in '{_records.Description}' holds of itself what it did at generation {head.Generation}, and this machine has seen it at {seen}: an older state was put back, and a data key may be in it that was replaced",
-                    "put the newer state of its own record back");
+                    $"put the newer state of its own record back; {_seen!.WayOn}");
             }
 
             _seen?.Note(StoreId, head.Generation);
@@ -182,6 +242,9 @@ internal sealed class StoreRoot
         }
     }
 
+    /// <summary>The record whose presence says that nothing new is sealed under a data key any more, since a reseal has begun to replace it.</summary>
+    internal static RecordKey ReplacementOf(string keyId) => new(RecordKind.Store, "replaced." + keyId);
+
     internal static WrappedKey NewKey(TimeProvider clock) =>
         new(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)), clock.GetUtcNow(), RandomNumberGenerator.GetBytes(AesGcmSealing.KeyLength));
 
@@ -191,7 +254,10 @@ internal sealed class StoreRoot
         return await _records.WriteAsync([new RecordWrite(Record, revision, document.Json)], cancellationToken).ConfigureAwait(false);
     }
 
-    private async ValueTask<StoreSealing> LoadAsync(StoreSealing? known, CancellationToken cancellationToken)
+    private async ValueTask<Opened> FindOpenedAsync(CancellationToken cancellationToken) =>
+        _opened is { } opened && _clock.GetElapsedTime(opened.Looked) < LongestUnlooked ? opened : await LoadAsync(_opened, cancellationToken).ConfigureAwait(false);
+
+    private async ValueTask<Opened> LoadAsync(Opened? known, CancellationToken cancellationToken)
     {
         await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
@@ -201,12 +267,20 @@ internal sealed class StoreRoot
                 return byAnother;
             }
 
+            var (looked, forgotten) = (_clock.GetTimestamp(), Volatile.Read(ref _forgotten));
             var (head, _) = await ReadAsync(cancellationToken).ConfigureAwait(false);
             var keys = head.Keys.Select(ToSealing).ToList();
             var ring = new DataKeyRing(keys[^1]);
-            keys.ForEach(ring.Add);
+            keys[head.Replaced..].ForEach(ring.Add);
             Keep = head.Keep;
-            return _opened = new StoreSealing(new Deployment(_key.StoreId, _index, ring));
+            var opened = _opened = new Opened(new StoreSealing(new Deployment(_key.StoreId, _index, ring), [.. keys[..head.Replaced].Select(static key => key.Id)]), looked);
+            if (Volatile.Read(ref _forgotten) != forgotten)
+            {
+                // what was read may be from before what it was forgotten for
+                _opened = null;
+            }
+
+            return opened;
         }
         finally
         {
@@ -220,10 +294,12 @@ internal sealed class StoreRoot
         CryptographicOperations.ZeroMemory(wrapped.Key);
         return key;
     }
+
+    private sealed record Opened(StoreSealing Sealing, long Looked);
 }
 
 /// <summary>The JSON of what is sealed in a shared store.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(StoreHead))]
 [JsonSerializable(typeof(SecretHead))]
 internal sealed partial class StoreJson : JsonSerializerContext;

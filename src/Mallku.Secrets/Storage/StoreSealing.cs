@@ -36,6 +36,9 @@ internal sealed record SecretHead
 internal sealed record OpenedHead(SecretRecord Record, string Id, long Generation, string? Revision, string Write)
 {
     internal RecordedChange? Recorded { get; init; }
+
+    /// <summary>The data key that it is under.</summary>
+    internal string? KeyId { get; init; }
 }
 
 /// <summary>A secret whose values were read too; they are wiped with it.</summary>
@@ -90,14 +93,22 @@ internal sealed record OpenedSecret(OpenedHead Head, Dictionary<RecordKey, strin
 /// Between secrets and what a medium gets of them (docs/formats/store-v1.md). A value is sealed apart from its secret's head,
 /// and never with its state, which changes. Safe for concurrent use.
 /// </summary>
-internal sealed class StoreSealing(Deployment deployment)
+/// <param name="deployment">The store's keys, but for the data keys that were replaced.</param>
+/// <param name="replaced">The ids of those.</param>
+internal sealed class StoreSealing(Deployment deployment, IReadOnlyList<string> replaced)
 {
     private readonly SecuredModel<SecretHead> _heads = new("secret", StoreJson.Default.SecretHead, deployment);
     private readonly string _valueMember = deployment.Index.FieldId("version", "value").ToString();
 
     internal Deployment Deployment => deployment;
 
+    /// <summary>The id of the data key that seals.</summary>
+    internal string Newest => deployment.Keys.Current.Id;
+
     internal bool Knows(string keyId) => deployment.Keys.Find(keyId) is not null;
+
+    /// <summary>Whether a record says that it is under a data key that was replaced.</summary>
+    internal bool IsReplaced(StoredRecord found) => DocumentSeal.FindKeyId(found.Data) is { } id && replaced.Contains(id, StringComparer.Ordinal);
 
     /// <summary>The id of a secret's head: the same for all names that match loosely, so that a store has one of them at most.</summary>
     internal string IdOf(SecretName name) => deployment.Index.Hash("mallku/v1/secret-id", name.Fold());
@@ -121,18 +132,22 @@ internal sealed class StoreSealing(Deployment deployment)
     /// <exception cref="SecretsException">It does not authenticate, or is not what this program writes.</exception>
     internal OpenedHead OpenHead(StoredRecord found)
     {
-        var model = _heads.Open(found.Data, new SealContext("secret", found.Key.Id));
+        var model = OpenModel(found);
         var record = HeadReader.Read(JsonMarshal.GetRawUtf8Value(model.Record).ToArray(), model.Name, $"the record '{found.Key.Id}'");
-        return new OpenedHead(record, found.Key.Id, model.Generation, found.Revision, model.Write) { Recorded = model.Recorded };
+        return new OpenedHead(record, found.Key.Id, model.Generation, found.Revision, model.Write) { Recorded = model.Recorded, KeyId = DocumentSeal.FindKeyId(found.Data) };
     }
 
-    /// <summary>Of a head only its generation, and which ledger has its newest change.</summary>
+    /// <summary>A head without its versions, which a newer program may have written otherwise.</summary>
     /// <exception cref="RecordOpenException">It does not authenticate.</exception>
-    internal (long Generation, RecordedChange? Recorded) OpenRecorded(StoredRecord found)
+    internal SecretHead OpenModel(StoredRecord found)
     {
-        var head = _heads.Open(found.Data, new SealContext("secret", found.Key.Id));
-        return (head.Generation, head.Recorded);
+        var context = new SealContext("secret", found.Key.Id);
+        var head = _heads.Open(found.Data, context);
+        return IsCount(head.Generation) && IsCount(head.Recorded?.Entries ?? 0) ? head : throw new RecordOpenException(context);
     }
+
+    /// <summary>Whether something can have been counted up to a number: such numbers are added without a thought.</summary>
+    internal static bool IsCount(long number) => number is >= 0 and < 1L << 48;
 
     internal RecordWrite SealValue(string id, VersionRecord version, ReadOnlySpan<byte> token, string? revision)
     {
@@ -177,7 +192,7 @@ internal sealed class StoreSealing(Deployment deployment)
                 }
             }
         }
-        catch (JsonException)
+        catch (Exception e) when (DocumentSeal.IsDamage(e))
         {
             // the same failure as all others, below
         }

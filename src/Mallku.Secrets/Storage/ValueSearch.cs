@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Mallku.Secrets.Models;
 
 namespace Mallku.Secrets.Storage;
 
@@ -33,8 +34,7 @@ internal static class ValueSearch
             {
                 if (kept.TryGetValue(found.Key, out var known) && !holders.Contains(known.Name))
                 {
-                    sealing = await store.Root.OpenAsync(found, cancellationToken).ConfigureAwait(false);
-                    if (sealing.UseValue(found, known.Id, known.Version, one.Had))
+                    if (await HasAsync(found, known.Id, known.Name, known.Version).ConfigureAwait(false))
                     {
                         holders.Add(known.Name);
                     }
@@ -47,6 +47,19 @@ internal static class ValueSearch
             if (await store.ReadAsync(name, cancellationToken).ConfigureAwait(false) is { } whole && whole.Record.Versions.Exists(version => version.HasValueOf(one)))
             {
                 yield return whole;
+            }
+        }
+
+        async ValueTask<bool> HasAsync(StoredRecord found, string id, string name, VersionRecord version)
+        {
+            try
+            {
+                // a value that is gone by now is nobody's
+                return await store.Root.OpenAsync(found, (sealing, now) => sealing.UseValue(now, id, version, one.Had) ? one : version, cancellationToken).ConfigureAwait(false) == one;
+            }
+            catch (RecordOpenException e)
+            {
+                throw RecordOpenException.OfValue(name, version.Number, e);
             }
         }
     }

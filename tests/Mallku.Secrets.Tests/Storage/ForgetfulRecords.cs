@@ -14,8 +14,14 @@ internal sealed class ForgetfulRecords(IRecordStore inner) : IRecordStore
     /// <summary>Whether reads and writes fail.</summary>
     internal bool IsDown { get; set; }
 
-    /// <summary>What happens once between the next read of secrets and its answer.</summary>
+    /// <summary>What happens once between the next read of secrets, or of another kind, and its answer.</summary>
     internal Func<Task>? AfterRead { get; set; }
+
+    /// <summary>Of which kind that read is.</summary>
+    internal RecordKind Read { get; init; } = RecordKind.Secret;
+
+    /// <summary>What happens once before the next write of a secret.</summary>
+    internal Func<Task>? BeforeWrite { get; set; }
 
     public string Description => inner.Description;
 
@@ -49,6 +55,12 @@ internal sealed class ForgetfulRecords(IRecordStore inner) : IRecordStore
             throw Down;
         }
 
+        if (writes[0].Key.Kind == RecordKind.Secret && BeforeWrite is { } before)
+        {
+            BeforeWrite = null;
+            await before();
+        }
+
         if (Instead is not { } instead || writes[0].Key.Kind != RecordKind.Secret)
         {
             return await inner.WriteAsync(writes, cancellationToken);
@@ -65,7 +77,7 @@ internal sealed class ForgetfulRecords(IRecordStore inner) : IRecordStore
 
     private async Task PauseAsync(RecordKind kind)
     {
-        if (kind == RecordKind.Secret && AfterRead is { } pause)
+        if (kind == Read && AfterRead is { } pause)
         {
             AfterRead = null;
             await pause();

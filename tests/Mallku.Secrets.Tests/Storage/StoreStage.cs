@@ -16,7 +16,7 @@ internal sealed class StoreStage : StorePlace
     /// <summary>Opens the medium once more, as another machine does; null where all use the same object.</summary>
     public Func<IRecordStore>? OpenRecords { get; init; }
 
-    public StoreKey Key { get; } = StoreKey.Generate();
+    public StoreKey Key { get; init; } = StoreKey.Generate();
 
     public List<LedgerEvent> Told { get; } = [];
 
@@ -31,6 +31,7 @@ internal sealed class StoreStage : StorePlace
 
     public SealedStore Open(bool follows = false, TimeSpan? maxStaleness = null, IRecordStore? records = null, string? seen = null, TimeProvider? clock = null)
     {
+        var folder = _folder.CreateSubdirectory(seen ?? $"machine-{Interlocked.Increment(ref _instances)}").FullName;
         var use = new StoreUse(
             clock ?? Clock,
             "test",
@@ -44,12 +45,12 @@ internal sealed class StoreStage : StorePlace
                 return new ValueTask<Checkpoint?>(result: null);
             },
             _ => new(false),
-            new SeenGenerations(Path.Combine(_folder.FullName, seen ?? $"seen-{Interlocked.Increment(ref _instances)}")),
+            new SeenGenerations(Path.Combine(folder, "seen")),
             maxStaleness ?? TimeSpan.FromMinutes(5),
             follows)
         {
-            SeenRoot = new SeenGenerations(Path.Combine(_folder.FullName, $"{seen ?? $"seen-{_instances}"}-store")),
-            SeenInstances = new SeenGenerations(Path.Combine(_folder.FullName, $"instances-{Interlocked.Increment(ref _instances)}")),
+            SeenRoot = new SeenGenerations(Path.Combine(folder, "seen-store")),
+            SeenInstances = new SeenGenerations(Path.Combine(folder, "seen-instances")),
         };
         var store = new SealedStore(records ?? OpenRecords?.Invoke() ?? Records, Key, use);
         lock (_opened)
@@ -73,6 +74,18 @@ internal sealed class StoreStage : StorePlace
         var heads = await Records.ListAsync(RecordKind.Secret, "", null, TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
         await WriteOverAsync(static _ => Encoding.UTF8.GetBytes("{\"a\":1}"));
         return () => WriteOverAsync(head => heads.Single(former => former.Key == head.Key).Data);
+    }
+
+    /// <summary>Does what an error says to do where what was seen is gone for good.</summary>
+    public static void Forget(SecretsException refused) => Forget(refused.Remedy);
+
+    public static void Forget(string remedy)
+    {
+        var place = remedy[(remedy.IndexOf(": rm ", StringComparison.Ordinal) + 5)..];
+        foreach (var file in Directory.GetFiles(Path.GetDirectoryName(place)!, Path.GetFileName(place)))
+        {
+            File.Delete(file);
+        }
     }
 
     public static async Task<int> SetAsync(ISecretStore store, string name, string value)
