@@ -196,6 +196,47 @@ public sealed class SealedStoreTests
         Assert.Contains("lost a secret", refused.Problem, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task What_another_process_of_the_machine_has_seen_counts_for_one_that_runs()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var (one, other) = (stage.Open(seen: "machine"), stage.Open(seen: "machine"));
+        await StoreStage.SetAsync(one, "a", "one");
+        Assert.Equal("one", await StoreStage.GetAsync(other, "a"));
+        var old = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).SingleAsync(Token);
+        await StoreStage.SetAsync(one, "a", "two");
+        var now = await stage.Records.ReadAsync(old.Key, Token);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(old.Key, now!.Revision, old.Data)], Token));
+        other.Memory.ForgetAll();
+        var refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.GetAsync(other, "a"));
+        Assert.Contains("put back", refused.Problem, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<SecretsException>(() => StoreStage.SetAsync(other, "a", "three"));
+
+        // and so does that it is to forget it
+        StoreStage.Forget(refused);
+        Assert.Equal("one", await StoreStage.GetAsync(other, "a"));
+    }
+
+    [Fact]
+    public async Task Processes_that_note_at_the_same_time_lose_nothing()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var path = stage.Open(seen: "machine").Seen.Path;
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(process => Task.Run(() =>
+        {
+            var seen = new SeenGenerations(path);
+            for (var i = 1; i <= 2000; i++)
+            {
+                // few secrets, so that it is written anew by whoever begins
+                seen.Note(((process * 10) + (i % 10)).ToString("x32", System.Globalization.CultureInfo.InvariantCulture), i);
+                seen = i % 500 == 0 ? new SeenGenerations(path) : seen;
+            }
+        })));
+        var all = new SeenGenerations(path);
+        Assert.Equal(40, all.Ids.Count);
+        Assert.All(all.Ids, id => Assert.InRange(all.Get(id), 1991, 2000));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -227,10 +268,15 @@ public sealed class SealedStoreTests
     {
         await using var stage = await StoreStage.CreateAsync();
         await StoreStage.SetAsync(stage.Open(seen: "machine"), "a", "one");
-        var store = stage.Open(seen: "machine");
+        var records = new ForgetfulRecords(stage.Records);
+        var store = stage.Open(seen: "machine", records: records);
         Assert.Equal("one", await StoreStage.GetAsync(store, "a"));
-        File.Delete(store.Seen.Path);
-        Directory.CreateDirectory(store.Seen.Path);
+        records.BeforeWrite = () =>
+        {
+            File.Delete(store.Seen.Path);
+            Directory.CreateDirectory(store.Seen.Path);
+            return Task.CompletedTask;
+        };
         var refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.SetAsync(store, "a", "two"));
         Assert.Contains("'a' was changed in", refused.Problem, StringComparison.Ordinal);
         Assert.DoesNotContain("nothing was changed", refused.Message, StringComparison.Ordinal);

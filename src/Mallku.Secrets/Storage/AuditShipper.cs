@@ -179,7 +179,7 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
 
         // a checkpoint that this machine does not know to have told may be there without the entries that it covers
         (Checkpoint Checkpoint, string Note)? newest = head?.Checkpoint is { } note && LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note), current.Verifier) is { } opened
-            && (opened.Size <= known || opened.Size <= (known = seen.GetNow(id))) ? (opened, note) : null;
+            && (opened.Size <= known || opened.Size <= (known = seen.Get(id))) ? (opened, note) : null;
         var near = before?.Tree.Size >= (newest?.Checkpoint.Size ?? 0) ? before.Near : newest;
         var tree = before?.Tree.Size >= (newest?.Checkpoint.Size ?? 0) ? before.Tree : newest?.Checkpoint.Frontier ?? new TreeFrontier();
         var trail = new InstanceTrail(audit, id, current.Verifier, tree);

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Numerics;
 using Mallku.Secrets.Files;
 
@@ -8,7 +9,7 @@ namespace Mallku.Secrets.Storage;
 /// The newest generation of each of a store's secrets that this machine has seen, so that one which was put back behind it
 /// is noticed. A file of fixed records, each the secret's id (16 bytes), a generation (8 bytes, big-endian) and a checksum of
 /// both (4 bytes); the largest generation counts. Only ever appended to, under a lock, and written anew when most of it is
-/// outdated. Safe for concurrent use, by several processes too.
+/// outdated. Safe for concurrent use, by several processes too: what one has noted, the others go by.
 /// </summary>
 /// <remarks>
 /// It is not flushed: what a loss of power takes from it weakens the next look, and loses nothing. What it leaves in the place
@@ -20,6 +21,10 @@ internal sealed class SeenGenerations(string path)
     private const int FewRecords = 1024;
     private readonly Lock _gate = new();
     private readonly Dictionary<UInt128, long> _newest = [];
+    private readonly byte[] _native = Posix.ToNative(path);
+
+    // of which file, and how much of it, was read
+    private ulong _inode;
     private long _read;
 
     internal string Path => path;
@@ -35,12 +40,8 @@ internal sealed class SeenGenerations(string path)
         {
             lock (_gate)
             {
-                if (_read == 0)
-                {
-                    ReadOn();
-                }
-
-                return [.. _newest.Keys.Select(static id => id.ToString("x32", System.Globalization.CultureInfo.InvariantCulture))];
+                ReadOn();
+                return [.. _newest.Keys.Select(static id => id.ToString("x32", CultureInfo.InvariantCulture))];
             }
         }
     }
@@ -52,23 +53,8 @@ internal sealed class SeenGenerations(string path)
     {
         lock (_gate)
         {
-            if (_read == 0)
-            {
-                ReadOn();
-            }
-
-            return TryParse(id, out var key) ? _newest.GetValueOrDefault(key) : 0;
-        }
-    }
-
-    /// <summary>The same, with what other processes have noted by now.</summary>
-    /// <exception cref="SecretsException">The file can't be read.</exception>
-    internal long GetNow(string id)
-    {
-        lock (_gate)
-        {
             ReadOn();
-            return Get(id);
+            return TryParse(id, out var key) ? _newest.GetValueOrDefault(key) : 0;
         }
     }
 
@@ -104,15 +90,19 @@ internal sealed class SeenGenerations(string path)
 
     private void Append(ReadOnlySpan<byte> record)
     {
-        var descriptor = Posix.OpenOrCreate(path);
+        var descriptor = OpenLocked();
         try
         {
-            Posix.Lock(descriptor, path);
-            var length = Posix.Stat(descriptor, path).Size;
-
             // a record that a kill has cut off is written over
-            Posix.Seek(descriptor, length - (length % RecordLength), path);
+            var facts = Posix.Stat(descriptor, path);
+            var end = facts.Size - (facts.Size % RecordLength);
+            Posix.Seek(descriptor, end, path);
             Posix.WriteAll(descriptor, record, path);
+            if (facts.Inode == _inode && end == _read)
+            {
+                // nobody has noted anything meanwhile, and this one knows its own
+                _read += RecordLength;
+            }
         }
         finally
         {
@@ -120,39 +110,124 @@ internal sealed class SeenGenerations(string path)
         }
     }
 
-    private void ReadOn()
+    // whoever waited for a file that was written anew meanwhile must not append to the one before
+    private int OpenLocked()
     {
-        var bytes = PrivateFile.Read(path, out _) ?? [];
-        var count = bytes.Length / RecordLength;
-        for (var i = 0; i < count; i++)
+        while (true)
         {
-            var record = bytes.AsSpan(i * RecordLength, RecordLength);
-            if (BinaryPrimitives.ReadUInt32BigEndian(record[CheckedLength..]) == Check(record))
+            var descriptor = Posix.OpenOrCreate(path);
+            try
             {
-                var key = BinaryPrimitives.ReadUInt128BigEndian(record);
-                _newest[key] = Math.Max(_newest.GetValueOrDefault(key), BinaryPrimitives.ReadInt64BigEndian(record[IdLength..]));
+                Posix.Lock(descriptor, path);
+                if (Posix.TryStat(_native, path, out var there) && there.Inode == Posix.Stat(descriptor, path).Inode)
+                {
+                    return descriptor;
+                }
             }
-        }
+            catch (PosixException)
+            {
+                Posix.Close(descriptor);
+                throw;
+            }
 
-        _read = Math.Max(1, bytes.Length);
-        if (count > FewRecords && count > 2 * _newest.Count)
-        {
-            Compact();
+            Posix.Close(descriptor);
         }
     }
 
-    // what another process appends meanwhile is seen again when it is read again
+    // what this process does not know yet
+    private void ReadOn()
+    {
+        try
+        {
+            if (!Posix.TryStat(_native, path, out var facts))
+            {
+                Forget();
+                return;
+            }
+
+            if (facts.Inode == _inode && facts.Size < _read)
+            {
+                Forget();
+            }
+
+            if (facts.Inode == _inode && facts.Size < _read + RecordLength)
+            {
+                return;
+            }
+
+            PrivateFile.Require(facts, path);
+            var isNew = facts.Inode != _inode;
+            var count = Read(isNew ? 0 : _read);
+            if (isNew && count > FewRecords && count > 2 * _newest.Count)
+            {
+                Compact();
+            }
+        }
+        catch (PosixException e)
+        {
+            throw new VaultOpenException(e.Message, "look at the file and at the folder's mode", e);
+        }
+    }
+
+    // somebody has let this machine forget it
+    private void Forget()
+    {
+        if (_inode != 0)
+        {
+            _newest.Clear();
+            (_inode, _read) = (0, 0);
+        }
+    }
+
+    private long Read(long from)
+    {
+        var descriptor = Posix.OpenRead(path);
+        try
+        {
+            var facts = Posix.Stat(descriptor, path);
+            var bytes = new byte[Math.Max(0, facts.Size - from)];
+            Posix.Seek(descriptor, from, path);
+            var count = Posix.ReadAll(descriptor, bytes, path) / RecordLength;
+            for (var i = 0; i < count; i++)
+            {
+                var record = bytes.AsSpan(i * RecordLength, RecordLength);
+                if (BinaryPrimitives.ReadUInt32BigEndian(record[CheckedLength..]) == Check(record))
+                {
+                    var key = BinaryPrimitives.ReadUInt128BigEndian(record);
+                    _newest[key] = Math.Max(_newest.GetValueOrDefault(key), BinaryPrimitives.ReadInt64BigEndian(record[IdLength..]));
+                }
+            }
+
+            (_inode, _read) = (facts.Inode, from + (count * RecordLength));
+            return count;
+        }
+        finally
+        {
+            Posix.Close(descriptor);
+        }
+    }
+
     private void Compact()
     {
-        var bytes = new byte[_newest.Count * RecordLength];
-        var at = 0;
-        foreach (var (key, generation) in _newest)
+        var descriptor = OpenLocked();
+        try
         {
-            Write(bytes.AsSpan(at), key, generation);
-            at += RecordLength;
-        }
+            // others may have noted something until the lock was there
+            Read(from: 0);
+            var bytes = new byte[_newest.Count * RecordLength];
+            var at = 0;
+            foreach (var (key, generation) in _newest)
+            {
+                Write(bytes.AsSpan(at), key, generation);
+                at += RecordLength;
+            }
 
-        FileReplacement.Overwrite(path, bytes);
+            FileReplacement.Overwrite(path, bytes);
+        }
+        finally
+        {
+            Posix.Close(descriptor);
+        }
     }
 
     private static void Write(Span<byte> record, UInt128 key, long generation)
@@ -174,6 +249,5 @@ internal sealed class SeenGenerations(string path)
         return ~check;
     }
 
-    private static bool TryParse(string id, out UInt128 key) =>
-        UInt128.TryParse(id, System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture, out key);
+    private static bool TryParse(string id, out UInt128 key) => UInt128.TryParse(id, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out key);
 }

@@ -112,14 +112,15 @@ internal sealed class StoreMemory
 
     private void Hear(RecordKey? key)
     {
-        if (key is null or { Kind: RecordKind.Store })
-        {
-            _store.Root.Forget();
-        }
-
-        if (key is { } one && one.Kind is not (RecordKind.Store or RecordKind.Secret))
+        // who rotates writes his turn anew all the time
+        if (key is { Kind: not RecordKind.Secret } other && other != StoreRoot.Record)
         {
             return;
+        }
+
+        if (key is not { Kind: RecordKind.Secret })
+        {
+            _store.Root.Forget();
         }
 
         lock (_gate)
