@@ -30,6 +30,17 @@ public sealed class ResealTests
     }
 
     [Fact]
+    public async Task One_that_the_store_refuses_is_taken_back_in_the_ledger()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await StoreStage.SetAsync(stage.Open(), "a", "one");
+        var store = stage.Open(records: new ReadOnlyRecords(stage.Records));
+        await Assert.ThrowsAsync<SecretsException>(async () => await store.ResealAsync(progress: null, Token));
+        Assert.Equal([LedgerKind.KeyRotated, LedgerKind.Aborted], stage.Told.TakeLast(2).Select(static told => told.Kind));
+        Assert.False((await store.Root.ReadAsync(Token)).Head.IsResealing);
+    }
+
+    [Fact]
     public async Task Everything_is_under_the_new_key_and_reads_as_before()
     {
         await using var stage = await StoreStage.CreateAsync();
@@ -414,6 +425,30 @@ public sealed class ResealTests
             Interlocked.Decrement(ref _left) < 0 ? throw new StoreUnreachableException("cut off", "go on") : records.WriteAsync(writes, cancellationToken);
 
         public IAsyncEnumerable<RecordKey?> WatchAsync(CancellationToken cancellationToken) => records.WatchAsync(cancellationToken);
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+
+    private sealed class ReadOnlyRecords(IRecordStore inner) : IRecordStore
+    {
+        public string Description => inner.Description;
+
+        public int MaxDataLength => inner.MaxDataLength;
+
+        public ValueTask PrepareAsync(CancellationToken cancellationToken) => inner.PrepareAsync(cancellationToken);
+
+        public ValueTask<StoredRecord?> ReadAsync(RecordKey key, CancellationToken cancellationToken) => inner.ReadAsync(key, cancellationToken);
+
+        public IAsyncEnumerable<StoredRecord> ListAsync(RecordKind kind, string from, string? before, CancellationToken cancellationToken) =>
+            inner.ListAsync(kind, from, before, cancellationToken);
+
+        public IAsyncEnumerable<StoredRecord> FindAsync(RecordKind kind, string first, string last, CancellationToken cancellationToken) =>
+            inner.FindAsync(kind, first, last, cancellationToken);
+
+        public ValueTask<bool> WriteAsync(IReadOnlyList<RecordWrite> writes, CancellationToken cancellationToken) =>
+            throw new SecretsException("this user may not write", "use another one");
+
+        public IAsyncEnumerable<RecordKey?> WatchAsync(CancellationToken cancellationToken) => inner.WatchAsync(cancellationToken);
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }

@@ -6,6 +6,7 @@ using Mallku.Secrets.Models;
 using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Sources;
 using Mallku.Secrets.Vault;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Mallku.Secrets.Stores.Tests;
 
@@ -282,6 +283,31 @@ public sealed class SealedStoreTests
         Assert.DoesNotContain("nothing was changed", refused.Message, StringComparison.Ordinal);
         Assert.Equal("two", await StoreStage.GetAsync(stage.Open(), "a"));
         Assert.DoesNotContain(stage.Told, static told => told.Kind == LedgerKind.Aborted);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_secret_that_is_gone_or_damaged_keeps_no_other_from_being_rotated(bool isGone)
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        await using var stage = await StoreStage.CreateAsync(clock: clock);
+        var store = stage.Open(seen: "machine", clock: clock);
+        var runner = new RotationRunner(store, []);
+        foreach (var name in new[] { "a", "b", "c" })
+        {
+            await StoreStage.SetAsync(store, name, "value");
+            await runner.SetPolicyAsync(name, new RotationPolicy { Rotator = "generate", Every = TimeSpan.FromDays(30) }, Token);
+        }
+
+        clock.Advance(TimeSpan.FromDays(31));
+        var head = await stage.Records.ReadAsync(new RecordKey(RecordKind.Secret, (await store.Root.OpenAsync(Token)).IdOf(SecretName.Parse("b"))), Token);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(head!.Key, head.Revision, isGone ? null : (ReadOnlyMemory<byte>?)"{}"u8.ToArray())], Token));
+        var done = await runner.RunDueAsync(Token);
+        Assert.Equal(["a", "c"], done.Where(static one => one.Action == RotationAction.Rotated).Select(static one => one.Name));
+        var failed = Assert.Single(done, static one => one.Action == RotationAction.Failed);
+        Assert.Equal(store.Describe(), failed.Name);
+        Assert.NotNull(failed.Error);
     }
 
     [Fact]

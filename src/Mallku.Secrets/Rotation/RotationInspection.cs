@@ -12,10 +12,8 @@ internal static class RotationInspection
     /// <exception cref="SecretsException">It can't be told.</exception>
     internal static async ValueTask<IReadOnlyList<RotationStatus>> ReviewAsync(ISecretStore place, CancellationToken cancellationToken)
     {
-        var (now, records) = (place.Clock.GetUtcNow(), SharedStore.IsSupported && place is SealedStore store
-            ? store.ReadHeadsAsync(static (_, _) => { }, cancellationToken).Select(static head => head.Record)
-            : place.ReadAllAsync(cancellationToken).Select(static secret => secret.Record));
-        return await records.Where(RotationReview.IsOfInterest).Select(record => RotationReview.Describe(record, now)).ToListAsync(cancellationToken).ConfigureAwait(false);
+        var now = place.Clock.GetUtcNow();
+        return await place.ReadAllAsync(static _ => { }, cancellationToken).Select(static secret => secret.Record).Where(RotationReview.IsOfInterest).Select(record => RotationReview.Describe(record, now)).ToListAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>What is to be done, the most pressing first; one finding that all is well where there is nothing.</summary>

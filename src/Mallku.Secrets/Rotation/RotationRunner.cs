@@ -116,7 +116,7 @@ public sealed class RotationRunner
         var statuses = new List<RotationStatus>();
         foreach (var rotation in _rotations)
         {
-            statuses.AddRange(await rotation.GetStatusAsync(cancellationToken).ConfigureAwait(false));
+            statuses.AddRange(await rotation.GetStatusAsync(faults: null, cancellationToken).ConfigureAwait(false));
         }
 
         return [.. statuses.OrderBy(static status => status.Name, StringComparer.Ordinal)];

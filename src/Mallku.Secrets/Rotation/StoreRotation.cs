@@ -135,14 +135,17 @@ internal sealed class StoreRotation
 
     internal async ValueTask<IReadOnlyList<RotationEvent>> RunDueAsync(CancellationToken cancellationToken)
     {
-        if (await GetStatusAsync(cancellationToken).ConfigureAwait(false) is [])
+        var failed = new List<RotationEvent>();
+        if (await GetStatusAsync(Fail, cancellationToken).ConfigureAwait(false) is [])
         {
-            return [];
+            return failed;
         }
+
+        failed.Clear();
 
         await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         var done = new List<RotationEvent>();
-        foreach (var status in await GetStatusAsync(cancellationToken).ConfigureAwait(false))
+        foreach (var status in await GetStatusAsync(Fail, cancellationToken).ConfigureAwait(false))
         {
             try
             {
@@ -154,14 +157,20 @@ internal sealed class StoreRotation
             }
         }
 
-        return done;
+        return [.. done, .. failed];
+
+        // which secret that is, only the fault says
+        void Fail(SecretsException fault) => failed.Add(new RotationEvent(_store.Describe(), RotationAction.Failed, Version: null, Error: fault));
     }
 
-    internal async ValueTask<IReadOnlyList<RotationStatus>> GetStatusAsync(CancellationToken cancellationToken)
+    /// <summary>Where every secret stands.</summary>
+    /// <param name="faults">Told of each that can't be used, and goes on with the others; null to end at the first.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    internal async ValueTask<IReadOnlyList<RotationStatus>> GetStatusAsync(Action<SecretsException>? faults, CancellationToken cancellationToken)
     {
         var now = _rotations.Now;
         var statuses = new List<RotationStatus>();
-        await foreach (var secret in _store.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+        await foreach (var secret in _store.ReadAllAsync(faults, cancellationToken).ConfigureAwait(false))
         {
             if (RotationReview.IsOfInterest(secret.Record))
             {

@@ -31,8 +31,10 @@ internal interface ISecretStore
     ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken);
 
     /// <summary>What is known of all secrets, removed ones too, in no order, and as far as their values need not be read for it without them.</summary>
+    /// <param name="faults">Told of each that can't be used, and goes on with the others; null to end at the first.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="SecretsException">It can't be told.</exception>
-    IAsyncEnumerable<StoredSecret> ReadAllAsync(CancellationToken cancellationToken);
+    IAsyncEnumerable<StoredSecret> ReadAllAsync(Action<SecretsException>? faults, CancellationToken cancellationToken);
 
     /// <summary>The other secrets, as they are now and with their values, of which a version has the value of one.</summary>
     /// <param name="one">The version.</param>

@@ -15,6 +15,9 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     /// <summary>Whether that is what the ledger calls the source of a store's answers and changes.</summary>
     internal static bool IsSource(string? source) => source is SourceName or StoreMemory.StaleSourceName;
 
+    /// <summary>What is said of a change whose entry is in the ledger.</summary>
+    internal const string NotTaken = "the store did not take it", MayBeMade = "the store did not answer: it may be made all the same";
+
     private const int MostTries = 50;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5), LongestPause = TimeSpan.FromMilliseconds(200);
 
@@ -78,8 +81,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return opened is not null && opened.Head.Record.Name == name ? new StoredSecret(opened.Head.Record, opened) : null;
     }
 
-    public IAsyncEnumerable<StoredSecret> ReadAllAsync(CancellationToken cancellationToken) =>
-        ReadHeadsAsync(faults: null, cancellationToken).Select(static head => new StoredSecret(head.Record, head));
+    public IAsyncEnumerable<StoredSecret> ReadAllAsync(Action<SecretsException>? faults, CancellationToken cancellationToken) =>
+        ReadHeadsAsync(faults is null ? null : (_, fault) => faults(fault), cancellationToken).Select(static head => new StoredSecret(head.Record, head));
 
     /// <summary>All heads. One that this machine has seen and that is gone, or was put back, ends it with the reason: a head is never removed.</summary>
     /// <param name="faults">Told of each that can't be used, by its id, and goes on with the others; null to end at the first.</param>
@@ -157,7 +160,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
     internal async ValueTask<List<SecretFacts>> ListAsync(CancellationToken cancellationToken)
     {
         var list = new List<SecretFacts>();
-        await foreach (var secret in ReadAllAsync(cancellationToken).ConfigureAwait(false))
+        await foreach (var secret in this.ReadAllAsync(cancellationToken).ConfigureAwait(false))
         {
             if (secret.Record.Current is { } current)
             {
@@ -510,7 +513,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         }
         catch (SecretsException)
         {
-            await TakeBackAsync(events, "the store did not take it").ConfigureAwait(false);
+            await TakeBackAsync(events, NotTaken).ConfigureAwait(false);
             throw;
         }
     }
@@ -551,7 +554,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             }
         }
 
-        await TakeBackAsync(events, "the store did not answer: it may be made all the same").ConfigureAwait(false);
+        await TakeBackAsync(events, MayBeMade).ConfigureAwait(false);
         throw new StoreUnreachableException(
             $"{lost.Problem}; the change may be made, or not", $"look when it answers again: mallku history {next.Record.Name}", lost) { MayBeWritten = true };
     }
@@ -586,8 +589,8 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         }
     }
 
-    // the ledger has it, and the store does not
-    private async ValueTask TakeBackAsync(List<LedgerEvent> events, string note)
+    /// <summary>Says in the ledger that it has something that the store does not have.</summary>
+    internal async ValueTask TakeBackAsync(List<LedgerEvent> events, string note)
     {
         if (events.Count > 0)
         {

@@ -21,6 +21,10 @@ internal static class SecretChanges
     internal static ValueTask<SecretChange> RemoveAsync(this ISecretStore store, SecretName name, CancellationToken cancellationToken) =>
         store.ChangeAsync(name, static edit => edit.Remove(), cancellationToken);
 
+    /// <summary>What is known of all secrets; one that can't be used ends it.</summary>
+    /// <exception cref="SecretsException">It can't be told.</exception>
+    internal static IAsyncEnumerable<StoredSecret> ReadAllAsync(this ISecretStore store, CancellationToken cancellationToken) => store.ReadAllAsync(faults: null, cancellationToken);
+
     /// <summary>The versions of a secret, the newest first, also of one that was removed; null where the store never had it.</summary>
     internal static async ValueTask<SecretHistory?> GetHistoryAsync(this ISecretStore store, SecretName name, CancellationToken cancellationToken)
     {

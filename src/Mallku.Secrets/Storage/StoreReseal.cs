@@ -36,10 +36,19 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
         var isResumed = head.IsResealing;
         if (!isResumed)
         {
-            await use.Record([new LedgerEvent(LedgerKind.KeyRotated, Source: SealedStore.SourceName, Purpose: use.Purpose)], cancellationToken).ConfigureAwait(false);
+            List<LedgerEvent> events = [new(LedgerKind.KeyRotated, Source: SealedStore.SourceName, Purpose: use.Purpose)];
+            await use.Record(events, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                // of two who begin at the same time, the second helps the first
+                await _root.ChangeAsync(now => now.IsResealing ? now : now with { Keys = [.. now.Keys, StoreRoot.NewKey(use.Clock)] }, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SecretsException e)
+            {
+                await store.TakeBackAsync(events, e is StoreUnreachableException { MayBeWritten: true } ? SealedStore.MayBeMade : SealedStore.NotTaken).ConfigureAwait(false);
+                throw;
+            }
 
-            // of two who begin at the same time, the second helps the first
-            await _root.ChangeAsync(now => now.IsResealing ? now : now with { Keys = [.. now.Keys, StoreRoot.NewKey(use.Clock)] }, cancellationToken).ConfigureAwait(false);
             (head, _) = await _root.ReadAsync(cancellationToken).ConfigureAwait(false);
         }
 

@@ -63,7 +63,7 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         return Find(await OpenAsync(cancellationToken).ConfigureAwait(false), name);
     }
 
-    public async IAsyncEnumerable<StoredSecret> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<StoredSecret> ReadAllAsync(Action<SecretsException>? faults, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         GetChangeStamp(Environment.TickCount64);
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
