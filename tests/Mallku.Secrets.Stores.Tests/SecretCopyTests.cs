@@ -99,7 +99,7 @@ public sealed class SecretCopyTests
         var head = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).SingleAsync(Token);
         Assert.True(await stage.Records.WriteAsync([new RecordWrite(head.Key, head.Revision, "{\"a\":1}"u8.ToArray())], Token));
         var copy = new SecretCopy(OpenVault(folder), stage.Open());
-        var plan = await copy.PlanAllAsync(["a", "b", "c"], overwrite: false, Token);
+        var plan = await copy.PlanAllAsync(["a", "b", "c"], overwrite: false, static (_, _) => { }, Token);
         Assert.Equal([CopyStep.New, CopyStep.Refused, CopyStep.New], plan.Select(static planned => planned.Step));
 
         // meanwhile

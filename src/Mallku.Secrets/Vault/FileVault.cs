@@ -57,6 +57,12 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         return Find(opened, VaultMatch.FindStored(opened, name) ?? name.ToString());
     }
 
+    // each spelling has numbers of its own
+    public ValueTask<StoredSecret?> FindHolderAsync(SecretName name, CancellationToken cancellationToken) => FindAsync(name, cancellationToken);
+
+    public async ValueTask<int> GetKeepAsync(CancellationToken cancellationToken) =>
+        settings.KeepVersions ?? (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document.Keep ?? SecretFormat.UsuallyKept;
+
     public async ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken)
     {
         _view.LookNow();
