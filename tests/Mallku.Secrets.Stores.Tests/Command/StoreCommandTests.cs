@@ -160,6 +160,29 @@ public sealed class PostgreSqlCommandTests(SharedPostgreSql shared)
     }
 
     [Fact]
+    public async Task Whatever_a_machine_that_has_just_joined_does_first_is_done_and_what_keeps_its_ledger_has_a_way_on()
+    {
+        var server = await shared.StartAsync();
+        var url = server.Address("command_first", password: null);
+        using var one = new Machine(url, PostgreSqlServer.Password);
+        one.Run($"mallku store init && printf {Canary} | mallku set openai_api_key");
+        foreach (var line in new[] { "explain openai_api_key", "adapters", "list", "history openai_api_key", "run -- true", "export --format env", "audit log", "store status", "doctor" })
+        {
+            using var fresh = new Machine(url, PostgreSqlServer.Password);
+            fresh.Run($"mallku store join < {one.KeyFile} && mallku {line} > said");
+            Assert.Equal(Canary, fresh.Reveal("mallku get openai_api_key"));
+        }
+
+        // whoever has made another vault in that place
+        var place = Path.Combine(Assert.Single(Directory.GetDirectories(Path.Combine(one.Home, ".local/state/mallku/stores"))), "vault");
+        one.Run($"rm -r {place} && mallku init --dir {place}");
+        var refused = one.Run(4, "mallku get openai_api_key").Error;
+        Assert.DoesNotContain("MALLKU_ENCRYPTION_KEY", refused, StringComparison.Ordinal);
+        one.Run(refused[refused.IndexOf("mv ", StringComparison.Ordinal)..].Split(';')[0].TrimEnd());
+        Assert.Equal(Canary, one.Reveal("mallku get openai_api_key"));
+    }
+
+    [Fact]
     public async Task A_command_has_its_own_exit_code_and_signals_and_not_what_opens_the_store()
     {
         var server = await shared.StartAsync();
@@ -251,6 +274,7 @@ internal static class StoreCommands
         Assert.Contains("mallku store join", other.Run(4, "mallku get some_key").Error, StringComparison.Ordinal);
         other.Run($"mallku store join < {one.KeyFile} && mallku store join {one.KeyFile}");
         Assert.Equal(File.ReadAllText(one.KeyFile), File.ReadAllText(other.KeyFile));
+        other.Run("mallku explain some_key");
         Assert.Equal(value, other.Reveal("mallku get some_key"));
         Assert.Equal(value, other.Reveal("mallku get SOME-KEY"));
         using (var list = JsonDocument.Parse(other.Run("mallku list --json")))
@@ -274,7 +298,7 @@ internal static class StoreCommands
         Assert.Equal("from_file\tnew\tFROM_FILE\t-\n", one.Run($"printf 'FROM_FILE={value}' | mallku import -"));
         Assert.Equal(value, other.Reveal("mallku get from_file"));
         one.Run(1, $"printf 'FROM_FILE={value}' | mallku import - --to vault");
-        one.Run(1, $"printf {value} | mallku set local_key --to vault");
+        Assert.Contains("make one: mallku init\n", one.Run(1, $"printf {value} | mallku set local_key --to vault").Error, StringComparison.Ordinal);
         one.Run("mallku store reseal");
         Assert.Equal(value + "2", other.Reveal("mallku get some_key"));
         Assert.Equal($"SOME_KEY={value}2", other.Reveal("mallku export --format env --only some_key"));
