@@ -110,6 +110,29 @@ public sealed class SecretCopyTests
         Assert.Equal("of the vault", await StoreStage.GetAsync(stage.Open(), "c"));
     }
 
+    [Fact]
+    public async Task A_plan_and_a_copy_of_many_read_the_vault_as_often_as_it_changes_and_say_how_far_they_are()
+    {
+        const int many = 300;
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        var (vault, names) = (OpenVault(folder), Enumerable.Range(0, many).Select(static i => $"key_{i:000}").ToList());
+        using var value = SecretValue.FromString("of the vault");
+        await vault.SetAsync([.. names.Select(name => KeyValuePair.Create(SecretName.Parse(name), value))], new SetOptions(), Token);
+        await using var stage = await StoreStage.CreateAsync();
+        using var heard = new Heard();
+        var told = new List<(long Done, long Total)>();
+        var copy = new SecretCopy(vault, stage.Open());
+        var plan = await copy.PlanAllAsync(names, overwrite: false, (done, total) => told.Add((done, total)), Token);
+        Assert.Equal(string.Join(' ', names), string.Join(' ', plan.Select(static planned => planned.Name)));
+        Assert.All(plan, static planned => Assert.Equal(CopyStep.New, planned.Step));
+        Assert.Equal(Enumerable.Range(1, many).Select(static done => ((long)done, (long)many)), told);
+        told.Clear();
+        Assert.Empty(await copy.DoAllAsync(plan, (done, total) => told.Add((done, total)), Token));
+        Assert.Equal((many, many), told[^1]);
+        Assert.All(await copy.PlanAllAsync(names, overwrite: false, static (_, _) => { }, Token), static planned => Assert.Equal(CopyStep.Same, planned.Step));
+        Assert.Equal([": 1"], heard.Sums("mallku.secrets.vault.opens"));
+    }
+
     private static FileVault OpenVault(TemporaryFolder folder) => SecretsManager.Open(folder.Options).Vault;
 
     private static async Task<(CopyStep Step, int Versions)> PlanAsync(SecretCopy copy, string name)
