@@ -25,6 +25,7 @@ internal sealed class OpenedRotations : IDisposable
         _factory = factory;
         _assisted = new AssistedRotator(factory, Ask);
         Runner = secrets.CreateRotationRunner(new OpenAIRotator(factory), new XaiRotator(factory), _assisted);
+        Runner.Waits = Terminal.Channel.Error.IsTerminal ? Terminal.Notice.Warn : null;
 
         // the signal does what it always does when this returns
         _signals = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT }

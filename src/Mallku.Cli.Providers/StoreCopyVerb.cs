@@ -52,7 +52,8 @@ internal sealed class StoreCopyVerb : Verb
         await manager.Vault.RequireAsync(cancellationToken);
         ISecretStore source = from == SecretPlace.Vault ? manager.Vault : manager.Store!;
         var copy = new SecretCopy(source, to == SecretPlace.Vault ? manager.Vault : manager.Store!);
-        var plan = await copy.PlanAllAsync(await ChooseAsync(source, selection.Only, selection.Except, cancellationToken), parsed.GetValue(_overwrite), cancellationToken);
+        var names = await ChooseAsync(source, selection.Only, selection.Except, cancellationToken);
+        var plan = await PlanAsync(copy, names, parsed.GetValue(_overwrite), cancellationToken);
         Show(plan);
         var writes = plan.FindAll(static planned => planned.Step is CopyStep.New or CopyStep.Overwrite);
         if (parsed.GetValue(_dryRun))
@@ -76,7 +77,7 @@ internal sealed class StoreCopyVerb : Verb
     private static List<string> Split(string[]? lists) =>
         [.. (lists ?? []).SelectMany(static list => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))];
 
-    private static async ValueTask<IEnumerable<string>> ChooseAsync(ISecretStore source, List<string> only, List<string> except, CancellationToken cancellationToken)
+    private static async ValueTask<IReadOnlyList<string>> ChooseAsync(ISecretStore source, List<string> only, List<string> except, CancellationToken cancellationToken)
     {
         var named = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var name in only.Concat(except))
@@ -87,7 +88,7 @@ internal sealed class StoreCopyVerb : Verb
 
         if (only.Count > 0)
         {
-            return named;
+            return [.. named];
         }
 
         var all = new SortedSet<string>(StringComparer.Ordinal);
@@ -100,7 +101,13 @@ internal sealed class StoreCopyVerb : Verb
         }
 
         all.ExceptWith(named);
-        return all;
+        return [.. all];
+    }
+
+    private static async ValueTask<List<PlannedCopy>> PlanAsync(SecretCopy copy, IReadOnlyList<string> names, bool overwrite, CancellationToken cancellationToken)
+    {
+        using var progress = new Progress("secrets looked at");
+        return await copy.PlanAllAsync(names, overwrite, progress.Show, cancellationToken);
     }
 
     private static async ValueTask<List<(PlannedCopy Planned, SecretsException Fault)>> DoAsync(SecretCopy copy, List<PlannedCopy> writes, CancellationToken cancellationToken)
@@ -127,6 +134,11 @@ internal sealed class StoreCopyVerb : Verb
         if (plan.Exists(static planned => planned.Step == CopyStep.Keep))
         {
             Notice.Warn("what was there was kept; --overwrite replaces it");
+        }
+
+        if (writes.Count(static planned => planned.Left > 0) is var shortened and > 0)
+        {
+            Notice.Warn($"{Count(shortened)} {(shortened == 1 ? "has" : "have")} fewer versions there than here, as shown above; the older ones stay where they are");
         }
 
         if (writes.Count > 0 && to == SecretPlace.Store)

@@ -28,7 +28,7 @@ internal sealed class StoreInitVerb : Verb
                 $"{StoreLocator.KeyVariable} holds a key, which would be used in the place of the new one; nothing was made", $"run it without: env -u {StoreLocator.KeyVariable} mallku store init");
         }
 
-        await using var records = OpenedStore.OpenRecords(url);
+        await using var records = await OpenedStore.OpenRecordsAsync(url, invocation.Options, cancellationToken);
         using var key = StoreKey.Generate();
 
         // the key first: a store whose key nobody has could be neither used nor made anew

@@ -31,21 +31,15 @@ internal sealed class StoreJoinVerb : Verb
         }
 
         using var key = Read(file);
-        await using var records = OpenedStore.OpenRecords(url);
+        await using var records = await OpenedStore.OpenRecordsAsync(url, invocation.Options, cancellationToken);
         if (!await new StoreRoot(records, key).IsOpenedAsync(cancellationToken))
         {
             throw new VaultOpenException($"the key is not the one of the store in '{records.Description}'; it was not kept", "take the key that mallku store init made for this store");
         }
 
-        var path = KeptStoreKeys.PathOf(key);
-        if (Path.Exists(path) && HoldsSame(path, key))
-        {
-            Notice.Done($"the key of the store '{records.Description}' was here already, in {path}");
-        }
-        else
-        {
-            Notice.Done($"joined the store '{records.Description}': its key is kept in {KeptStoreKeys.Keep(key)}");
-        }
+        Notice.Done(TryKeep(key, out var path)
+            ? $"joined the store '{records.Description}': its key is kept in {path}"
+            : $"the key of the store '{records.Description}' was here already, in {path}");
 
         StoreKeyChoice.Remember(records, key.StoreId);
         if (StoreLocator.Read(StoreLocator.KeyVariable) is not null)
@@ -73,6 +67,33 @@ internal sealed class StoreJoinVerb : Verb
             CryptographicOperations.ZeroMemory(bytes);
         }
     }
+
+    // others may do so at the same moment
+    private static bool TryKeep(StoreKey key, out string path)
+    {
+        path = KeptStoreKeys.PathOf(key);
+        if (IsKept(path, key))
+        {
+            return false;
+        }
+
+        try
+        {
+            KeptStoreKeys.Keep(key);
+            return true;
+        }
+        catch (SecretsException)
+        {
+            if (IsKept(path, key))
+            {
+                return false;
+            }
+
+            throw;
+        }
+    }
+
+    private static bool IsKept(string path, StoreKey key) => Path.Exists(path) && HoldsSame(path, key);
 
     private static bool HoldsSame(string path, StoreKey key)
     {

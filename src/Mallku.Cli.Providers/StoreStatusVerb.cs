@@ -21,47 +21,55 @@ internal sealed class StoreStatusVerb : Verb
 
     internal override async ValueTask<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        invocation.RequireStore();
-        var store = (await invocation.OpenManagerAsync(cancellationToken)).Store!;
-        StoreStatus? status = null;
-        Finding? notTold = null;
-        SecretsException? problem = null;
-        try
-        {
-            status = await StoreStatus.ReadAsync(store, cancellationToken);
-            notTold = await StoreInspection.InspectTellingAsync(store, cancellationToken) is { Level: FindingLevel.Error } told ? told : null;
-        }
-        catch (SecretsException e)
-        {
-            problem = e;
-        }
-
-        problem ??= status!.Faults is [var first, ..] ? first : null;
-
+        var looked = await LookAsync(invocation, cancellationToken);
         if (invocation.Parsed.GetValue(_json))
         {
-            Json.Write(writer => WriteJson(writer, store, status, notTold, problem));
+            Json.Write(writer => WriteJson(writer, looked));
         }
         else
         {
-            WriteTable(store, status, notTold, problem, invocation.Options.TimeProvider.GetUtcNow());
+            WriteTable(looked, invocation.Options.TimeProvider.GetUtcNow());
         }
 
-        foreach (var fault in status?.Faults.Skip(1) ?? [])
+        foreach (var fault in looked.Status?.Faults.Skip(1) ?? [])
         {
             Notice.Warn(fault.Problem);
         }
 
-        return problem is null ? ExitCode.Done : Notice.Report(problem);
+        return looked.Problem is null ? ExitCode.Done : Notice.Report(looked.Problem);
     }
 
-    private static void WriteTable(SealedStore store, StoreStatus? status, Finding? notTold, SecretsException? problem, DateTimeOffset now)
+    private static async ValueTask<Looked> LookAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        invocation.RequireStore();
+        SealedStore? store = null;
+        try
+        {
+            store = (await invocation.OpenManagerAsync(cancellationToken)).Store!;
+            var status = await StoreStatus.ReadAsync(store, cancellationToken);
+            var telling = await StoreInspection.InspectTellingAsync(store, cancellationToken);
+            var notTold = telling.Level == FindingLevel.Ok ? null : new SecretsException(telling.What, telling.Remedy!);
+            return new Looked(store.Records.Description, store, status, notTold, status.Faults is [var first, ..] ? first : null);
+        }
+        catch (SecretsException e)
+        {
+            return new Looked(store?.Records.Description ?? await DescribeAsync(invocation, cancellationToken), store, Status: null, NotTold: null, e);
+        }
+    }
+
+    private static async ValueTask<string> DescribeAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        await using var records = await OpenedStore.OpenRecordsAsync(invocation.RequireStore(), invocation.Options, cancellationToken);
+        return records.Description;
+    }
+
+    private static void WriteTable(Looked looked, DateTimeOffset now)
     {
         var table = new Table("WHAT", "HOW IT IS");
-        table.Add("store", store.Records.Description);
-        table.Add("id", FindId(store) ?? "-");
-        table.Add("answers", problem is StoreUnreachableException ? "no" : "yes");
-        if (status is not null)
+        table.Add("store", looked.Where);
+        table.Add("id", looked.Id ?? "-");
+        table.Add("answers", looked.Answers switch { true => "yes", false => "no", null => "-" });
+        if (looked.Status is { } status)
         {
             table.Add("secrets", status.Secrets.ToString());
             table.Add("versions", status.Versions.ToString());
@@ -81,21 +89,27 @@ internal sealed class StoreStatusVerb : Verb
             }
 
             table.Add("reseal", status.IsResealing ? "begun, and not ended: mallku store reseal" : "-");
-            table.Add("ledger here", notTold is null ? "is told to the store" : $"can't be told to the store: {notTold.What}; {notTold.Remedy}");
+            table.Add("ledger here", looked.NotTold is { } notTold ? $"can't be told to the store: {notTold.Problem}; {notTold.Remedy}" : "is told to the store");
         }
 
         table.Write(Channel.Output);
     }
 
-    // null where it did not answer when it was to tell which key opens it
-    private static string? FindId(SealedStore store) => store.Records is SilentRecords ? null : store.Root.StoreId;
-
-    private static void WriteJson(Utf8JsonWriter writer, SealedStore store, StoreStatus? status, Finding? notTold, SecretsException? problem)
+    private static void WriteJson(Utf8JsonWriter writer, Looked looked)
     {
+        var status = looked.Status;
         writer.WriteStartObject();
-        writer.WriteString("store", store.Records.Description);
-        writer.WriteString("id", FindId(store));
-        writer.WriteBoolean("answers", problem is not StoreUnreachableException);
+        writer.WriteString("store", looked.Where);
+        writer.WriteString("id", looked.Id);
+        if (looked.Answers is { } answers)
+        {
+            writer.WriteBoolean("answers", answers);
+        }
+        else
+        {
+            writer.WriteNull("answers");
+        }
+
         writer.WriteNumberOrNull("secrets", status?.Secrets);
         writer.WriteNumberOrNull("versions", status?.Versions);
         writer.WriteNumberOrNull("changes", status?.Changes);
@@ -145,8 +159,22 @@ internal sealed class StoreStatusVerb : Verb
             writer.WriteBoolean("resealing", status.IsResealing);
         }
 
-        writer.WriteErrorOrNull("notTold", notTold is null ? null : new SecretsException(notTold.What, notTold.Remedy!));
-        writer.WriteErrorOrNull("error", problem);
+        writer.WriteErrorOrNull("notTold", looked.NotTold);
+        writer.WriteErrorOrNull("error", looked.Problem);
         writer.WriteEndObject();
+    }
+
+    /// <summary>What was found of a store.</summary>
+    /// <param name="Where">The medium.</param>
+    /// <param name="Store">Null where there is nothing to open it with, so that it was not asked.</param>
+    /// <param name="Status">Null where it does not open.</param>
+    /// <param name="NotTold">Why it can't be told what this machine's ledger has; null where it can.</param>
+    /// <param name="Problem">Why it does not open, or one of its secrets.</param>
+    private sealed record Looked(string Where, SealedStore? Store, StoreStatus? Status, SecretsException? NotTold, SecretsException? Problem)
+    {
+        // null where it did not answer when it was to tell which key opens it
+        internal string? Id => Store is null or { Records: SilentRecords } ? null : Store.Root.StoreId;
+
+        internal bool? Answers => Problem is StoreUnreachableException ? false : Store is null ? null : true;
     }
 }

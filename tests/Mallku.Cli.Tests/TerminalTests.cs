@@ -227,6 +227,18 @@ public sealed class TerminalTests : IDisposable
         Assert.Contains("…", string.Concat(await ShowAsync("mallku audit log --kind read")), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task What_doctor_finds_fits_the_terminal_but_for_a_command_to_copy()
+    {
+        _scratch.Run("mallku init; echo v | mallku set a; rm -f .secrets/.gitignore");
+        var lines = await ShowAsync("mallku doctor");
+        Assert.Contains(lines, static line => line.StartsWith("         ", StringComparison.Ordinal) && !line.Contains("hint:", StringComparison.Ordinal));
+        Assert.All(lines, static line => Assert.True(line.Length <= 80, line));
+        var folder = new string('f', 70);
+        _scratch.Run($"mkdir {folder}; mv .secrets {folder}/");
+        Assert.Contains(await ShowAsync($"mallku --dir {folder}/.secrets doctor"), line => line.EndsWith($"{folder}/.secrets/.gitignore", StringComparison.Ordinal));
+    }
+
     private async Task<string[]> ShowAsync(string line)
     {
         using var pty = new Pty(_scratch, $"stty cols 80; TERM=dumb {line}");

@@ -99,7 +99,7 @@ public sealed class SecretCopyTests
         var head = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).SingleAsync(Token);
         Assert.True(await stage.Records.WriteAsync([new RecordWrite(head.Key, head.Revision, "{\"a\":1}"u8.ToArray())], Token));
         var copy = new SecretCopy(OpenVault(folder), stage.Open());
-        var plan = await copy.PlanAllAsync(["a", "b", "c"], overwrite: false, Token);
+        var plan = await copy.PlanAllAsync(["a", "b", "c"], overwrite: false, static (_, _) => { }, Token);
         Assert.Equal([CopyStep.New, CopyStep.Refused, CopyStep.New], plan.Select(static planned => planned.Step));
 
         // meanwhile
@@ -108,6 +108,29 @@ public sealed class SecretCopyTests
         Assert.Equal("a", failed.Planned.Name);
         Assert.Contains("meanwhile", failed.Fault.Problem, StringComparison.Ordinal);
         Assert.Equal("of the vault", await StoreStage.GetAsync(stage.Open(), "c"));
+    }
+
+    [Fact]
+    public async Task A_plan_and_a_copy_of_many_read_the_vault_as_often_as_it_changes_and_say_how_far_they_are()
+    {
+        const int many = 300;
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        var (vault, names) = (OpenVault(folder), Enumerable.Range(0, many).Select(static i => $"key_{i:000}").ToList());
+        using var value = SecretValue.FromString("of the vault");
+        await vault.SetAsync([.. names.Select(name => KeyValuePair.Create(SecretName.Parse(name), value))], new SetOptions(), Token);
+        await using var stage = await StoreStage.CreateAsync();
+        using var heard = new Heard();
+        var told = new List<(long Done, long Total)>();
+        var copy = new SecretCopy(vault, stage.Open());
+        var plan = await copy.PlanAllAsync(names, overwrite: false, (done, total) => told.Add((done, total)), Token);
+        Assert.Equal(string.Join(' ', names), string.Join(' ', plan.Select(static planned => planned.Name)));
+        Assert.All(plan, static planned => Assert.Equal(CopyStep.New, planned.Step));
+        Assert.Equal(Enumerable.Range(1, many).Select(static done => ((long)done, (long)many)), told);
+        told.Clear();
+        Assert.Empty(await copy.DoAllAsync(plan, (done, total) => told.Add((done, total)), Token));
+        Assert.Equal((many, many), told[^1]);
+        Assert.All(await copy.PlanAllAsync(names, overwrite: false, static (_, _) => { }, Token), static planned => Assert.Equal(CopyStep.Same, planned.Step));
+        Assert.Equal([": 1"], heard.Sums("mallku.secrets.vault.opens"));
     }
 
     private static FileVault OpenVault(TemporaryFolder folder) => SecretsManager.Open(folder.Options).Vault;

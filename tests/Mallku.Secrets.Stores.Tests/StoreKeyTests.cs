@@ -37,7 +37,7 @@ public sealed class StoreKeyTests
     [InlineData("mallku1-000102030405060708090a0b0c0d0e0f-101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e")]
     public void What_is_none_is_refused_and_not_repeated(string text)
     {
-        var refused = Assert.Throws<SecretsException>(() => StoreKey.Parse(Encoding.UTF8.GetBytes(text), "the variable MALLKU_STORE_KEY"));
+        var refused = Assert.Throws<VaultOpenException>(() => StoreKey.Parse(Encoding.UTF8.GetBytes(text), "the variable MALLKU_STORE_KEY"));
         Assert.Contains("MALLKU_STORE_KEY", refused.Problem, StringComparison.Ordinal);
         Assert.DoesNotContain("2b2c2d", refused.Message, StringComparison.Ordinal);
     }

@@ -89,9 +89,13 @@ internal sealed class DoctorVerb : Verb
 
     private static string ForPeople(Finding finding)
     {
-        var level = Describe(finding.Level).PadRight("warning".Length);
-        var line = $"{Colour(finding.Level, level)}  {finding.What}\n";
-        return finding.Remedy is null ? line : $"{line}         hint: {finding.Remedy}\n";
+        const int indent = 9;
+        var level = Describe(finding.Level).PadRight(indent - 2);
+        var text = $"{Colour(finding.Level, level)}  {Fit(finding.What)}\n";
+        return finding.Remedy is null ? text : $"{text}{new string(' ', indent)}{Fit("hint: " + finding.Remedy)}\n";
+
+        static string Fit(string sentence) =>
+            string.Join("\n" + new string(' ', indent), WordWrap.Lines(WordWrap.Words(sentence), Channel.Output.Width - indent));
     }
 
     private static string ForPrograms(Finding finding) =>

@@ -60,7 +60,7 @@ internal sealed class HelpVerb : Verb
               MALLKU_WITNESS_FILE     a file that gets each new checkpoint of the ledger
               MALLKU_WITNESS_COMMAND  a command that gets it
               MALLKU_STORE            the URL of the shared store, such as postgres://...
-              MALLKU_STORE_PASSWORD   its password; _FILE: the file that has it
+              MALLKU_STORE_PASSWORD   its password; _FILE names its file, _SECRET its secret
               MALLKU_STORE_KEY_FILE   the file that holds the store's key
 
             Exit codes: 0 done, 1 failed, 2 usage, 3 no such secret, 4 the vault or the

@@ -17,9 +17,12 @@ internal static class StoreUrl
         null => Find(),
         "" => throw UsageErrors.NoStore(),
         _ when OwnVariables.HasPassword(argument) => throw new UsageException(
-            "a password is never an argument, where others could read it", $"put the whole URL into {Variable}, or the password into MALLKU_STORE_PASSWORD or a file that MALLKU_STORE_PASSWORD_FILE names"),
+            "a password is never an argument, where others could read it", $"put the whole URL into {Variable}, or the password into MALLKU_STORE_PASSWORD, a file that MALLKU_STORE_PASSWORD_FILE names, or a secret of the vault that MALLKU_STORE_PASSWORD_SECRET names"),
         _ => argument,
     };
+
+    /// <summary>Whether it comes from the command line.</summary>
+    internal static bool IsArgument(string url) => url != Find();
 
     private static string? Find() => Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } url ? url : null;
 }

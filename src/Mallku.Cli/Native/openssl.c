@@ -1,5 +1,7 @@
 /* OpenSSL without what no verb uses. The runtime asks for the texts of a thousand errors, for a table of every
-   algorithm's names and for the machine's configuration of TLS; OpenSSL goes by whoever initializes it first. */
+   algorithm's names and for the machine's configuration of TLS; OpenSSL goes by whoever initializes it first, and what it
+   was told to leave out then stays out. TLS finds in that table what a certificate is signed with: the program that
+   connects (MALLKU_CONNECTS) has it. */
 
 #include <dlfcn.h>
 #include <stdint.h>
@@ -11,6 +13,12 @@
 #define OPENSSL_INIT_NO_ADD_ALL_CIPHERS 0x00000010u
 #define OPENSSL_INIT_NO_ADD_ALL_DIGESTS 0x00000020u
 #define OPENSSL_INIT_NO_ATEXIT 0x00080000u
+
+#ifdef MALLKU_CONNECTS
+#define LEFT_OUT OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS
+#else
+#define LEFT_OUT (OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS)
+#endif
 
 /* here where it is linked into the binary, and null where the machine's library is used */
 extern int OPENSSL_init_crypto(uint64_t, const void *) __attribute__((weak));
@@ -28,7 +36,7 @@ void mallku_start_openssl_lean(void)
 
     if (initialize) {
         /* nor a clean-up at the end, which would take from under the threads that still run what they use */
-        initialize(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_ATEXIT, 0);
+        initialize(LEFT_OUT | OPENSSL_INIT_NO_ATEXIT, 0);
     }
 }
 

@@ -117,22 +117,7 @@ internal sealed class Table(params string[] header)
     }
 
     /// <summary>A text in lines of whole words; a word that is longer than a line is cut.</summary>
-    private static IEnumerable<string> Wrap(string text, int width)
-    {
-        var line = new StringBuilder();
-        foreach (var word in text.Split(' '))
-        {
-            if (line.Length > 0 && line.Length + 1 + word.Length > width)
-            {
-                yield return line.ToString();
-                line.Clear();
-            }
-
-            line.Append(line.Length > 0 ? " " : "").Append(Cut(word, width));
-        }
-
-        yield return line.ToString();
-    }
+    private static IEnumerable<string> Wrap(string text, int width) => WordWrap.Lines(text.Split(' ').Select(word => Cut(word, width)), width);
 
     private static string Cut(string cell, int width) => cell.Length <= width ? cell : cell[..(width - 1)] + "…";
 }

@@ -9,6 +9,7 @@ namespace Mallku.Secrets.Stores.PostgreSql;
 /// <summary>What a fault of the server, or of the way to it, means to a person.</summary>
 internal static class PostgreSqlFault
 {
+    private const string WherePasswords = "MALLKU_STORE_PASSWORD with the command, the address, PGPASSWORD, ~/.pgpass: the first that there is counts";
     private const string SeeThatItRuns = "see that the server runs and can be reached from here, then try again";
 
     /// <summary>Whether it is one of those that Npgsql throws for something outside of this program.</summary>
@@ -44,7 +45,7 @@ internal static class PostgreSqlFault
         {
             PostgresException refusal => Translate(store, refusal),
             NpgsqlException { InnerException: null } when thrown.Message.StartsWith("No password", StringComparison.Ordinal) =>
-                new SecretsException($"{store}: the server asks for a password, and there is none", "give it in PGPASSWORD or in ~/.pgpass", thrown),
+                new SecretsException($"{store}: the server asks for a password, and there is none", $"give it in one of {WherePasswords}", thrown),
             NpgsqlException { InnerException: null } when thrown.Message.StartsWith("SSL connection requested", StringComparison.Ordinal) =>
                 new SecretsException($"{store}: the server does not speak TLS, and sslmode demands it", "turn TLS on in the server (ssl = on), or say sslmode=disable where the way to it is safe", thrown),
             _ => new StoreUnreachableException($"{store}: {Reason(thrown)}", SeeThatItRuns, thrown),
@@ -55,7 +56,7 @@ internal static class PostgreSqlFault
     {
         var (problem, remedy) = refusal.SqlState switch
         {
-            PostgresErrorCodes.InvalidPassword => ("the server does not accept the user's password", "give the right one in PGPASSWORD or in ~/.pgpass"),
+            PostgresErrorCodes.InvalidPassword => ("the server does not accept the user's password", $"put the right one where it comes from, {WherePasswords}"),
             PostgresErrorCodes.InvalidAuthorizationSpecification =>
                 ($"the server refuses the user: {Said(refusal)}", "see the user's name, the server's pg_hba.conf, and whether it demands TLS (sslmode)"),
             PostgresErrorCodes.InvalidCatalogName => ("the server has no such database", "make it with CREATE DATABASE, or name another"),

@@ -20,6 +20,12 @@ public sealed class RotationRunner
     {
     }
 
+    /// <summary>Told why a rotation does not begin yet, where it waits for another process for more than a second.</summary>
+    internal Action<string>? Waits
+    {
+        set => Array.ForEach(_rotations, rotation => rotation.Waits = value);
+    }
+
     /// <param name="stores">In the order of a lookup.</param>
     /// <param name="rotators">Rotators besides those of the library.</param>
     internal RotationRunner(ISecretStore[] stores, IEnumerable<IRotator> rotators)

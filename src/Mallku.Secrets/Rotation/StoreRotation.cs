@@ -5,6 +5,7 @@ namespace Mallku.Secrets.Rotation;
 /// <summary>Rotates in one store. Safe for concurrent use.</summary>
 internal sealed class StoreRotation
 {
+    private static readonly TimeSpan SoonSaid = TimeSpan.FromSeconds(1);
     private readonly ISecretStore _store;
     private readonly Rotators _rotators;
     private readonly Rotations _rotations;
@@ -25,13 +26,16 @@ internal sealed class StoreRotation
         _revocation = new KeyRevocation(store, known, _keys, _rotators);
     }
 
+    /// <summary>Told why it does not begin yet.</summary>
+    internal Action<string>? Waits { get; set; }
+
     internal async ValueTask<RotatedSecret> RotateAsync(string name, RotationPolicy? policy, CancellationToken cancellationToken)
     {
         var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
         var (stored, current) = (found.Record.Name, found.Record.Current!);
         policy = policy is null ? null : ToKept(policy);
         Require(found, policy ?? found.Record.Policy ?? throw Rotations.NoPolicy(stored));
-        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        await using var turn = (await TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         RequireStartable(policy ?? found.Record.Policy!);
         var absorbed = await _rotations.BeginAsync(stored, current.Id, policy, cancellationToken).ConfigureAwait(false);
         var rotated = await RunAsync(stored, isResumed: false, cancellationToken).ConfigureAwait(false);
@@ -41,14 +45,14 @@ internal sealed class StoreRotation
     internal async ValueTask<RotatedSecret> ResumeAsync(string name, CancellationToken cancellationToken)
     {
         var stored = (await _rotations.FindUnderWayAsync(name, cancellationToken).ConfigureAwait(false)).Record.Name;
-        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        await using var turn = (await TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         return await RunAsync(stored, isResumed: true, cancellationToken).ConfigureAwait(false);
     }
 
     internal async ValueTask<IReadOnlyList<RotationEvent>> AbandonAsync(string name, CancellationToken cancellationToken)
     {
         var meant = (await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false)).Record.Rotation;
-        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        await using var turn = (await TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         var found = await _rotations.FindAnyAsync(name, cancellationToken).ConfigureAwait(false);
         var record = found.Record;
         RequireThere(meant, record);
@@ -101,7 +105,7 @@ internal sealed class StoreRotation
         RotationSchedule.RequireGrace(grace ?? TimeSpan.Zero);
 
         // while another revokes a key, nobody can tell whether it still works
-        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        await using var turn = (await TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
         var record = found.Record;
         var wanted = EarlierVersion.Find(record, version, _rotations.Now);
@@ -142,8 +146,7 @@ internal sealed class StoreRotation
         }
 
         failed.Clear();
-
-        await using var turn = (await _store.TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        await using var turn = (await TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         var done = new List<RotationEvent>();
         foreach (var status in await GetStatusAsync(Fail, cancellationToken).ConfigureAwait(false))
         {
@@ -283,4 +286,15 @@ internal sealed class StoreRotation
         Every = policy.Every is { } every ? TimeSpan.FromSeconds((long)every.TotalSeconds) : null,
         Command = policy.Command is [{ Length: > 0 } program, ..] ? [StepProgram.Find(program), .. policy.Command.Skip(1)] : policy.Command,
     };
+
+    private async ValueTask<IAsyncDisposable> TakeTurnAsync(CancellationToken cancellationToken)
+    {
+        var taking = _store.TakeTurnAsync(cancellationToken).AsTask();
+        if (Waits is { } say && await Task.WhenAny(taking, Task.Delay(SoonSaid, CancellationToken.None)).ConfigureAwait(false) != taking)
+        {
+            say($"waiting for another process that rotates in {_store.Describe()}; in a shared store, one that was killed is waited for, too, for half a minute");
+        }
+
+        return await taking.ConfigureAwait(false);
+    }
 }

@@ -70,11 +70,6 @@ internal static class KeptStoreKeys
     internal static string Keep(StoreKey key)
     {
         var path = PathOf(key);
-        if (Path.Exists(path))
-        {
-            throw new SecretsException($"there is a file '{path}' already; nothing was changed", $"move it away, or name another by {StoreLocator.KeyFileVariable}");
-        }
-
         var folder = Path.GetDirectoryName(path)!;
         try
         {
@@ -82,22 +77,21 @@ internal static class KeptStoreKeys
             if (folder == Folder && !Directory.Exists(folder))
             {
                 Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
-                Posix.CreateFolder(folder);
+                StoreLocator.Make(folder);
                 FileReplacement.FlushFolder(folder);
                 FileReplacement.FlushFolder(Path.GetDirectoryName(folder)!);
             }
 
-            using var text = key.ToText();
-            var line = SecretValue.Allocate(text.Length + 1);
-            text.CopyUtf8To(line);
-            line[^1] = (byte)'\n';
+            // of those who come at the same time, one writes it
+            var held = Posix.OpenRead(folder);
             try
             {
-                FileReplacement.Overwrite(path, line);
+                Posix.Lock(held, folder);
+                Write(key, path);
             }
             finally
             {
-                CryptographicOperations.ZeroMemory(line);
+                Posix.Close(held);
             }
 
             return path;
@@ -105,6 +99,27 @@ internal static class KeptStoreKeys
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new SecretsException($"can't make '{folder}': {e.Message.TrimEnd('.')}", $"name another file by {StoreLocator.KeyFileVariable}", e);
+        }
+    }
+
+    private static void Write(StoreKey key, string path)
+    {
+        if (Path.Exists(path))
+        {
+            throw new SecretsException($"there is a file '{path}' already; nothing was changed", $"move it away, or name another by {StoreLocator.KeyFileVariable}");
+        }
+
+        using var text = key.ToText();
+        var line = SecretValue.Allocate(text.Length + 1);
+        text.CopyUtf8To(line);
+        line[^1] = (byte)'\n';
+        try
+        {
+            FileReplacement.Overwrite(path, line);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(line);
         }
     }
 }

@@ -72,7 +72,8 @@ internal static class StoreLocator
         }
     }
 
-    private static void Make(string folder)
+    /// <summary>Makes a folder for this user alone.</summary>
+    internal static void Make(string folder)
     {
         try
         {

@@ -26,6 +26,14 @@ internal interface ISecretStore
     /// <exception cref="SecretsException">It can't be told.</exception>
     ValueTask<StoredSecret?> FindAsync(SecretName name, CancellationToken cancellationToken);
 
+    /// <summary>What a change by this name goes on from, under whatever spelling: <see cref="FindAsync"/>, and one that was removed and has its numbers.</summary>
+    /// <inheritdoc cref="FindAsync"/>
+    ValueTask<StoredSecret?> FindHolderAsync(SecretName name, CancellationToken cancellationToken);
+
+    /// <summary>How many versions of each secret it keeps.</summary>
+    /// <exception cref="SecretsException">It can't be told.</exception>
+    ValueTask<int> GetKeepAsync(CancellationToken cancellationToken);
+
     /// <summary>A secret of exactly this name as it is now, with its values, also one that was removed; null where there never was one.</summary>
     /// <exception cref="SecretsException">It can't be told.</exception>
     ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken);

@@ -66,12 +66,16 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             : null;
     }
 
-    /// <summary>Whether there is, or ever was, a secret of a name that matches this one loosely.</summary>
-    /// <exception cref="SecretsException">It can't be told.</exception>
-    internal async ValueTask<bool> HasHeadAsync(SecretName name, CancellationToken cancellationToken)
+    public async ValueTask<StoredSecret?> FindHolderAsync(SecretName name, CancellationToken cancellationToken)
     {
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
-        return await ReadHeadAsync(sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is not null;
+        return await ReadHeadAsync(sealing.IdOf(name), cancellationToken).ConfigureAwait(false) is { } head ? new StoredSecret(head.Record, head) : null;
+    }
+
+    public async ValueTask<int> GetKeepAsync(CancellationToken cancellationToken)
+    {
+        await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
+        return _use.KeepVersions ?? _root.Keep;
     }
 
     public async ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken)
@@ -245,21 +249,28 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             var next = before.Head with { Record = record, Generation = before.Head.Generation + 1, Write = VersionRecord.NewId() };
             // what was read may have told of a newer data key
             sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
-            var writes = Compose(sealing, before, next, out var rest);
-            if (await _use.Record(events, cancellationToken).ConfigureAwait(false) is { } checkpoint)
+            var (values, dropped) = Compose(sealing, before, next);
+            if (await new ValueParts(_records, _root, sealing).WriteAsync(next, values, cancellationToken).ConfigureAwait(false) is { } whole)
             {
-                next = next with { Recorded = ToRecorded(checkpoint) };
+                if (await _use.Record(events, cancellationToken).ConfigureAwait(false) is { } checkpoint)
+                {
+                    whole = whole with { Recorded = ToRecorded(checkpoint) };
+                }
+
+                // what does not fit into one write is dropped after it: nothing refers to it any more
+                values.InsertRange(0, [sealing.SealHead(whole), .. sealing.DemandsOf(whole)]);
+                var room = RecordWrite.MostAtOnce - values.Count;
+                if (await WriteAsync([.. values, .. dropped.Take(room)], whole, events).ConfigureAwait(false))
+                {
+                    Memory.NoteChange(id);
+                    await DropAsync(dropped.Skip(room)).ConfigureAwait(false);
+                    NoteMade(whole);
+                    return result;
+                }
+
+                await TakeBackAsync(events, "another instance was faster").ConfigureAwait(false);
             }
 
-            if (await WriteAsync([sealing.SealHead(next), .. writes], next, events).ConfigureAwait(false))
-            {
-                Memory.NoteChange(id);
-                await DropAsync(rest).ConfigureAwait(false);
-                NoteMade(next);
-                return result;
-            }
-
-            await TakeBackAsync(events, "another instance was faster").ConfigureAwait(false);
             if (before.Head.Revision is null)
             {
                 await RequireSealingAsync(sealing.Newest, cancellationToken).ConfigureAwait(false);
@@ -468,12 +479,10 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
         return new RecordedChange(_root.Audit.IdOf(checkpoint.Origin), $"{actor.User}@{actor.Host}", Clock.GetUtcNow(), checkpoint.Size, checkpoint.Root.ToString());
     }
 
-    // All but the head, and what the head is to know of values. What does not fit into one write is dropped after it: nothing
-    // refers to it any more.
-    private static List<RecordWrite> Compose(StoreSealing sealing, OpenedSecret before, OpenedHead next, out List<RecordWrite> rest)
+    // all but the head: the values that are new, and those that no version has any more
+    private static (List<RecordWrite> Values, List<RecordWrite> Dropped) Compose(StoreSealing sealing, OpenedSecret before, OpenedHead next)
     {
-        // what is there already is sealed anew by a reseal, or was since it was read; one that is new might come behind its end
-        var values = before.Head.Revision is null ? new List<RecordWrite> { new(StoreRoot.ReplacementOf(sealing.Newest), Expected: null, Data: null) } : [];
+        var values = new List<RecordWrite>();
         var kept = new HashSet<RecordKey>();
         foreach (var version in next.Record.Versions)
         {
@@ -493,11 +502,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             }
         }
 
-        var dropped = before.Values.Where(pair => !kept.Contains(pair.Key)).Select(static pair => new RecordWrite(pair.Key, pair.Value, Data: null)).ToList();
-        var room = Math.Max(0, RecordWrite.MostAtOnce - 1 - values.Count);
-        values.AddRange(dropped.Take(room));
-        rest = [.. dropped.Skip(room)];
-        return values;
+        return (values, [.. before.Values.Where(pair => !kept.Contains(pair.Key)).Select(static pair => new RecordWrite(pair.Key, pair.Value, Data: null))]);
     }
 
     private async ValueTask<bool> WriteAsync(List<RecordWrite> writes, OpenedHead next, List<LedgerEvent> events)
@@ -559,7 +564,7 @@ internal sealed class SealedStore : ISecretStore, IAsyncDisposable
             $"{lost.Problem}; the change may be made, or not", $"look when it answers again: mallku history {next.Record.Name}", lost) { MayBeWritten = true };
     }
 
-    private async ValueTask DropAsync(List<RecordWrite> rest)
+    private async ValueTask DropAsync(IEnumerable<RecordWrite> rest)
     {
         foreach (var batch in rest.Chunk(RecordWrite.MostAtOnce))
         {

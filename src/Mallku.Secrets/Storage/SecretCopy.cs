@@ -24,60 +24,72 @@ internal enum CopyStep
 /// <summary>A secret, and what becomes of it.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Step">What is done.</param>
-/// <param name="Versions">How many versions are copied.</param>
-/// <param name="Reason">Why it is refused.</param>
+/// <param name="Versions">How many versions are there when it is done, of those that are copied.</param>
+/// <param name="Reason">Why it is refused, or has fewer versions there.</param>
 /// <param name="HasKeyToRevoke">Whether a key of it is to be revoked at its provider, for which the place that it is copied from goes on to care.</param>
-internal sealed record PlannedCopy(string Name, CopyStep Step, int Versions, string? Reason = null, bool HasKeyToRevoke = false);
+internal sealed record PlannedCopy(string Name, CopyStep Step, int Versions, string? Reason = null, bool HasKeyToRevoke = false)
+{
+    /// <summary>How many older versions are not kept there.</summary>
+    internal int Left { get; init; }
+}
 
 /// <summary>
-/// Copies secrets from one store to another with their versions, times and policies. Each is one write: one that was cut off is
-/// gone on with by copying again.
+/// Copies secrets from one store to another with their versions, times and policies. Each comes whole or not at all: one that
+/// was cut off is gone on with by copying again.
 /// </summary>
 internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
 {
     private const string Source = "copy";
+    private const int AtOnce = 8;
 
     /// <summary>What would become of secrets that are there. Writes nothing.</summary>
     /// <exception cref="StoreUnreachableException">A store does not answer.</exception>
-    internal async ValueTask<List<PlannedCopy>> PlanAllAsync(IEnumerable<string> names, bool overwrite, CancellationToken cancellationToken)
+    internal async ValueTask<List<PlannedCopy>> PlanAllAsync(
+        IReadOnlyList<string> names, bool overwrite, Action<long, long> progress, CancellationToken cancellationToken)
     {
-        var plan = new List<PlannedCopy>();
-        foreach (var name in names)
-        {
-            try
+        var plan = new PlannedCopy[names.Count];
+        await ForEachAsync(
+            names,
+            AtOnce,
+            async (i, name, token) =>
             {
-                plan.Add(await PlanAsync(name, overwrite, cancellationToken).ConfigureAwait(false));
-            }
-            catch (SecretsException e) when (e is not StoreUnreachableException)
-            {
-                plan.Add(new PlannedCopy(name, CopyStep.Refused, 0, e.Problem));
-            }
-        }
-
-        return plan;
+                try
+                {
+                    plan[i] = await PlanAsync(name, overwrite, token).ConfigureAwait(false);
+                }
+                catch (SecretsException e) when (e is not StoreUnreachableException)
+                {
+                    plan[i] = new PlannedCopy(name, CopyStep.Refused, 0, e.Problem);
+                }
+            },
+            progress,
+            cancellationToken).ConfigureAwait(false);
+        return [.. plan];
     }
 
     /// <summary>Does what was planned. One that fails keeps no other from its turn.</summary>
     /// <returns>Those that were not done, and why.</returns>
-    /// <exception cref="StoreUnreachableException">A store does not answer; those before are done.</exception>
+    /// <exception cref="StoreUnreachableException">A store does not answer; some may be done.</exception>
     internal async ValueTask<List<(PlannedCopy Planned, SecretsException Fault)>> DoAllAsync(IReadOnlyList<PlannedCopy> plan, Action<long, long> progress, CancellationToken cancellationToken)
     {
-        var failed = new List<(PlannedCopy, SecretsException)>();
-        foreach (var (done, planned) in plan.Index())
-        {
-            try
+        var faults = new SecretsException?[plan.Count];
+        await ForEachAsync(
+            plan,
+            to is SealedStore ? AtOnce : 1,
+            async (i, planned, token) =>
             {
-                await DoAsync(planned, cancellationToken).ConfigureAwait(false);
-            }
-            catch (SecretsException e) when (e is not StoreUnreachableException)
-            {
-                failed.Add((planned, e));
-            }
-
-            progress(done + 1, plan.Count);
-        }
-
-        return failed;
+                try
+                {
+                    await DoAsync(planned, token).ConfigureAwait(false);
+                }
+                catch (SecretsException e) when (e is not StoreUnreachableException)
+                {
+                    faults[i] = e;
+                }
+            },
+            progress,
+            cancellationToken).ConfigureAwait(false);
+        return [.. plan.Zip(faults).Where(static one => one.Second is not null).Select(static one => (one.First, one.Second!))];
     }
 
     /// <summary>What would become of a secret that is there. Writes nothing.</summary>
@@ -96,29 +108,23 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
             return planned with { Reason = "a rotation of it is under way" };
         }
 
-        if (await to.FindAsync(parsed, cancellationToken).ConfigureAwait(false) is not { } there)
+        if (await to.FindHolderAsync(parsed, cancellationToken).ConfigureAwait(false) is not { } there || IsUnused(there.Record))
         {
-            // in a store, the numbers of one that was removed under another spelling are taken
-            return to is SealedStore store && await store.HasHeadAsync(parsed, cancellationToken).ConfigureAwait(false)
-                ? planned with { Step = CopyStep.Overwrite, Versions = 1 }
-                : planned with { Step = CopyStep.New, Versions = source.Record.Versions.Count };
+            return PlanNew(planned, source.Record, await to.GetKeepAsync(cancellationToken).ConfigureAwait(false));
         }
 
-        if (there.Record.Name != name && there.Record.Current is not null)
-        {
-            return planned with { Reason = $"'{SecretsException.Show(there.Record.Name)}' there is the same name" };
-        }
-
+        // the numbers of one that was removed are taken
         if (there.Record.Current is null)
         {
             return planned with { Step = CopyStep.Overwrite, Versions = 1 };
         }
 
-        var target = await to.ReadAsync(name, cancellationToken).ConfigureAwait(false);
-        var isSame = target?.Record.Current is { Value: { } value } && JsonToken.AreSame(value, source.Record.Current!.Value!.Value);
-        GC.KeepAlive(target?.Owner);
-        GC.KeepAlive(source.Owner);
-        return isSame ? planned with { Step = CopyStep.Same }
+        if (there.Record.Name != name)
+        {
+            return planned with { Reason = $"'{SecretsException.Show(there.Record.Name)}' there is the same name" };
+        }
+
+        return await HaveSameAsync(source, there, cancellationToken).ConfigureAwait(false) ? planned with { Step = CopyStep.Same }
             : overwrite ? planned with { Step = CopyStep.Overwrite, Versions = 1 }
             : planned with { Step = CopyStep.Keep };
     }
@@ -127,7 +133,7 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
     /// <exception cref="SecretsException">It can't be read or written, or somebody has changed it since it was planned. Nothing of it was changed, unless the message says so.</exception>
     internal async ValueTask DoAsync(PlannedCopy planned, CancellationToken cancellationToken)
     {
-        var source = await RequireAsync(planned.Name, cancellationToken).ConfigureAwait(false);
+        var source = await RevealAsync(from, await RequireAsync(planned.Name, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
         await to.ChangeAsync(
             planned.Name,
             edit =>
@@ -137,7 +143,7 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
                     throw edit.Fault;
                 }
 
-                if (planned.Step == CopyStep.New && (edit.Record.Next > 1 || edit.Record.Versions.Count > 0))
+                if (planned.Step == CopyStep.New && !IsUnused(edit.Record))
                 {
                     throw new SecretsException($"'{planned.Name}' came into {to.Describe()} meanwhile; it was not changed", "look at it, and copy again");
                 }
@@ -145,24 +151,72 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
                 var replaced = edit.Record.Current;
                 var added = planned.Step == CopyStep.New
                     ? CopyAll(source.Record, edit)
-                    : edit.Record.Add(Copy(source.Record.Current!.Value!.Value, edit), VersionRecord.NewId(), edit.Now, Source);
+                    : edit.Record.Add(Copy(source.Record.Current!.Value, edit)!.Value, VersionRecord.NewId(), edit.Now, Source);
                 edit.Tell(
                     planned.Step == CopyStep.New ? LedgerKind.Created : LedgerKind.Updated, added.Number, to.Purpose, $"copied from the {from.Name}", replaced?.GraceEnds);
                 return added.Number;
             },
             cancellationToken).ConfigureAwait(false);
-        var copied = await to.ReadAsync(planned.Name, cancellationToken).ConfigureAwait(false);
-        var isThere = copied?.Record.Current is { Value: { } value } && JsonToken.AreSame(value, source.Record.Current!.Value!.Value);
-        GC.KeepAlive(copied?.Owner);
-        GC.KeepAlive(source.Owner);
-        if (!isThere)
+        if (await to.ReadAsync(planned.Name, cancellationToken).ConfigureAwait(false) is not { } copied || !HaveSame(source, copied))
         {
             throw new SecretsException($"'{planned.Name}' was written to {to.Describe()}, and what is read there now is another value", "see who else writes it: mallku history " + planned.Name);
         }
     }
 
+    private static async ValueTask ForEachAsync<T>(
+        IReadOnlyList<T> all, int atOnce, Func<int, T, CancellationToken, ValueTask> work, Action<long, long> progress, CancellationToken cancellationToken)
+    {
+        var (gate, done) = (new Lock(), 0);
+        await Parallel.ForEachAsync(
+            all.Index(),
+            new ParallelOptions { MaxDegreeOfParallelism = atOnce, CancellationToken = cancellationToken },
+            async (one, token) =>
+            {
+                await work(one.Index, one.Item, token).ConfigureAwait(false);
+                lock (gate)
+                {
+                    progress(++done, all.Count);
+                }
+            }).ConfigureAwait(false);
+    }
+
+    // also what is left of a copy that was cut off
+    private static bool IsUnused(SecretRecord record) => record is { Next: 1, Versions.Count: 0 };
+
+    private PlannedCopy PlanNew(PlannedCopy planned, SecretRecord source, int keep)
+    {
+        var all = source.Versions.Count;
+        var left = Math.Min(Math.Max(0, all - keep), source.Versions.Count(static version => version.State == SecretVersionState.Retired));
+        return planned with
+        {
+            Step = CopyStep.New,
+            Versions = all - left,
+            Left = left,
+            Reason = left > 0 ? $"of {all}: the {to.Name} keeps {keep} of each secret" : null,
+        };
+    }
+
     private async ValueTask<StoredSecret> RequireAsync(string name, CancellationToken cancellationToken) =>
-        await from.ReadAsync(name, cancellationToken).ConfigureAwait(false) is { Record.Current: not null } source ? source : throw new SecretNotFoundException(name, from.Describe());
+        await from.FindAsync(SecretName.Existing(name), cancellationToken).ConfigureAwait(false) is { Record.Current: not null } source && source.Record.Name == name
+            ? source
+            : throw new SecretNotFoundException(name, from.Describe());
+
+    private async ValueTask<bool> HaveSameAsync(StoredSecret source, StoredSecret there, CancellationToken cancellationToken) =>
+        HaveSame(await RevealAsync(from, source, cancellationToken).ConfigureAwait(false), await RevealAsync(to, there, cancellationToken).ConfigureAwait(false));
+
+    // a vault has given them with it
+    private static async ValueTask<StoredSecret> RevealAsync(ISecretStore store, StoredSecret found, CancellationToken cancellationToken) =>
+        !found.Record.Versions.Exists(static version => version is { HasValue: true, Value: null }) ? found
+        : await store.ReadAsync(found.Record.Name, cancellationToken).ConfigureAwait(false) is { Record.Current: not null } whole ? whole
+        : throw new SecretNotFoundException(found.Record.Name, store.Describe());
+
+    private static bool HaveSame(StoredSecret one, StoredSecret other)
+    {
+        var isSame = one.Record.Current is { Value: { } value } && other.Record.Current is { Value: { } its } && JsonToken.AreSame(value, its);
+        GC.KeepAlive(one.Owner);
+        GC.KeepAlive(other.Owner);
+        return isSame;
+    }
 
     // but for the keys at providers: to be revoked by one place, and not by whichever is the first
     private static VersionRecord CopyAll(SecretRecord source, SecretEdit edit)
@@ -181,7 +235,7 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
                 Created = version.Created,
                 Source = version.Source,
                 GraceEnds = version.GraceEnds,
-                Value = version.Value is { } value ? Copy(value, edit) : null,
+                Value = Copy(version.Value, edit),
                 Others = [.. version.Others.Select(Copy)],
             });
         }
@@ -189,8 +243,14 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
         return record.Current!;
     }
 
-    private static ReadOnlyMemory<byte> Copy(ReadOnlyMemory<byte> token, SecretEdit edit)
+    // null of one that has none any more: a conditional expression would make an empty value of it
+    private static ReadOnlyMemory<byte>? Copy(ReadOnlyMemory<byte>? value, SecretEdit edit)
     {
+        if (value is not { } token)
+        {
+            return null;
+        }
+
         var copy = SecretValue.Allocate(token.Length);
         token.Span.CopyTo(copy);
         return edit.Own(copy);

@@ -47,7 +47,7 @@ internal sealed class StoreKey : IDisposable
     /// <summary>Reads a key as a file or a variable holds it, with white space around it.</summary>
     /// <param name="text">The key.</param>
     /// <param name="origin">Where it is from, for the error.</param>
-    /// <exception cref="SecretsException">It is none.</exception>
+    /// <exception cref="VaultOpenException">It is none.</exception>
     internal static StoreKey Parse(ReadOnlySpan<byte> text, string origin)
     {
         var trimmed = text.Trim(" \t\r\n"u8);
@@ -59,7 +59,7 @@ internal sealed class StoreKey : IDisposable
             && TryDecode(trimmed[Mark.Length..], id)
             && TryDecode(trimmed[^(2 * RootLength)..], root)
             ? new StoreKey(id.ToArray(), root)
-            : throw new SecretsException(
+            : throw new VaultOpenException(
                 $"{origin} holds no key of a shared store ({TextLength} characters that begin with '{Prefix}')",
                 "put the key there that mallku store init made");
     }

@@ -24,9 +24,6 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
 {
     private const int AtOnce = 4, MostTries = 50, MostPasses = 10, MostNamed = 5;
 
-    // below what etcd takes as one request, but for a single record
-    private const int MostBytes = 1 << 20;
-
     private readonly IRecordStore _records = store.Records;
     private readonly StoreRoot _root = store.Root;
 
@@ -179,7 +176,7 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
                 return null;
             }
 
-            if (batch.Count == RecordWrite.MostAtOnce || (batch.Count > 0 && bytes + write.Data!.Value.Length > MostBytes))
+            if (batch.Count == RecordWrite.MostAtOnce || (batch.Count > 0 && bytes + write.Data!.Value.Length > ValueParts.MostBytes))
             {
                 if (!await _records.WriteAsync(batch, cancellationToken).ConfigureAwait(false))
                 {

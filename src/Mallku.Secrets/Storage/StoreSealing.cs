@@ -129,6 +129,13 @@ internal sealed class StoreSealing(Deployment deployment, IReadOnlyList<string> 
         return new RecordWrite(new RecordKey(RecordKind.Secret, head.Id), head.Revision, document.Json) { Terms = document.Terms };
     }
 
+    /// <summary>
+    /// What a write of a head demands besides. What is there already is sealed anew by a reseal, or was since it was read; one
+    /// that is new might come behind its end.
+    /// </summary>
+    internal IEnumerable<RecordWrite> DemandsOf(OpenedHead head) =>
+        head.Revision is null ? [new RecordWrite(StoreRoot.ReplacementOf(Newest), Expected: null, Data: null)] : [];
+
     /// <exception cref="SecretsException">It does not authenticate, or is not what this program writes.</exception>
     internal OpenedHead OpenHead(StoredRecord found)
     {

@@ -57,6 +57,12 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         return Find(opened, VaultMatch.FindStored(opened, name) ?? name.ToString());
     }
 
+    // each spelling has numbers of its own
+    public ValueTask<StoredSecret?> FindHolderAsync(SecretName name, CancellationToken cancellationToken) => FindAsync(name, cancellationToken);
+
+    public async ValueTask<int> GetKeepAsync(CancellationToken cancellationToken) =>
+        settings.KeepVersions ?? (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document.Keep ?? SecretFormat.UsuallyKept;
+
     public async ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken)
     {
         _view.LookNow();
@@ -312,10 +318,11 @@ internal sealed class FileVault(VaultSettings settings) : ISecretStore
         }
     }
 
-    /// <summary>What <see cref="RecordAsync"/> would end with now, found without writing.</summary>
+    /// <summary>What <see cref="RecordAsync"/> would end with now, found without recording anything.</summary>
     /// <exception cref="SecretsException">Nothing can be recorded.</exception>
     internal async ValueTask<LedgerException?> TryRecordAsync(CancellationToken cancellationToken)
     {
+        await EnsureMadeAsync(cancellationToken).ConfigureAwait(false);
         var document = (await OpenAsync(cancellationToken).ConfigureAwait(false)).Document;
         await Ledger.TryWitnessAsync(document).ConfigureAwait(false);
         return Ledger.Try(document) is { } newest ? await FindGenerationFaultAsync(document, newest, cancellationToken).ConfigureAwait(false) : null;

@@ -283,6 +283,13 @@ internal sealed class VaultFolder(VaultSettings settings)
             return StartedAfresh($"another program has written '{settings.VaultFile}' with the key from before the last rotation");
         }
 
+        if (settings.IsMadeWhenNeeded)
+        {
+            return new VaultOpenException(
+                $"the vault in '{settings.Directory}', which keeps the ledger of this machine beside the store, does not open: it has another key than the store's, or the file is damaged",
+                $"put {FileReplacement.DescribeBackup(settings.VaultFile)}; or move the folder away, and it is made anew: mv {PrivateFile.ShellQuote(settings.Directory)} {PrivateFile.ShellQuote(settings.Directory + ".former")}");
+        }
+
         return new VaultOpenException(
             $"the vault '{settings.VaultFile}' does not open: the key from {DescribeKey()} is another one, or the file is damaged",
             $"check the key; if it is right, put {FileReplacement.DescribeBackup(settings.VaultFile)}");

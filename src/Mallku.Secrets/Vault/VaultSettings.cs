@@ -77,8 +77,8 @@ internal sealed record VaultSettings
 
     internal KeyStore Keys => new(Directory, KeyFile, Key, Clock);
 
-    /// <summary>The command that makes a vault in this folder.</summary>
-    internal string InitCommand => IsDirectoryNamed ? $"mallku init --dir {PrivateFile.ShellQuote(Directory)}" : "mallku init";
+    /// <summary>The command that makes a vault in this folder; where it is made when it is needed, one of the machine's own: nobody else has its key.</summary>
+    internal string InitCommand => IsDirectoryNamed && !IsMadeWhenNeeded ? $"mallku init --dir {PrivateFile.ShellQuote(Directory)}" : "mallku init";
 
     /// <summary>Whether a vault lies or lay in the folder.</summary>
     internal bool HasTraces => File.Exists(VaultFile) || File.Exists(FormerVaultFile) || File.Exists(LockFile) || File.Exists(Path.Combine(Directory, ".encryption.key"))

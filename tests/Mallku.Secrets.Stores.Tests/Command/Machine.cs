@@ -46,5 +46,8 @@ internal sealed class Machine : IDisposable
         return outcome;
     }
 
+    /// <summary>Runs a line at a terminal.</summary>
+    internal Pty OpenTerminal(string line) => new(_scratch, line);
+
     public void Dispose() => _scratch.Dispose();
 }

@@ -147,16 +147,104 @@ public sealed class PostgreSqlCommandTests(SharedPostgreSql shared)
         Assert.Contains("is a key itself", machine.Run(4, $"MALLKU_STORE_KEY_FILE={File.ReadAllText(machine.KeyFile).TrimEnd()} mallku list").Error, StringComparison.Ordinal);
         machine.Run(4, $"unset MALLKU_STORE_PASSWORD; MALLKU_STORE_PASSWORD_FILE={Canary} mallku list");
         machine.Run(2, "mallku --store etcd://localhost/x key status");
+
+        // what is no key, and what is no URL, as an argument and in a variable
+        Assert.Equal("null\n", machine.Run("MALLKU_STORE_KEY=x mallku store status --json | jq .answers"));
+        machine.Run(4, "MALLKU_STORE_KEY=x mallku store status");
+        machine.Run(4, "MALLKU_STORE_KEY=x mallku list");
+        machine.Run(2, "mallku --store postgres list");
+        machine.Run(4, "MALLKU_STORE=postgres mallku list");
         Assert.Contains("chmod 600", machine.Run(4, $"chmod 644 {machine.KeyFile}; mallku list; code=$?; chmod 600 {machine.KeyFile}; exit $code").Error, StringComparison.Ordinal);
 
         // it does not answer, is not known, or refuses the user
         machine.Run(4, "MALLKU_STORE=postgres://postgres@127.0.0.1:1/postgres mallku get nothing");
         machine.Run(4, "MALLKU_STORE=postgres://postgres@no.such.host.invalid/postgres mallku get nothing");
-        machine.Run(4, "MALLKU_STORE_PASSWORD=another mallku get nothing");
+        Assert.Contains("MALLKU_STORE_PASSWORD", machine.Run(4, "MALLKU_STORE_PASSWORD=another mallku get nothing").Error, StringComparison.Ordinal);
         Assert.Contains("answers\tno", machine.Run(4, "MALLKU_STORE=postgres://postgres@127.0.0.1:1/postgres mallku store status").Output, StringComparison.Ordinal);
         Assert.Contains("error\tstore\t", machine.Run(1, "MALLKU_STORE=postgres://postgres@127.0.0.1:1/postgres mallku doctor").Output, StringComparison.Ordinal);
 
         StoreCommands.ShowNothing([machine], Canary, PostgreSqlServer.Password);
+    }
+
+    [Fact]
+    public async Task Whatever_a_machine_that_has_just_joined_does_first_is_done_and_what_keeps_its_ledger_has_a_way_on()
+    {
+        var server = await shared.StartAsync();
+        var url = server.Address("command_first", password: null);
+        using var one = new Machine(url, PostgreSqlServer.Password);
+        one.Run($"mallku store init && printf {Canary} | mallku set openai_api_key");
+        foreach (var line in new[] { "explain openai_api_key", "adapters", "list", "history openai_api_key", "run -- true", "export --format env", "audit log", "store status", "doctor" })
+        {
+            using var fresh = new Machine(url, PostgreSqlServer.Password);
+            fresh.Run($"mallku store join < {one.KeyFile} && mallku {line} > said");
+            Assert.Equal(Canary, fresh.Reveal("mallku get openai_api_key"));
+        }
+
+        // whoever has made another vault in that place
+        var place = Path.Combine(Assert.Single(Directory.GetDirectories(Path.Combine(one.Home, ".local/state/mallku/stores"))), "vault");
+        one.Run($"rm -r {place} && mallku init --dir {place}");
+        var refused = one.Run(4, "mallku get openai_api_key").Error;
+        Assert.DoesNotContain("MALLKU_ENCRYPTION_KEY", refused, StringComparison.Ordinal);
+        one.Run(refused[refused.IndexOf("mv ", StringComparison.Ordinal)..].Split(';')[0].TrimEnd());
+        Assert.Equal(Canary, one.Reveal("mallku get openai_api_key"));
+    }
+
+    [Fact]
+    public async Task Machines_that_join_at_the_same_moment_all_have_joined()
+    {
+        var server = await shared.StartAsync();
+        var url = server.Address("command_join", password: null);
+        using var one = new Machine(url, PostgreSqlServer.Password);
+        using var other = new Machine(url, PostgreSqlServer.Password);
+        one.Run("mallku store init");
+        Assert.Equal(
+            "0 0 0 0 0 0 0 0", other.Run($"for i in 1 2 3 4 5 6 7 8; do (mallku store join < {one.KeyFile} 2> said.$i; echo $? > code.$i) & done; wait; cat code.* | xargs echo -n"));
+        Assert.Equal(File.ReadAllText(one.KeyFile), File.ReadAllText(other.KeyFile));
+    }
+
+    [Fact]
+    public async Task The_password_may_be_a_secret_of_the_vault()
+    {
+        var server = await shared.StartAsync();
+        using var machine = new Machine(server.Address("command_password", password: null));
+        machine.Variables["PASSWORD"] = PostgreSqlServer.Password;
+        machine.Run("mallku init && printf %s \"$PASSWORD\" | MALLKU_STORE= mallku set db_password");
+        machine.Variables["MALLKU_STORE_PASSWORD_SECRET"] = "db_password";
+        machine.Run($"mallku store init && printf {Canary} | mallku set some_key");
+        Assert.Equal(Canary, machine.Reveal("mallku get some_key"));
+        Assert.Contains("read\tdb_password", machine.Run("mallku audit log | cut -f3,4"), StringComparison.Ordinal);
+        Assert.Contains("MALLKU_STORE_PASSWORD_SECRET", machine.Run(4, "MALLKU_STORE_PASSWORD_SECRET=nothing mallku get some_key").Error, StringComparison.Ordinal);
+        StoreCommands.ShowNothing([machine], Canary, PostgreSqlServer.Password);
+    }
+
+    [Fact]
+    public async Task Who_may_only_read_is_told_by_the_status_that_the_store_is_not_told_of_its_ledger()
+    {
+        var server = await shared.StartAsync();
+        using var one = new Machine(server.Address("command_reader", password: null), PostgreSqlServer.Password);
+        one.Run($"mallku store init && printf {Canary} | mallku set some_key");
+        Assert.Equal("null\n", one.Run("mallku store status --json | jq .notTold"));
+        Assert.Contains("ledger here\tis told", one.Run("mallku store status"), StringComparison.Ordinal);
+        await server.RunAsync(
+            $"CREATE ROLE only_reads LOGIN PASSWORD '{PostgreSqlServer.Password.Replace("'", "''", StringComparison.Ordinal)}'; GRANT USAGE ON SCHEMA command_reader TO only_reads; GRANT SELECT ON ALL TABLES IN SCHEMA command_reader TO only_reads");
+        using var reader = new Machine(server.Address("command_reader", user: "only_reads", password: null), PostgreSqlServer.Password);
+        reader.Run($"mallku store join < {one.KeyFile} && mallku get some_key > got");
+        Assert.Contains("no right", reader.Run("mallku store status --json | jq -r .notTold.problem"), StringComparison.Ordinal);
+        Assert.Contains("ledger here\tcan't be told", reader.Run("mallku store status"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Who_waits_at_a_terminal_for_another_rotation_is_told_so()
+    {
+        var server = await shared.StartAsync();
+        using var machine = new Machine(server.Address("command_wait", password: null), PostgreSqlServer.Password);
+        machine.Run($"mallku store init && printf {Canary} | mallku set some_key");
+        await using var records = server.Open("command_wait");
+        var turn = await StoreTurn.TakeAsync(records, TimeProvider.System, TestContext.Current.CancellationToken);
+        using var terminal = machine.OpenTerminal("mallku rotate some_key --with generate");
+        await terminal.Await("waiting for another process that rotates in the store");
+        await turn.DisposeAsync();
+        Assert.Equal(0, await terminal.End());
     }
 
     [Fact]
@@ -251,6 +339,7 @@ internal static class StoreCommands
         Assert.Contains("mallku store join", other.Run(4, "mallku get some_key").Error, StringComparison.Ordinal);
         other.Run($"mallku store join < {one.KeyFile} && mallku store join {one.KeyFile}");
         Assert.Equal(File.ReadAllText(one.KeyFile), File.ReadAllText(other.KeyFile));
+        other.Run("mallku explain some_key");
         Assert.Equal(value, other.Reveal("mallku get some_key"));
         Assert.Equal(value, other.Reveal("mallku get SOME-KEY"));
         using (var list = JsonDocument.Parse(other.Run("mallku list --json")))
@@ -274,7 +363,7 @@ internal static class StoreCommands
         Assert.Equal("from_file\tnew\tFROM_FILE\t-\n", one.Run($"printf 'FROM_FILE={value}' | mallku import -"));
         Assert.Equal(value, other.Reveal("mallku get from_file"));
         one.Run(1, $"printf 'FROM_FILE={value}' | mallku import - --to vault");
-        one.Run(1, $"printf {value} | mallku set local_key --to vault");
+        Assert.Contains("make one: mallku init\n", one.Run(1, $"printf {value} | mallku set local_key --to vault").Error, StringComparison.Ordinal);
         one.Run("mallku store reseal");
         Assert.Equal(value + "2", other.Reveal("mallku get some_key"));
         Assert.Equal($"SOME_KEY={value}2", other.Reveal("mallku export --format env --only some_key"));

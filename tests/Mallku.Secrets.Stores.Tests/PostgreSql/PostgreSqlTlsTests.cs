@@ -15,15 +15,7 @@ public sealed class PostgreSqlTlsTests
         using var folder = new TemporaryFolder();
         var (root, rootKey) = MakeCertificate("server", "IP:127.0.0.1");
         var (other, _) = MakeCertificate("other", "IP:127.0.0.1");
-        server.Write("tls.pem", await File.ReadAllTextAsync(root, Token));
-        server.Write("tls.key", await File.ReadAllTextAsync(rootKey, Token));
-        server.Write("pg_hba.conf", "hostssl all all 127.0.0.1/32 scram-sha-256\n");
-        await server.RunAsync("ALTER SYSTEM SET ssl_cert_file = 'tls.pem'");
-        await server.RunAsync("ALTER SYSTEM SET ssl_key_file = 'tls.key'");
-        await server.RunAsync("ALTER SYSTEM SET ssl = on");
-        await server.RunAsync("SELECT pg_reload_conf()");
-        await PostgreSqlLineTests.UntilAsync(
-            async () => await Record.ExceptionAsync(() => server.RunAsync("SELECT 1 / (current_setting('ssl') = 'on')::integer")), static fault => fault is null);
+        await DemandTlsAsync(server, root, rootKey);
 
         await using (var store = server.Open(more: $"&sslmode=verify-full&sslrootcert={root}"))
         {
@@ -59,5 +51,19 @@ public sealed class PostgreSqlTlsTests
                 "-subj", "/CN=" + name, "-addext", "subjectAltName=" + alternative, "-keyout", key, "-out", certificate);
             return (certificate, key);
         }
+    }
+
+    /// <summary>Makes a server take connections over TLS alone from now on, with a certificate of its own.</summary>
+    internal static async Task DemandTlsAsync(PostgreSqlServer server, string certificate, string key)
+    {
+        server.Write("tls.pem", await File.ReadAllTextAsync(certificate));
+        server.Write("tls.key", await File.ReadAllTextAsync(key));
+        server.Write("pg_hba.conf", "hostssl all all 127.0.0.1/32 scram-sha-256\n");
+        await server.RunAsync("ALTER SYSTEM SET ssl_cert_file = 'tls.pem'");
+        await server.RunAsync("ALTER SYSTEM SET ssl_key_file = 'tls.key'");
+        await server.RunAsync("ALTER SYSTEM SET ssl = on");
+        await server.RunAsync("SELECT pg_reload_conf()");
+        await PostgreSqlLineTests.UntilAsync(
+            async () => await Record.ExceptionAsync(() => server.RunAsync("SELECT 1 / (current_setting('ssl') = 'on')::integer")), static fault => fault is null);
     }
 }

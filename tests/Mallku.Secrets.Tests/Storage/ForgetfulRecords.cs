@@ -23,6 +23,9 @@ internal sealed class ForgetfulRecords(IRecordStore inner) : IRecordStore
     /// <summary>What happens once before the next write of a secret.</summary>
     internal Func<Task>? BeforeWrite { get; set; }
 
+    /// <summary>What happens once after the next write of a secret.</summary>
+    internal Func<Task>? Written { get; set; }
+
     public string Description => inner.Description;
 
     public int MaxDataLength => inner.MaxDataLength;
@@ -63,7 +66,14 @@ internal sealed class ForgetfulRecords(IRecordStore inner) : IRecordStore
 
         if (Instead is not { } instead || writes[0].Key.Kind != RecordKind.Secret)
         {
-            return await inner.WriteAsync(writes, cancellationToken);
+            var isWritten = await inner.WriteAsync(writes, cancellationToken);
+            if (Written is { } then && writes[0].Key.Kind == RecordKind.Secret)
+            {
+                Written = null;
+                await then();
+            }
+
+            return isWritten;
         }
 
         Instead = null;

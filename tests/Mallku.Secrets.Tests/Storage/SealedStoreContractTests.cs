@@ -169,4 +169,70 @@ public sealed class SealedStoreContractTests : RotationContract
         Assert.Null(await store.FindAsync(SecretName.Parse("new"), Token));
         Assert.Equal("one", await ReadAsync(store, "new"));
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_copy_that_is_cut_off_between_two_writes_has_changed_nothing_and_is_made_again(bool isMade)
+    {
+        await using var source = await StoreStage.CreateAsync(clock: Clock);
+        await using var stage = await StoreStage.CreateAsync(clock: Clock);
+        var from = source.OpenStore();
+        await SetManyAsync(from, "many");
+        var records = new ForgetfulRecords(stage.Records) { Instead = make => isMade ? make() : Task.CompletedTask };
+        var copy = new SecretCopy(from, stage.Open(records: records));
+        var planned = await copy.PlanAsync("many", overwrite: false, Token);
+        Assert.False((await Assert.ThrowsAsync<StoreUnreachableException>(async () => await copy.DoAsync(planned, Token))).MayBeWritten);
+        Assert.Empty(stage.Told);
+        Assert.Empty(await stage.Open().ListAsync(Token));
+
+        copy = new SecretCopy(from, stage.Open());
+        planned = await copy.PlanAsync("many", overwrite: false, Token);
+        Assert.Equal((CopyStep.New, 80), (planned.Step, planned.Versions));
+        await copy.DoAsync(planned, Token);
+        Assert.Equal(await ReadAllAsync(from, "many"), await ReadAllAsync(stage.Open(), "many"));
+        Assert.Equal(80, await stage.Records.ListAsync(RecordKind.Version, "", null, Token).CountAsync(Token));
+        Assert.Single(stage.Told);
+    }
+
+    [Fact]
+    public async Task A_reseal_while_a_copy_is_written_in_parts_takes_no_value_from_it()
+    {
+        await using var source = await StoreStage.CreateAsync(clock: Clock);
+        await using var stage = await StoreStage.CreateAsync(clock: Clock);
+        var from = source.OpenStore();
+        await SetManyAsync(from, "many");
+        var records = new ForgetfulRecords(stage.Records);
+        var copy = new SecretCopy(from, stage.Open(records: records));
+        var planned = await copy.PlanAsync("many", overwrite: false, Token);
+
+        // after its first part
+        records.Written = async () => await stage.Open().ResealAsync(progress: null, Token);
+        await copy.DoAsync(planned, Token);
+        Assert.Equal(await ReadAllAsync(from, "many"), await ReadAllAsync(stage.Open(), "many"));
+    }
+
+    [Fact]
+    public async Task Who_sets_a_secret_while_a_copy_of_it_is_written_in_parts_loses_nothing()
+    {
+        await using var source = await StoreStage.CreateAsync(clock: Clock);
+        await using var stage = await StoreStage.CreateAsync(clock: Clock);
+        var from = source.OpenStore();
+        await SetManyAsync(from, "many");
+        var records = new ForgetfulRecords(stage.Records);
+        var copy = new SecretCopy(from, stage.Open(records: records));
+        var planned = await copy.PlanAsync("many", overwrite: false, Token);
+
+        // after its first part
+        records.Written = () =>
+        {
+            records.AfterRead = () => SetAsync(stage.Open(), "many", "of another");
+            return Task.CompletedTask;
+        };
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await copy.DoAsync(planned, Token));
+        Assert.Contains("meanwhile", refused.Problem, StringComparison.Ordinal);
+        Assert.Equal(["of another"], await ReadAllAsync(stage.Open(), "many"));
+        Assert.Single(await stage.Records.ListAsync(RecordKind.Version, "", null, Token).ToListAsync(Token));
+        Assert.Equal((LedgerKind.Created, 1), Assert.Single(stage.Told.Select(static told => (told.Kind, told.Version!.Value))));
+    }
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Rotation;
 using Mallku.Secrets.Storage;
 using Microsoft.Extensions.Time.Testing;
 
@@ -54,6 +55,65 @@ public abstract class SecretStoreContract
         version = (await HistoryAsync(place.OpenStore(), "key"))[1];
         Assert.Equal((SecretVersionState.Retired, null), (version.State, version.GraceEnds));
         Assert.Equal("import", (await HistoryAsync(store, "key"))[0].Source);
+    }
+
+    [Fact]
+    public async Task A_secret_is_copied_there_whole_though_its_versions_are_more_than_one_write_takes()
+    {
+        await using var source = await StoreStage.CreateAsync(clock: Clock);
+        await using var place = await CreateAsync(Clock);
+        var (from, to) = (source.OpenStore(), place.OpenStore());
+        await SetManyAsync(from, "many");
+        var copy = new SecretCopy(from, to);
+        var planned = await copy.PlanAsync("many", overwrite: false, Token);
+        Assert.Equal((CopyStep.New, 80), (planned.Step, planned.Versions));
+        await copy.DoAsync(planned, Token);
+        Assert.Equal(await ReadAllAsync(from, "many"), await ReadAllAsync(place.OpenStore(), "many"));
+        Assert.Equal([(LedgerKind.Created, 80)], (await place.ToldAsync()).Select(static told => (told.Kind, told.Version!.Value)));
+        Assert.Equal(81, (await SetAsync(place.OpenStore(), "many", "next", new SetOptions { Grace = TimeSpan.FromDays(1) })).Version);
+        Assert.Equal([.. await ReadAllAsync(from, "many"), "next"], await ReadAllAsync(to, "many"));
+    }
+
+    [Fact]
+    public async Task A_version_without_a_value_has_none_where_it_is_copied_to()
+    {
+        await using var source = await StoreStage.CreateAsync(clock: Clock);
+        await using var place = await CreateAsync(Clock);
+        var (from, to) = (source.OpenStore(), place.OpenStore());
+        await SetAsync(from, "key", "one");
+        await from.RemoveAsync(SecretName.Parse("key"), Token);
+        await SetAsync(from, "key", "two");
+        var copy = new SecretCopy(from, to);
+        await copy.DoAsync(await copy.PlanAsync("key", overwrite: false, Token), Token);
+        Assert.Equal([null, "two"], await ReadAllAsync(place.OpenStore(), "key"));
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await new RotationRunner(to, []).RollBackAsync("key", 1, cancellationToken: Token));
+        Assert.Contains("no value any more", refused.Problem, StringComparison.Ordinal);
+
+        // and back
+        await using var another = await StoreStage.CreateAsync(clock: Clock);
+        var back = new SecretCopy(to, another.OpenStore());
+        await back.DoAsync(await back.PlanAsync("key", overwrite: false, Token), Token);
+        Assert.Equal([null, "two"], await ReadAllAsync(another.OpenStore(), "key"));
+    }
+
+    [Fact]
+    public async Task A_copy_says_how_many_versions_are_kept_there()
+    {
+        await using var source = await StoreStage.CreateAsync(clock: Clock);
+        await using var place = await CreateAsync(Clock);
+        var from = source.Open();
+        await from.Root.ChangeAsync(static head => head with { Keep = 100 }, Token);
+        for (var i = 1; i <= 15; i++)
+        {
+            await SetAsync(from, "key", $"value {i}");
+        }
+
+        var copy = new SecretCopy(from, place.OpenStore());
+        var planned = await copy.PlanAsync("key", overwrite: false, Token);
+        Assert.Equal((10, 5), (planned.Versions, planned.Left));
+        Assert.Contains("of 15: ", planned.Reason, StringComparison.Ordinal);
+        await copy.DoAsync(planned, Token);
+        Assert.Equal((await ReadAllAsync(from, "key"))[5..], await ReadAllAsync(place.OpenStore(), "key"));
     }
 
     [Fact]
@@ -304,6 +364,24 @@ public abstract class SecretStoreContract
         var text = read?.Record.Current is { } current ? TextOf(current) : null;
         GC.KeepAlive(read?.Owner);
         return text;
+    }
+
+    /// <summary>80 versions that may all be used, with 2 MB.</summary>
+    private protected static async Task SetManyAsync(ISecretStore store, string name)
+    {
+        for (var i = 1; i <= 80; i++)
+        {
+            await SetAsync(store, name, i % 8 == 0 ? new string((char)('a' + (i / 8)), 200_000) : $"value {i}", new SetOptions { Grace = TimeSpan.FromDays(1) });
+        }
+    }
+
+    /// <summary>The values of its versions, the oldest first; null of those that have none.</summary>
+    private protected static async Task<List<string?>> ReadAllAsync(ISecretStore store, string name)
+    {
+        var read = (await store.ReadAsync(name, Token))!;
+        var values = read.Record.Versions.ConvertAll(static version => version.Value is null ? null : TextOf(version));
+        GC.KeepAlive(read.Owner);
+        return values;
     }
 
     private protected static async Task<IReadOnlyList<SecretVersion>> HistoryAsync(ISecretStore store, string name) =>
