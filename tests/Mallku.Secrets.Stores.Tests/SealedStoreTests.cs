@@ -304,7 +304,7 @@ public sealed class SealedStoreTests
         var head = await stage.Records.ReadAsync(new RecordKey(RecordKind.Secret, (await store.Root.OpenAsync(Token)).IdOf(SecretName.Parse("b"))), Token);
         Assert.True(await stage.Records.WriteAsync([new RecordWrite(head!.Key, head.Revision, isGone ? null : (ReadOnlyMemory<byte>?)"{}"u8.ToArray())], Token));
         var done = await runner.RunDueAsync(Token);
-        Assert.Equal(["a", "c"], done.Where(static one => one.Action == RotationAction.Rotated).Select(static one => one.Name));
+        Assert.Equal(["a", "c"], done.Where(static one => one.Action == RotationAction.Rotated).Select(static one => one.Name), StringComparer.Ordinal);
         var failed = Assert.Single(done, static one => one.Action == RotationAction.Failed);
         Assert.Equal(store.Describe(), failed.Name);
         Assert.NotNull(failed.Error);
