@@ -1,7 +1,6 @@
 using System.ClientModel;
 using System.ClientModel.Primitives;
 using System.Diagnostics;
-using System.Runtime;
 using Mallku.FireCircle.Adapters;
 using Mallku.FireCircle.TestServer;
 using Mallku.Secrets;
@@ -19,7 +18,6 @@ internal static class AdapterOverhead
 {
     private const string Secret = "provider_0_api_key";
     private const int Callers = 16, RoundLength = 10 * Callers;
-    private static readonly TimeSpan QuietTime = TimeSpan.FromSeconds(3);
 
     internal static async Task MeasureAsync(int requests)
     {
@@ -42,26 +40,10 @@ internal static class AdapterOverhead
                 RetryPolicy = new ClientRetryPolicy(maxRetries: 0),
             }).AsIChatClient();
 
-        await WarmUpAsync(fixedKey, injected);
+        await Comparison.WarmUpAsync(() => TimeRoundAsync(fixedKey), () => TimeRoundAsync(injected));
         await CompareLatencyAsync(fixedKey, injected, requests);
         await CompareThroughputAsync(fixedKey, injected, Math.Max(requests / (2 * RoundLength), 1));
         await secrets.FlushAsync();
-    }
-
-    // The runtime compiles anew, in the background, what is used often: the platform's own code comes compiled, so that an early
-    // measurement compares that with what is not yet.
-    private static async Task WarmUpAsync(IChatClient fixedKey, IChatClient injected)
-    {
-        var compiled = -1L;
-        for (var quiet = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(quiet) < QuietTime;)
-        {
-            await TimeRoundAsync(fixedKey);
-            await TimeRoundAsync(injected);
-            if (JitInfo.GetCompiledMethodCount() is var now && now != compiled)
-            {
-                (compiled, quiet) = (now, Stopwatch.GetTimestamp());
-            }
-        }
     }
 
     private static async Task CompareLatencyAsync(IChatClient fixedKey, IChatClient injected, int requests)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime;
 
 namespace Mallku.Bench;
 
@@ -34,6 +35,27 @@ internal sealed record Spent(double Clock, double Processor)
 /// <param name="ByProcessor">The same of the processor's time, which depends on nothing else that runs.</param>
 internal sealed record Comparison(Estimate One, Estimate Other, Estimate ByClock, Estimate ByProcessor)
 {
+    // in which nothing is compiled anew, and within which that must be so
+    private static readonly TimeSpan QuietTime = TimeSpan.FromSeconds(3), Longest = TimeSpan.FromMinutes(2);
+
+    /// <summary>
+    /// Goes on with both until the runtime compiles nothing anew. It does so in the background with what is used often, and the
+    /// platform's own code comes compiled: an early measurement compares that with what is not yet.
+    /// </summary>
+    internal static async Task WarmUpAsync(Func<Task> one, Func<Task> other)
+    {
+        var (began, compiled) = (Stopwatch.GetTimestamp(), -1L);
+        for (var quiet = began; Stopwatch.GetElapsedTime(quiet) < QuietTime && Stopwatch.GetElapsedTime(began) < Longest;)
+        {
+            await one();
+            await other();
+            if (JitInfo.GetCompiledMethodCount() is var now && now != compiled)
+            {
+                (compiled, quiet) = (now, Stopwatch.GetTimestamp());
+            }
+        }
+    }
+
     internal static async Task<Comparison> OfAsync(int comparisons, Func<Task<Spent>> one, Func<Task<Spent>> other)
     {
         var (ones, others) = (new List<Spent>(), new List<Spent>());
