@@ -108,7 +108,8 @@ internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, st
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1));
             try
             {
-                await ledger.TellAsync(limit.Token);
+                // a connection that is being made may not end with its token
+                await ledger.TellAsync(limit.Token).AsTask().WaitAsync(limit.Token);
             }
             catch (Exception e) when (e is SecretsException or OperationCanceledException)
             {
