@@ -133,6 +133,9 @@ public sealed class SecretsManager
     /// <exception cref="InvalidOperationException">The manager was made over sources alone.</exception>
     public SecretsLedger Ledger => new(Vault);
 
+    /// <summary>Closes the shared store, where there is one: nothing of this manager goes on in the background from then on.</summary>
+    internal ValueTask CloseStoreAsync() => SharedStore.IsSupported && _store is not null ? _store.DisposeAsync() : ValueTask.CompletedTask;
+
     /// <summary>What all instances of the shared store have told it of their ledgers; null without a store.</summary>
     public StoreLedger? StoreLedger => SharedStore.IsSupported && _store is not null ? new(_store) : null;
 

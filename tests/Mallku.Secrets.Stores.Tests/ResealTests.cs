@@ -30,6 +30,37 @@ public sealed class ResealTests
     }
 
     [Fact]
+    public async Task A_value_that_is_gone_is_named_and_keeps_no_other_secret_from_it()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        await SetAsync(store, 3);
+        var lost = StoreSealing.KeyOf((await store.Root.OpenAsync(Token)).IdOf(SecretName.Parse("key-1")), 1);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(lost, (await stage.Records.ReadAsync(lost, Token))!.Revision, Data: null)], Token));
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await store.ResealAsync(progress: null, Token));
+        Assert.Contains("'key-1'", refused.Problem, StringComparison.Ordinal);
+        await StoreStage.SetAsync(store, "key-1", "newer");
+        Assert.True((await store.ResealAsync(progress: null, Token)).IsResumed);
+        Assert.Single(await KeysAsync(stage.Records));
+    }
+
+    [Fact]
+    public async Task Many_values_that_are_of_no_secret_are_dropped()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        await SetAsync(store, 1);
+        var id = (await store.Root.OpenAsync(Token)).IdOf(SecretName.Parse("key-0"));
+        for (var i = 1000; i < 2000; i++)
+        {
+            Assert.True(await stage.Records.WriteAsync([new RecordWrite(StoreSealing.KeyOf(id, i), Expected: null, "{}"u8.ToArray())], Token));
+        }
+
+        await store.ResealAsync(progress: null, Token);
+        Assert.Single(await stage.Records.ListAsync(RecordKind.Version, "", before: null, Token).ToListAsync(Token));
+    }
+
+    [Fact]
     public async Task One_that_the_store_refuses_is_taken_back_in_the_ledger()
     {
         await using var stage = await StoreStage.CreateAsync();

@@ -286,6 +286,25 @@ public sealed class SealedStoreTests
     }
 
     [Theory]
+    [InlineData(1)]
+    [InlineData(100)]
+    public async Task A_secret_is_set_where_only_values_are_left_of_one_that_is_gone(int left)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        var id = (await store.Root.OpenAsync(Token)).IdOf(SecretName.Parse("a"));
+        for (var i = 1; i <= left; i++)
+        {
+            Assert.True(await stage.Records.WriteAsync([new RecordWrite(StoreSealing.KeyOf(id, i), Expected: null, "{}"u8.ToArray())], Token));
+        }
+
+        Assert.Equal(1, await StoreStage.SetAsync(store, "a", "one"));
+        Assert.Equal("one", await StoreStage.GetAsync(stage.Open(), "a"));
+        Assert.Equal(2, await StoreStage.SetAsync(store, "a", "two"));
+        Assert.Equal(2, await stage.Records.ListAsync(RecordKind.Version, "", before: null, Token).CountAsync(Token));
+    }
+
+    [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task A_secret_that_is_gone_or_damaged_keeps_no_other_from_being_rotated(bool isGone)

@@ -57,6 +57,7 @@ internal sealed class RunVerb : Verb
         // only now, when nothing is in the way of their use any more
         await manager.HandOutAsync(secrets.Select(secret => secret.Found), cancellationToken);
         await invocation.TellStoreAsync();
+        await invocation.CloseStoresAsync();
         return Replacement.Run(command, environment);
     }
 }

@@ -75,7 +75,7 @@ internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, st
 {
     // one list for all that `with` makes of this
     private readonly List<FileVault> _opened = [];
-    private readonly List<StoreLedger> _told = [];
+    private readonly List<SecretsManager> _connected = [];
 
     /// <summary>The URL of the shared store; null where none is named, or the verb is about the vault alone.</summary>
     internal string? Store { get; init; }
@@ -92,18 +92,43 @@ internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, st
         var options = Store is null ? Options : await OpenedStore.AddAsync(Options, Store, cancellationToken);
         var manager = SecretsManager.Open(options, handingOut);
         _opened.Add(manager.Vault);
-        if (manager.StoreLedger is { } ledger)
+        if (manager.StoreLedger is not null)
         {
-            _told.Add(ledger);
+            _connected.Add(manager);
         }
 
         return manager;
     }
 
+    /// <summary>
+    /// Ends what goes on in the background, before another program takes the place of this one: the system refuses a thread that
+    /// is begun at that moment, and the runtime then ends the process.
+    /// </summary>
+    internal async ValueTask CloseStoresAsync()
+    {
+        if (_connected.Count > 0)
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+            try
+            {
+                foreach (var manager in _connected)
+                {
+                    await manager.CloseStoreAsync().AsTask().WaitAsync(limit.Token);
+                }
+
+                SpinWait.SpinUntil(static () => ThreadPool.PendingWorkItemCount == 0, TimeSpan.FromMilliseconds(100));
+            }
+            catch (OperationCanceledException)
+            {
+                // it is tried all the same
+            }
+        }
+    }
+
     /// <summary>Tells the shared store what the ledger here has. Where it can't be told now, the next command does it.</summary>
     internal async ValueTask TellStoreAsync()
     {
-        if (_told is [.., var ledger])
+        if (_connected is [.., { StoreLedger: { } ledger }])
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1));
             try

@@ -29,7 +29,7 @@ internal sealed partial class SealedStore
             var id = sealing.IdOf(SecretName.Existing(name));
             // what is lost is lost, and a new value is what helps
             using var before = await ReadWholeAsync(id, mayLack: true, cancellationToken).ConfigureAwait(false)
-                ?? new OpenedSecret(new OpenedHead(new SecretRecord(name), id, Generation: 0, Revision: null, Write: ""), []);
+                ?? await BeginAsync(name, id, isTaken: tries > 1, cancellationToken).ConfigureAwait(false);
             // one that was removed may come back under another of its names
             var record = before.Head.Record.Name == name || before.Head.Record.Current is not null ? before.Head.Record : before.Head.Record.Rename(name);
             var events = new List<LedgerEvent>();
@@ -75,6 +75,21 @@ internal sealed partial class SealedStore
             await Task.Delay(Jitter.Of(pause), CancellationToken.None).ConfigureAwait(false);
             pause = pause < LongestPause / 2 ? pause * 2 : LongestPause;
         }
+    }
+
+    // Where it was refused, values may be left of a secret whose head somebody has removed: what is there is written over, or dropped.
+    private async ValueTask<OpenedSecret> BeginAsync(string name, string id, bool isTaken, CancellationToken cancellationToken)
+    {
+        var begun = new OpenedSecret(new OpenedHead(new SecretRecord(name), id, Generation: 0, Revision: null, Write: ""), []);
+        if (isTaken)
+        {
+            await foreach (var left in _records.ListAsync(RecordKind.Version, StoreSealing.VersionsOf(id), StoreSealing.AfterVersionsOf(id), cancellationToken).ConfigureAwait(false))
+            {
+                begun.Values.Add(left.Key, left.Revision);
+            }
+        }
+
+        return begun;
     }
 
     // what is new was refused: the data key may be one that a reseal replaces, which the next try then finds

@@ -330,13 +330,23 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
         }
     }
 
+    /// <summary>Where a value of it is not there: whether it was changed since it was read, or has lost that.</summary>
+    /// <exception cref="SecretsException">It was not changed.</exception>
+    internal async ValueTask RequireChangedAsync(OpenedHead head, CancellationToken cancellationToken)
+    {
+        if ((await _records.ReadAsync(new RecordKey(RecordKind.Secret, head.Id), cancellationToken).ConfigureAwait(false))?.Revision == head.Revision)
+        {
+            throw Lost(head);
+        }
+    }
+
     private async ValueTask<FoundSecret?> RevealAsync(OpenedHead head, VersionRecord version, CancellationToken cancellationToken)
     {
         var key = StoreSealing.KeyOf(head.Id, version.Number);
         if (await _records.ReadAsync(key, cancellationToken).ConfigureAwait(false) is not { } found)
         {
-            var again = await _records.ReadAsync(new RecordKey(RecordKind.Secret, head.Id), cancellationToken).ConfigureAwait(false);
-            return again?.Revision == head.Revision ? throw Lost(head) : null;
+            await RequireChangedAsync(head, cancellationToken).ConfigureAwait(false);
+            return null;
         }
 
         try

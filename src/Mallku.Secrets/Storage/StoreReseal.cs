@@ -157,9 +157,10 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
         // another reseal may have begun since
         var newest = (await _root.OpenAsync(cancellationToken).ConfigureAwait(false)).Newest;
         var (batch, bytes, hadOlder) = (new List<RecordWrite>(), 0, head.KeyId != newest);
-        var unknown = new List<RecordWrite>();
+        var (unknown, lacking) = (new List<RecordWrite>(), head.Record.Versions.Where(static version => version.HasValue).Select(version => StoreSealing.KeyOf(id, version.Number)).ToHashSet());
         await foreach (var value in _records.ListAsync(RecordKind.Version, StoreSealing.VersionsOf(id), StoreSealing.AfterVersionsOf(id), cancellationToken).ConfigureAwait(false))
         {
+            lacking.Remove(value.Key);
             if (DocumentSeal.FindKeyId(value.Data) == newest)
             {
                 continue;
@@ -196,6 +197,12 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
             return null;
         }
 
+        if (lacking.Count > 0)
+        {
+            await store.RequireChangedAsync(head, cancellationToken).ConfigureAwait(false);
+            return null;
+        }
+
         if (head.KeyId == newest && unknown.Count == 0)
         {
             return hadOlder;
@@ -203,7 +210,8 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
 
         // the head as it was read, or nothing: so what it does not refer to is of no version, and was left by a writer that was cut off
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
-        return await _records.WriteAsync([sealing.SealHead(head), .. unknown.Take(RecordWrite.MostAtOnce - 1)], cancellationToken).ConfigureAwait(false) ? true : null;
+        const int most = RecordWrite.MostAtOnce - 1;
+        return await _records.WriteAsync([sealing.SealHead(head), .. unknown.Take(most)], cancellationToken).ConfigureAwait(false) && unknown.Count <= most ? true : null;
     }
 
     // null where it is gone by now
