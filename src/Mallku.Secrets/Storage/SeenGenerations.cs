@@ -64,7 +64,8 @@ internal sealed class SeenGenerations(string path)
     {
         lock (_gate)
         {
-            if (Get(id) >= generation || !TryParse(id, out var key))
+            // most often it is what was seen before
+            if (!TryParse(id, out var key) || _newest.GetValueOrDefault(key) >= generation || Get(id) >= generation)
             {
                 return;
             }
