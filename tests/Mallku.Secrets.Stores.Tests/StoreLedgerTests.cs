@@ -423,7 +423,7 @@ public sealed class StoreLedgerTests : IAsyncDisposable
         Assert.Contains(findings, static finding => finding is { Level: FindingLevel.Ok, Check: StoreInspection.Check } && finding.What.EndsWith(": 1 secret", StringComparison.Ordinal));
         Assert.Contains(findings, static finding => finding.Level == FindingLevel.Error && finding.What.Contains("'openai_api_key' at generation", StringComparison.Ordinal));
         Assert.Contains(findings, finding => finding.Level == FindingLevel.Error && finding.What.Contains(instance.Id, StringComparison.Ordinal));
-        Assert.Equal("another", Assert.Single(await RotationInspection.ReviewAsync(store, Token)).Name);
+        Assert.Equal("another", Assert.Single(await RotationReview.ReadAsync(store, static _ => { }, Token)).Name);
         await Assert.ThrowsAsync<SecretsException>(async () => await store.ListAsync(Token));
     }
 

@@ -78,7 +78,7 @@ internal sealed class DoctorVerb : Verb
             var statuses = new List<RotationStatus>();
             foreach (var place in opened)
             {
-                statuses.AddRange(await RotationInspection.ReviewAsync(place, cancellationToken));
+                statuses.AddRange(await RotationReview.ReadAsync(place, static _ => { }, cancellationToken));
             }
 
             findings.AddRange(RotationInspection.Inspect(statuses));

@@ -31,7 +31,7 @@ internal static class Places
         var statuses = new Dictionary<string, RotationStatus>(StringComparer.Ordinal);
         foreach (var place in manager.Stores)
         {
-            foreach (var status in await new RotationRunner(place, []).GetStatusAsync(cancellationToken))
+            foreach (var status in await RotationReview.ReadAsync(place, faults: null, cancellationToken))
             {
                 statuses.TryAdd(status.Name, status);
             }

@@ -8,14 +8,6 @@ internal static class RotationInspection
 {
     private const string Check = "rotation";
 
-    /// <summary>How each secret's rotation stands in a place; of a shared store, without the secrets that can't be used, which are named with the store.</summary>
-    /// <exception cref="SecretsException">It can't be told.</exception>
-    internal static async ValueTask<IReadOnlyList<RotationStatus>> ReviewAsync(ISecretStore place, CancellationToken cancellationToken)
-    {
-        var now = place.Clock.GetUtcNow();
-        return await place.ReadAllAsync(static _ => { }, cancellationToken).Select(static secret => secret.Record).Where(RotationReview.IsOfInterest).Select(record => RotationReview.Describe(record, now)).ToListAsync(cancellationToken).ConfigureAwait(false);
-    }
-
     /// <summary>What is to be done, the most pressing first; one finding that all is well where there is nothing.</summary>
     internal static IReadOnlyList<Finding> Inspect(IReadOnlyList<RotationStatus> statuses)
     {

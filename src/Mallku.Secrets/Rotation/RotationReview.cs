@@ -9,6 +9,27 @@ internal static class RotationReview
     internal static bool IsOfInterest(SecretRecord record) =>
         record.Current is not null || record.Rotation is not null || record.Misread is not null || record.Lost.Count > 0 || record.Versions.Exists(static version => version.HasKeyToRevoke);
 
+    /// <summary>Where every secret of a place stands, in the order of their names.</summary>
+    /// <param name="place">Where they are.</param>
+    /// <param name="faults">Told of each that can't be used, and goes on with the others; null to end at the first.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="SecretsException">It can't be told.</exception>
+    internal static async ValueTask<IReadOnlyList<RotationStatus>> ReadAsync(ISecretStore place, Action<SecretsException>? faults, CancellationToken cancellationToken)
+    {
+        var now = place.Clock.GetUtcNow();
+        var statuses = new List<RotationStatus>();
+        await foreach (var secret in place.ReadAllAsync(faults, cancellationToken).ConfigureAwait(false))
+        {
+            if (IsOfInterest(secret.Record))
+            {
+                statuses.Add(Describe(secret.Record, now));
+            }
+        }
+
+        statuses.Sort(static (one, other) => string.CompareOrdinal(one.Name, other.Name));
+        return statuses;
+    }
+
     internal static RotationStatus Describe(SecretRecord record, DateTimeOffset now)
     {
         var fault = FindMisread(record) ?? FindScheduleFault(record, now);

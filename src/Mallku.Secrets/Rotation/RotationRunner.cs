@@ -120,9 +120,9 @@ public sealed class RotationRunner
     public async ValueTask<IReadOnlyList<RotationStatus>> GetStatusAsync(CancellationToken cancellationToken = default)
     {
         var statuses = new List<RotationStatus>();
-        foreach (var rotation in _rotations)
+        foreach (var store in _stores)
         {
-            statuses.AddRange(await rotation.GetStatusAsync(faults: null, cancellationToken).ConfigureAwait(false));
+            statuses.AddRange(await RotationReview.ReadAsync(store, faults: null, cancellationToken).ConfigureAwait(false));
         }
 
         return [.. statuses.OrderBy(static status => status.Name, StringComparer.Ordinal)];

@@ -139,16 +139,16 @@ internal sealed class StoreRotation
 
     internal async ValueTask<IReadOnlyList<RotationEvent>> RunDueAsync(CancellationToken cancellationToken)
     {
-        var failed = new List<RotationEvent>();
-        if (await GetStatusAsync(Fail, cancellationToken).ConfigureAwait(false) is [])
+        var (statuses, failed) = await ReviewAsync(cancellationToken).ConfigureAwait(false);
+        if (statuses is [])
         {
             return failed;
         }
 
-        failed.Clear();
         await using var turn = (await TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        (statuses, failed) = await ReviewAsync(cancellationToken).ConfigureAwait(false);
         var done = new List<RotationEvent>();
-        foreach (var status in await GetStatusAsync(Fail, cancellationToken).ConfigureAwait(false))
+        foreach (var status in statuses)
         {
             try
             {
@@ -161,28 +161,15 @@ internal sealed class StoreRotation
         }
 
         return [.. done, .. failed];
-
-        // which secret that is, only the fault says
-        void Fail(SecretsException fault) => failed.Add(new RotationEvent(_store.Describe(), RotationAction.Failed, Version: null, Error: fault));
     }
 
-    /// <summary>Where every secret stands.</summary>
-    /// <param name="faults">Told of each that can't be used, and goes on with the others; null to end at the first.</param>
-    /// <param name="cancellationToken">Ends it.</param>
-    internal async ValueTask<IReadOnlyList<RotationStatus>> GetStatusAsync(Action<SecretsException>? faults, CancellationToken cancellationToken)
+    // and those that can't be used: which secret that is, only the fault says
+    private async ValueTask<(IReadOnlyList<RotationStatus> Statuses, List<RotationEvent> Failed)> ReviewAsync(CancellationToken cancellationToken)
     {
-        var now = _rotations.Now;
-        var statuses = new List<RotationStatus>();
-        await foreach (var secret in _store.ReadAllAsync(faults, cancellationToken).ConfigureAwait(false))
-        {
-            if (RotationReview.IsOfInterest(secret.Record))
-            {
-                statuses.Add(RotationReview.Describe(secret.Record, now));
-            }
-        }
-
-        statuses.Sort(static (one, other) => string.CompareOrdinal(one.Name, other.Name));
-        return statuses;
+        var failed = new List<RotationEvent>();
+        var statuses = await RotationReview.ReadAsync(
+            _store, fault => failed.Add(new RotationEvent(_store.Describe(), RotationAction.Failed, Version: null, Error: fault)), cancellationToken).ConfigureAwait(false);
+        return (statuses, failed);
     }
 
     private async ValueTask RunDueAsync(string name, List<RotationEvent> done, CancellationToken cancellationToken)

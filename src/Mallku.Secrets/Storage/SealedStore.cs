@@ -287,14 +287,14 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
             }
 
             // changed between the two reads; where it was not, a value is gone
-            var again = await _records.ReadAsync(new RecordKey(RecordKind.Secret, id), cancellationToken).ConfigureAwait(false);
-            if (again?.Revision == head.Revision && mayLack)
+            var isUnchanged = await IsUnchangedAsync(head, cancellationToken).ConfigureAwait(false);
+            if (isUnchanged && mayLack)
             {
                 return opened;
             }
 
             opened.Dispose();
-            if (again?.Revision == head.Revision)
+            if (isUnchanged)
             {
                 throw Lost(head);
             }
@@ -334,11 +334,14 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
     /// <exception cref="SecretsException">It was not changed.</exception>
     internal async ValueTask RequireChangedAsync(OpenedHead head, CancellationToken cancellationToken)
     {
-        if ((await _records.ReadAsync(new RecordKey(RecordKind.Secret, head.Id), cancellationToken).ConfigureAwait(false))?.Revision == head.Revision)
+        if (await IsUnchangedAsync(head, cancellationToken).ConfigureAwait(false))
         {
             throw Lost(head);
         }
     }
+
+    private async ValueTask<bool> IsUnchangedAsync(OpenedHead head, CancellationToken cancellationToken) =>
+        (await _records.ReadAsync(new RecordKey(RecordKind.Secret, head.Id), cancellationToken).ConfigureAwait(false))?.Revision == head.Revision;
 
     private async ValueTask<FoundSecret?> RevealAsync(OpenedHead head, VersionRecord version, CancellationToken cancellationToken)
     {
