@@ -88,7 +88,7 @@ internal sealed class FolderLock : IDisposable, IAsyncDisposable
         {
             if (!Posix.TryStat(path, out var there) || there.Inode != Posix.Stat(descriptor, path).Inode)
             {
-                Posix.Close(descriptor);
+                Posix.Release(descriptor);
                 return null;
             }
 
@@ -97,7 +97,7 @@ internal sealed class FolderLock : IDisposable, IAsyncDisposable
         }
         catch (PosixException e)
         {
-            Posix.Close(descriptor);
+            Posix.Release(descriptor);
             throw e.ToWriteError(path);
         }
     }
@@ -108,7 +108,7 @@ internal sealed class FolderLock : IDisposable, IAsyncDisposable
         if (Interlocked.Exchange(ref _descriptor, -1) is var descriptor and >= 0)
         {
             ForgetHolder(descriptor, _path);
-            Posix.Close(descriptor);
+            Posix.Release(descriptor);
             Turns[_path].End();
         }
     }

@@ -234,6 +234,17 @@ internal static partial class Posix
         }
     }
 
+    /// <summary>
+    /// Lets the lock go and closes. To close alone leaves it to a program that was begun meanwhile, and has a copy of the
+    /// descriptor, until it runs.
+    /// </summary>
+    internal static void Release(int descriptor)
+    {
+        const int unlock = 8;
+        _ = flock(descriptor, unlock);
+        Close(descriptor);
+    }
+
     /// <summary>Asks whether this process may write a file, or make files in a folder; a read-only file system may not be written.</summary>
     internal static void RequireWritable(string path)
     {

@@ -33,7 +33,7 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
             }
             finally
             {
-                Posix.Close(descriptor);
+                Posix.Release(descriptor);
             }
         }
         catch (Exception e)
@@ -114,7 +114,7 @@ internal sealed partial class LedgerAppender(LedgerFolder folder, LedgerKey key,
             }
             finally
             {
-                Posix.Close(descriptor);
+                Posix.Release(descriptor);
             }
         }
         catch (Exception e) when (IsCannotWrite(e))

@@ -21,7 +21,7 @@ internal sealed class LedgerFolder(string path)
     /// <summary>The checkpoint with which the segment before that index was closed.</summary>
     internal string BoundaryFile(long start) => Combine(Name(start) + CheckpointSuffix);
 
-    /// <summary>Takes the lock, and gives the descriptor that holds it until it is closed.</summary>
+    /// <summary>Takes the lock, and gives the descriptor that holds it until it is released.</summary>
     /// <exception cref="LedgerException">Somebody else held it all the time.</exception>
     internal int LockWithin(TimeSpan patience)
     {

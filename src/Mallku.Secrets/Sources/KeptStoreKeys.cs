@@ -91,7 +91,7 @@ internal static class KeptStoreKeys
             }
             finally
             {
-                Posix.Close(held);
+                Posix.Release(held);
             }
 
             return path;

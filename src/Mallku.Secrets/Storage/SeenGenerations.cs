@@ -107,7 +107,7 @@ internal sealed class SeenGenerations(string path)
         }
         finally
         {
-            Posix.Close(descriptor);
+            Posix.Release(descriptor);
         }
     }
 
@@ -131,7 +131,7 @@ internal sealed class SeenGenerations(string path)
                 throw;
             }
 
-            Posix.Close(descriptor);
+            Posix.Release(descriptor);
         }
     }
 
@@ -227,7 +227,7 @@ internal sealed class SeenGenerations(string path)
         }
         finally
         {
-            Posix.Close(descriptor);
+            Posix.Release(descriptor);
         }
     }
 

@@ -157,7 +157,7 @@ internal sealed partial class VaultLedger
         }
         finally
         {
-            Posix.Close(descriptor);
+            Posix.Release(descriptor);
         }
     }
 }

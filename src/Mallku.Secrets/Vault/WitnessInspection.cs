@@ -100,7 +100,7 @@ internal static class WitnessInspection
         }
         finally
         {
-            Posix.Close(descriptor);
+            Posix.Release(descriptor);
         }
     }
 

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
 using Mallku.Secrets.Files;
 using Mallku.Secrets.Storage;
 using Mallku.Secrets.Vault;
@@ -6,7 +8,7 @@ using Mallku.Secrets.Vault;
 namespace Mallku.Secrets.Tests.Processes;
 
 /// <summary>What a writer does while somebody else holds the folder's lock.</summary>
-public sealed class LockTests
+public sealed partial class LockTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(150), LongPatience = TimeSpan.FromSeconds(30);
 
@@ -43,6 +45,29 @@ public sealed class LockTests
                 await Assert.ThrowsAsync<SecretsException>(write), folder.Settings.LockFile, $"process {Environment.ProcessId} (", "wait until it is done");
         }
     }
+
+    /// <summary>As a program has it that another thread has begun and that does not run yet.</summary>
+    [Fact]
+    public async Task A_lock_that_was_let_go_is_free_though_somebody_has_a_copy_of_its_descriptor()
+    {
+        using var folder = await VaultChange.Of("set").PrepareAsync();
+        var path = folder.Settings.LockFile;
+        var held = await FolderLock.AcquireAsync(path, Patience, TimeProvider.System, Cancel);
+        var own = new DirectoryInfo("/proc/self/fd").GetFiles().Single(one => one.LinkTarget == path);
+        var copy = dup(int.Parse(own.Name, CultureInfo.InvariantCulture));
+        try
+        {
+            held.Dispose();
+            using var next = await FolderLock.AcquireAsync(path, TimeSpan.Zero, TimeProvider.System, Cancel);
+        }
+        finally
+        {
+            Posix.Close(copy);
+        }
+    }
+
+    [LibraryImport("libc")]
+    private static partial int dup(int descriptor);
 
     [Fact]
     public async Task A_writer_goes_on_as_soon_as_the_lock_is_free()
