@@ -65,6 +65,19 @@ public sealed class OutageTests
     }
 
     [Fact]
+    public async Task Whoever_only_changes_secrets_is_told_of_changes_too()
+    {
+        await using var stage = await StoreStage.CreateAsync(new MemoryRecordStore());
+        var store = stage.Open(follows: true);
+        await StoreStage.SetAsync(store, "key", "value");
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!store.Memory.IsFollowing)
+        {
+            await Task.Delay(10, patience.Token);
+        }
+    }
+
+    [Fact]
     public async Task A_store_that_can_only_not_be_followed_is_asked()
     {
         await using var records = new FailingRecords();

@@ -401,8 +401,9 @@ public sealed class SealedStoreTests
         var found = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).SingleAsync(Token);
         var context = new SealContext("secret", found.Key.Id);
         var head = new SecuredModel<SecretHead>("secret", StoreJson.Default.SecretHead, sealing.Deployment).Open(found.Data, context);
+        using var record = JsonDocument.Parse(head.Record.Utf8);
         var written = new SecuredModel<HeadOfBefore>("secret", HeadOfBeforeJson.Default.HeadOfBefore, sealing.Deployment).Seal(
-            new HeadOfBefore { Name = head.Name, Generation = head.Generation, Write = head.Write, Record = head.Record }, context);
+            new HeadOfBefore { Name = head.Name, Generation = head.Generation, Write = head.Write, Record = record.RootElement }, context);
         Assert.DoesNotContain(sealing.Deployment.Index.FieldId("secret", "recorded").ToString(), Encoding.UTF8.GetString(written.Json.Span), StringComparison.Ordinal);
         Assert.True(await stage.Records.WriteAsync([new RecordWrite(found.Key, found.Revision, written.Json)], Token));
         Assert.Equal("one", await StoreStage.GetAsync(stage.Open(), "a"));

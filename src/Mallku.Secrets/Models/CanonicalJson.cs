@@ -18,7 +18,7 @@ internal static class CanonicalJson
         switch (value.ValueKind)
         {
             case JsonValueKind.Object:
-                AddMembers(parts, value.EnumerateObject());
+                AddMembers(parts, value);
                 break;
             case JsonValueKind.Array:
                 parts.Add($"[{value.GetArrayLength()}");
@@ -40,15 +40,25 @@ internal static class CanonicalJson
         }
     }
 
-    internal static void AddMembers(LengthPrefixed parts, IEnumerable<JsonProperty> members)
+    /// <summary>All members but one, where that is said.</summary>
+    internal static void AddMembers(LengthPrefixed parts, JsonElement value, string? except = null)
     {
-        // a member makes its name anew each time
-        var ordered = members.Select(static member => (member.Name, member.Value)).OrderBy(static member => member.Name, StringComparer.Ordinal).ToList();
+        var ordered = new List<(string Name, JsonElement Value)>();
+        foreach (var member in value.EnumerateObject())
+        {
+            if (except is null || !member.NameEquals(except))
+            {
+                // it is made anew each time
+                ordered.Add((member.Name, member.Value));
+            }
+        }
+
+        ordered.Sort(static (one, other) => string.CompareOrdinal(one.Name, other.Name));
         parts.Add($"{{{ordered.Count}");
-        foreach (var (name, value) in ordered)
+        foreach (var (name, member) in ordered)
         {
             parts.Add(name);
-            Add(parts, value);
+            Add(parts, member);
         }
     }
 

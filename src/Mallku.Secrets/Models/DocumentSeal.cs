@@ -110,7 +110,7 @@ internal sealed class DocumentSeal(SealingKey key, string storeId, SealContext c
     private ReadOnlySpan<byte> Whole(JsonElement document)
     {
         var parts = Belonging("mallku/v1/secured-document", "");
-        CanonicalJson.AddMembers(parts, document.EnumerateObject().Where(static member => !member.NameEquals(SealMember)));
+        CanonicalJson.AddMembers(parts, document, except: SealMember);
         return parts.Bytes;
     }
 

@@ -7,19 +7,19 @@ internal sealed class HeadReader : SecretReader
 {
     private readonly string _where;
 
-    private HeadReader(byte[] json, string where)
+    private HeadReader(ReadOnlyMemory<byte> json, string where)
         : base(json, valuesLieApart: true) => _where = where;
 
-    /// <param name="json">In an array of its own, which the record goes on to use.</param>
+    /// <param name="head">In memory of its own, which the record goes on to use.</param>
     /// <param name="name">The secret's name.</param>
     /// <param name="where">Where it is from, for errors.</param>
     /// <exception cref="VaultOpenException">It is not what this program writes.</exception>
-    internal static SecretRecord Read(byte[] json, string name, string where)
+    internal static SecretRecord Read(RawJson head, string name, string where)
     {
-        var reader = new HeadReader(json, where);
+        var reader = new HeadReader(head.Utf8, where);
         try
         {
-            var tokens = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = SecretFormat.MaxDepth });
+            var tokens = new Utf8JsonReader(head.Utf8.Span, new JsonReaderOptions { MaxDepth = SecretFormat.MaxDepth });
             tokens.Read();
             reader.RequireToken(tokens, JsonTokenType.StartObject, "versions");
             var record = new SecretRecord(name);

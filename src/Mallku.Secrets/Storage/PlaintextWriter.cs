@@ -15,6 +15,9 @@ internal sealed class PlaintextWriter(int capacity) : IDisposable
 
     internal ReadOnlySpan<byte> Written => _bytes.AsSpan(0, _length);
 
+    /// <summary>The same, until it is written on or disposed of.</summary>
+    internal ReadOnlyMemory<byte> WrittenMemory => _bytes.AsMemory(0, _length);
+
     internal void Raw(ReadOnlySpan<byte> json)
     {
         json.CopyTo(Reserve(json.Length));

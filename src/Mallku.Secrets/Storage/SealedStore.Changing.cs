@@ -16,11 +16,7 @@ internal sealed partial class SealedStore
 
     public async ValueTask<T> ChangeAsync<T>(string name, Func<SecretEdit, T> change, CancellationToken cancellationToken)
     {
-        if (_use.Follows)
-        {
-            Shipper.Begin();
-        }
-
+        Memory.Follow();
         var hidesNames = await _use.HidesNames(cancellationToken).ConfigureAwait(false);
         var pause = FirstPause;
         for (var tries = 1; ; tries++)

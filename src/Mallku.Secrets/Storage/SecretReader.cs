@@ -6,7 +6,7 @@ namespace Mallku.Secrets.Storage;
 /// <summary>What a vault or a shared store says of one secret and its versions, for the reader.</summary>
 /// <param name="plaintext">The JSON, which the records go on to use.</param>
 /// <param name="valuesLieApart">Whether it only says which versions have values.</param>
-internal abstract partial class SecretReader(Memory<byte> plaintext, bool valuesLieApart)
+internal abstract partial class SecretReader(ReadOnlyMemory<byte> plaintext, bool valuesLieApart)
 {
     /// <summary>What to throw where a member is not as this program writes it.</summary>
     protected abstract VaultOpenException Misunderstood(string member);

@@ -37,6 +37,16 @@ internal sealed class StoreMemory
     /// <summary>Whether whatever changes in the store is told.</summary>
     internal bool IsFollowing => _watch.IsFollowing;
 
+    /// <summary>Follows what changes, and tells the store of the ledger, from now on: not in a command that ends at once.</summary>
+    internal void Follow()
+    {
+        if (_use.Follows)
+        {
+            _watch.Begin();
+            _store.Shipper.Begin();
+        }
+    }
+
     /// <summary>Another number when an answer may be another one.</summary>
     /// <param name="now"><see cref="Environment.TickCount64"/>.</param>
     internal long GetChangeStamp(long now)
@@ -62,12 +72,7 @@ internal sealed class StoreMemory
     /// <exception cref="SecretsException">It can't be told: the store does not answer, or what it says can't be used.</exception>
     internal async ValueTask<FoundSecret?> FindAsync(SecretName name, CancellationToken cancellationToken)
     {
-        if (_use.Follows)
-        {
-            _watch.Begin();
-            _store.Shipper.Begin();
-        }
-
+        Follow();
         var text = name.ToString();
         var known = _known.GetValueOrDefault(text);
         if (known is not null && Holds(known))

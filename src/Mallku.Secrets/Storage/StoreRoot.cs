@@ -54,7 +54,6 @@ internal sealed class StoreRoot
     internal static readonly RecordKey Record = new(RecordKind.Store, "store");
     private static readonly SealContext Place = new("store", "store");
 
-
     // who is told of changes looks sooner: so long may a key that was replaced open what somebody else has written under it
     private static readonly TimeSpan LongestUnlooked = TimeSpan.FromSeconds(10);
 
@@ -118,7 +117,25 @@ internal sealed class StoreRoot
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>Null where it is gone by now.</returns>
     /// <exception cref="RecordOpenException">It does not open, and is what is there.</exception>
-    internal async ValueTask<T?> OpenAsync<T>(StoredRecord found, Func<StoreSealing, StoredRecord, T> open, CancellationToken cancellationToken)
+    internal ValueTask<T?> OpenAsync<T>(StoredRecord found, Func<StoreSealing, StoredRecord, T> open, CancellationToken cancellationToken)
+        where T : class
+    {
+        if (Known is { } known)
+        {
+            try
+            {
+                return new(open(known.Sealing, found));
+            }
+            catch (RecordOpenException)
+            {
+                // it may be under a newer key
+            }
+        }
+
+        return OpenAfreshAsync(found, open, cancellationToken);
+    }
+
+    private async ValueTask<T?> OpenAfreshAsync<T>(StoredRecord found, Func<StoreSealing, StoredRecord, T> open, CancellationToken cancellationToken)
         where T : class
     {
         while (true)
@@ -254,8 +271,9 @@ internal sealed class StoreRoot
         return await _records.WriteAsync([new RecordWrite(Record, revision, document.Json)], cancellationToken).ConfigureAwait(false);
     }
 
-    private async ValueTask<Opened> FindOpenedAsync(CancellationToken cancellationToken) =>
-        _opened is { } opened && _clock.GetElapsedTime(opened.Looked) < LongestUnlooked ? opened : await LoadAsync(_opened, cancellationToken).ConfigureAwait(false);
+    private Opened? Known => _opened is { } opened && _clock.GetElapsedTime(opened.Looked) < LongestUnlooked ? opened : null;
+
+    private ValueTask<Opened> FindOpenedAsync(CancellationToken cancellationToken) => Known is { } known ? new(known) : LoadAsync(_opened, cancellationToken);
 
     private async ValueTask<Opened> LoadAsync(Opened? known, CancellationToken cancellationToken)
     {

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Mallku.Secrets.Crypto;
@@ -29,7 +28,7 @@ internal sealed record SecretHead
 
     /// <summary>Versions, policy and rotation as a vault has them (docs/formats/vault-v1.md), with <c>sealed</c> where a version has a value.</summary>
     [Secured(Obfuscation.Encrypted)]
-    public required JsonElement Record { get; init; }
+    public required RawJson Record { get; init; }
 }
 
 /// <summary>A head that was opened.</summary>
@@ -123,8 +122,7 @@ internal sealed class StoreSealing(Deployment deployment, IReadOnlyList<string> 
     internal RecordWrite SealHead(OpenedHead head)
     {
         using var json = SecretFormat.WriteHead(head.Record);
-        using var record = JsonDocument.Parse(json.Written.ToArray());
-        var model = new SecretHead { Name = head.Record.Name, Generation = head.Generation, Write = head.Write, Recorded = head.Recorded, Record = record.RootElement };
+        var model = new SecretHead { Name = head.Record.Name, Generation = head.Generation, Write = head.Write, Recorded = head.Recorded, Record = new RawJson(json.WrittenMemory) };
         var document = _heads.Seal(model, new SealContext("secret", head.Id));
         return new RecordWrite(new RecordKey(RecordKind.Secret, head.Id), head.Revision, document.Json) { Terms = document.Terms };
     }
@@ -140,7 +138,7 @@ internal sealed class StoreSealing(Deployment deployment, IReadOnlyList<string> 
     internal OpenedHead OpenHead(StoredRecord found)
     {
         var model = OpenModel(found);
-        var record = HeadReader.Read(JsonMarshal.GetRawUtf8Value(model.Record).ToArray(), model.Name, $"the record '{found.Key.Id}'");
+        var record = HeadReader.Read(model.Record, model.Name, $"the record '{found.Key.Id}'");
         return new OpenedHead(record, found.Key.Id, model.Generation, found.Revision, model.Write) { Recorded = model.Recorded, KeyId = DocumentSeal.FindKeyId(found.Data) };
     }
 
