@@ -117,10 +117,7 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
             await writing.ConfigureAwait(false);
             CryptographicOperations.ZeroMemory(await reading.ConfigureAwait(false));
             await AwaitEndAsync(process).ConfigureAwait(false);
-            cancellationToken.ThrowIfCancellationRequested();
-            throw new SecretsException(
-                string.Create(CultureInfo.InvariantCulture, $"{Describe(key)} took more than {_patience.TotalSeconds:0} s for the step '{step}', and was ended"),
-                "see why it waits: its standard input is no terminal");
+            throw Ended();
         }
 
         // what it leaves running may hold them for ever
@@ -130,12 +127,20 @@ public sealed class CommandRotator(TimeSpan? patience = null) : IRotator
         if (process.ExitCode != 0)
         {
             CryptographicOperations.ZeroMemory(output);
-            throw new SecretsException(
+
+            // it may have been ended before anybody waited for it
+            throw limit.IsCancellationRequested ? Ended() : new SecretsException(
                 string.Create(CultureInfo.InvariantCulture, $"{Describe(key)} ended with {process.ExitCode} for the step '{step}'"),
                 "see what it says on standard error");
         }
 
         return output;
+
+        Exception Ended() => cancellationToken.IsCancellationRequested
+            ? new OperationCanceledException(cancellationToken)
+            : new SecretsException(
+                string.Create(CultureInfo.InvariantCulture, $"{Describe(key)} took more than {_patience.TotalSeconds:0} s for the step '{step}', and was ended"),
+                "see why it waits: its standard input is no terminal");
     }
 
     private static Process Start(string step, RotatedKey key)

@@ -231,6 +231,27 @@ public sealed class RotationTests(ITestOutputHelper output)
         Assert.DoesNotContain((await LedgerEntries.ReadAsync(shop.Folder)).Select(entry => entry.Note ?? ""), note => note.Contains("canary", StringComparison.Ordinal));
     }
 
+    /// <summary>As it is where the machine is busy: nobody waits for it yet when it is ended.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_program_that_is_ended_as_soon_as_it_begins_is_not_said_to_have_failed(bool isCancelled)
+    {
+        using var cancelled = new CancellationTokenSource();
+        if (isCancelled)
+        {
+            await cancelled.CancelAsync();
+        }
+
+        var slow = new RotationPolicy { Rotator = "command", Command = ["/bin/sh", "-c", "sleep 600"] };
+        var key = new RotatedKey("key", 2, Guid.NewGuid().ToString("N"), new string('0', 32), KeyId: null, slow);
+        for (var i = 0; i < 50; i++)
+        {
+            var error = await Assert.ThrowsAnyAsync<Exception>(async () => await new CommandRotator(isCancelled ? null : TimeSpan.Zero).CreateAsync(key, cancelled.Token));
+            Assert.True(isCancelled ? error is OperationCanceledException : error is SecretsException { Problem: var problem } && problem.Contains("took more than", StringComparison.Ordinal), error.ToString());
+        }
+    }
+
     [Fact]
     public async Task A_value_whose_end_a_program_that_was_left_running_hides_is_not_taken()
     {
