@@ -241,6 +241,35 @@ public sealed class StoreTrailTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_ledger_that_is_given_up_while_its_machine_tells_it_or_compares_it_is_no_fault()
+    {
+        var (one, _) = await UseAsync();
+        foreach (var ask in (Func<AuditShipper, Task>[])[
+            static async shipper => Assert.True(await shipper.ShipAsync(Token) > 0), static async shipper => Assert.Null(await shipper.FindFaultAsync(Token))])
+        {
+            var isGivenUp = false;
+            var shipper = new AuditShipper(_machines.Records, _machines.Audit, one.Store!.SeenInstances, TimeProvider.System, ViewAsync);
+            await ask(shipper);
+
+            // the one that was there when it was asked for
+            async ValueTask<LedgerView?> ViewAsync(CancellationToken cancellationToken)
+            {
+                var view = await one.Vault.ViewLedgerAsync(cancellationToken);
+                if (!isGivenUp)
+                {
+                    isGivenUp = true;
+                    await one.GetRequiredAsync("key", cancellationToken);
+                    await one.FlushAsync(cancellationToken);
+                    view = await one.Vault.ViewLedgerAsync(cancellationToken);
+                    await VaultLedger.RestartAsync((await _machines.OpenAsync("one")).Vault, cancellationToken);
+                }
+
+                return view;
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_ledger_that_lies_in_two_places_is_told_from_one_of_them()
     {
         var (one, id) = await UseAsync();

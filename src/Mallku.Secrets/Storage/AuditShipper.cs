@@ -99,7 +99,7 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return await open(cancellationToken).ConfigureAwait(false) is { } ledger ? await look(ledger).ConfigureAwait(false) : default;
+            return await LookAsync(await open(cancellationToken).ConfigureAwait(false), look, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -109,6 +109,30 @@ internal sealed class AuditShipper(IRecordStore records, AuditRecords audit, See
         {
             _turn.Release();
         }
+    }
+
+    private async ValueTask<T?> LookAsync<T>(LedgerView? ledger, Func<LedgerView, ValueTask<T>> look, CancellationToken cancellationToken)
+    {
+        while (ledger is not null)
+        {
+            try
+            {
+                return await look(ledger).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is (SecretsException and not StoreUnreachableException) or IOException or UnauthorizedAccessException)
+            {
+                // one that another process has given up meanwhile is not there any more, and says nothing of the next one
+                var next = await open(cancellationToken).ConfigureAwait(false);
+                if (next is null || next.Verifier.Name == ledger.Verifier.Name)
+                {
+                    throw;
+                }
+
+                ledger = next;
+            }
+        }
+
+        return default;
     }
 
     private async ValueTask<long> ShipAsync(string id, LedgerView ledger, CancellationToken cancellationToken)

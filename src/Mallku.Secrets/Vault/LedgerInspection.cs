@@ -9,7 +9,10 @@ internal static class LedgerInspection
 {
     internal const string Check = "ledger", PinCheck = "ledger-key";
 
-    internal static async ValueTask<IReadOnlyList<Finding>> InspectAsync(FileVault vault, OpenedVault opened, CancellationToken cancellationToken)
+    internal static ValueTask<IReadOnlyList<Finding>> InspectAsync(FileVault vault, OpenedVault opened, CancellationToken cancellationToken) => vault.LookAtLedgerAsync(
+        opened, now => LookAsync(vault, now, cancellationToken), static findings => findings.Any(static finding => finding.Level == FindingLevel.Error), cancellationToken);
+
+    private static async ValueTask<IReadOnlyList<Finding>> LookAsync(FileVault vault, OpenedVault opened, CancellationToken cancellationToken)
     {
         try
         {

@@ -26,6 +26,9 @@ internal sealed record OpenedLedger(FileVault Vault, OpenedVault Opened, LedgerL
             vault.Ledger.Try(opened.Document);
         }
 
+        // what is wrong with one that is not just given up, its reader says
+        opened = await vault.LookAtLedgerAsync(
+            opened, static now => new ValueTask<OpenedVault>(now), now => now.Document.Ledger is { } known && vault.Ledger.TryReadNewest(known) is null, cancellationToken).ConfigureAwait(false);
         return opened.Document.Ledger is { } link && vault.Ledger.Find(opened.Document) is { } session
             ? new OpenedLedger(vault, opened, link, session)
             : throw new SecretsException($"{vault.Describe()} has no ledger yet", "it begins with the next write: mallku set NAME");
@@ -60,12 +63,16 @@ internal sealed record OpenedLedger(FileVault Vault, OpenedVault Opened, LedgerL
     }
 
     /// <summary>Compares every entry with the signed checkpoints, with what the vault and the witness know, and with what somebody kept.</summary>
-    internal async ValueTask<LedgerVerification> VerifyAsync(IReadOnlyList<KeptNote> notes, Action<long, long>? progress, CancellationToken cancellationToken)
+    internal ValueTask<LedgerVerification> VerifyAsync(IReadOnlyList<KeptNote> notes, Action<long, long>? progress, CancellationToken cancellationToken) =>
+        Vault.LookAtLedgerAsync(Opened, opened => VerifyAsync(opened.Document, notes, progress, cancellationToken), static found => found.Fault is not null, cancellationToken);
+
+    private async ValueTask<LedgerVerification> VerifyAsync(VaultDocument document, IReadOnlyList<KeptNote> notes, Action<long, long>? progress, CancellationToken cancellationToken)
     {
-        var known = new KeptCheckpoint(Session.ReadKnown(Link.Checkpoint), LedgerInspection.KeptByVault(Opened.Document));
-        var found = await new LedgerVerifier(Folder, Verifier).VerifyAsync([.. notes, .. WitnessInspection.ReadNotes(Vault.Settings)], [known], progress, cancellationToken).ConfigureAwait(false);
+        var session = Vault.Ledger.Find(document)!;
+        var known = new KeptCheckpoint(session.ReadKnown(document.Ledger!.Checkpoint), LedgerInspection.KeptByVault(document));
+        var found = await new LedgerVerifier(Folder, session.Key.Verifier).VerifyAsync([.. notes, .. WitnessInspection.ReadNotes(Vault.Settings)], [known], progress, cancellationToken).ConfigureAwait(false);
         return found.Fault is null
-            && await Vault.FindGenerationFaultAsync(Opened.Document, found.Newest!, cancellationToken).ConfigureAwait(false) is { } other
+            && await Vault.FindGenerationFaultAsync(document, found.Newest!, cancellationToken).ConfigureAwait(false) is { } other
                 ? found with { Fault = new LedgerFault(Entry: null, Through: null, other.Problem, other.Remedy) }
                 : found;
     }

@@ -281,8 +281,8 @@ internal sealed partial class VaultLedger(VaultSettings settings)
         }
     }
 
-    // null where there is none that goes on from what the vault knows
-    private (Checkpoint Checkpoint, string Note)? TryReadNewest(LedgerLink link)
+    /// <summary>The newest checkpoint with its note; null where there is none that goes on from what the vault knows.</summary>
+    internal (Checkpoint Checkpoint, string Note)? TryReadNewest(LedgerLink link)
     {
         try
         {

@@ -41,7 +41,7 @@ internal static class VaultRecovery
         if (!asIs && await TryOpenAsync(folder, cancellationToken).ConfigureAwait(false) is { } opened)
         {
             // one that opens may be one that its ledger refuses
-            if (await vault.TryRecordAsync(cancellationToken).ConfigureAwait(false) is { } fault)
+            if (await vault.TryRecordLockedAsync(cancellationToken).ConfigureAwait(false) is { } fault)
             {
                 throw fault;
             }

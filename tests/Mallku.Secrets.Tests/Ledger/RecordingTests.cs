@@ -463,6 +463,57 @@ public sealed class RecordingTests
     }
 
     [Fact]
+    public async Task Who_looks_into_a_ledger_that_was_given_up_since_he_opened_the_vault_sees_the_next_one()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var (doctor, verifier, viewer, other) = (folder.Open(), await OpenedLedger.OpenAsync(folder.Open().Vault, Cancel), folder.Open(), folder.Open());
+        var opened = await doctor.Vault.OpenAsync(Cancel);
+        var former = (await viewer.Vault.ViewLedgerAsync(Cancel))!;
+        await other.Vault.OpenAsync(Cancel);
+        await VaultLedger.RestartAsync(folder.Open().Vault, Cancel);
+
+        Assert.DoesNotContain(await LedgerInspection.InspectAsync(doctor.Vault, opened, Cancel), static finding => finding.Level == FindingLevel.Error);
+        Assert.Null((await verifier.VerifyAsync([], progress: null, Cancel)).Fault);
+        Assert.NotEqual(former.Verifier.Name, (await viewer.Vault.ViewLedgerAsync(Cancel))!.Verifier.Name, StringComparer.Ordinal);
+        Assert.Null(await other.Vault.TryRecordAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Who_looks_into_a_ledger_that_is_just_given_up_waits_for_the_next_one()
+    {
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        await folder.SetAsync("a", "a1");
+        var vault = folder.Open().Vault;
+        var opened = await vault.OpenAsync(Cancel);
+        var fifo = Path.Combine(folder.Path, "fifo");
+        using (var mkfifo = Process.Start("mkfifo", [fifo]))
+        {
+            await mkfifo.WaitForExitAsync(Cancel);
+        }
+
+        // its first entries are written, and the vault does not know it yet
+        var options = folder.Options with { WitnessCommand = $"cat '{fifo}'", LedgerTimeout = TimeSpan.FromMinutes(1) };
+        var restart = VaultLedger.RestartAsync(SecretsManager.Open(options).Vault, Cancel).AsTask();
+        var looked = new TaskCompletionSource();
+        Task<long> looking;
+        await using (await Task.Run(() => File.OpenWrite(fifo), Cancel))
+        {
+            looking = vault.LookAtLedgerAsync(opened, Look, static _ => false, Cancel).AsTask();
+            await looked.Task;
+        }
+
+        await restart;
+        Assert.True(await looking > 0);
+
+        ValueTask<long> Look(OpenedVault now)
+        {
+            looked.TrySetResult();
+            return new(vault.Ledger.Find(now.Document)!.ReadCurrent().Size);
+        }
+    }
+
+    [Fact]
     public async Task What_keeps_a_ledger_from_being_written_is_said_with_its_own_remedy()
     {
         using var folder = await TemporaryFolder.WithVaultAsync();
