@@ -17,7 +17,7 @@ internal sealed class StoreCopyVerb : Verb
 
     internal override string? Notes =>
         "Copies secrets with their versions, times and policies where they are new, else the current value alone. Shows what it does with each, without values. "
-        + "Each is one write and is read again; run it again where it was cut off. Nothing is removed where it was: the vault is asked first. "
+        + "Each is written whole and is read again; run it again where it was cut off. Nothing is removed where it was: the vault is asked first. "
         + "One that fails keeps no other from its turn. Ends with 1 if one was refused, or failed.";
 
     internal override string[] Examples =>

@@ -133,6 +133,72 @@ public sealed class SecretCopyTests
         Assert.Equal([": 1"], heard.Sums("mallku.secrets.vault.opens"));
     }
 
+    [Fact]
+    public async Task Many_go_into_a_vault_in_few_writes_each_with_its_entry_and_whole_where_one_is_cut_off()
+    {
+        const int many = 600;
+        await using var stage = await StoreStage.CreateAsync();
+        var (store, names) = (stage.Open(), Enumerable.Range(0, many).Select(static i => $"key_{i:000}").ToList());
+        foreach (var name in names)
+        {
+            await StoreStage.SetAsync(store, name, "of " + name);
+        }
+
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        var vault = OpenVault(folder);
+        var copy = new SecretCopy(store, vault);
+        var plan = await copy.PlanAllAsync(names, overwrite: false, static (_, _) => { }, Token);
+        var generation = (await vault.OpenAsync(Token)).Generation;
+        using var cut = new CancellationTokenSource();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await copy.DoAllAsync(
+            plan,
+            (done, _) =>
+            {
+                Assert.Equal((int)done, OpenVault(folder).OpenAsync(Token).AsTask().GetAwaiter().GetResult().Document.Existing.Count());
+                cut.Cancel();
+            },
+            cut.Token));
+
+        // and on
+        plan = (await copy.PlanAllAsync(names, overwrite: false, static (_, _) => { }, Token)).FindAll(static planned => planned.Step == CopyStep.New);
+        Assert.InRange(plan.Count, 1, many - 1);
+        await folder.SetAsync(plan[1].Name, "of another");
+        var told = new List<(long Done, long Total)>();
+        var failed = Assert.Single(await copy.DoAllAsync(plan, (done, total) => told.Add((done, total)), Token));
+        Assert.Equal((plan[1].Name, (plan.Count, plan.Count)), (failed.Planned.Name, told[^1]));
+        Assert.Contains("meanwhile", failed.Fault.Problem, StringComparison.Ordinal);
+        vault = OpenVault(folder);
+        Assert.InRange((await vault.OpenAsync(Token)).Generation, generation + 2, generation + 10);
+        foreach (var name in names.Where(name => name != failed.Planned.Name))
+        {
+            Assert.Equal(await HistoryAsync(store, name), await HistoryAsync(vault, name));
+        }
+
+        var entries = await folder.Open().Ledger.ReadEntriesAsync(cancellationToken: Token).Where(static entry => entry is { Kind: LedgerKind.Created, Note: "copied from the store" }).ToListAsync(Token);
+        Assert.Equal(names.Where(name => name != failed.Planned.Name), entries.Select(static entry => entry.Secret!).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Null((await folder.Open().Ledger.VerifyAsync(cancellationToken: Token)).Fault);
+    }
+
+    [Fact]
+    public async Task One_that_the_vault_can_not_hold_keeps_no_other_from_its_turn()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        foreach (var name in new[] { "a", "b", "c" })
+        {
+            await StoreStage.SetAsync(store, name, "of " + name);
+        }
+
+        // deeper than a vault has its values with their versions
+        var deep = System.Text.Encoding.UTF8.GetBytes(new string('[', SecretFormat.MaxDepth - 1) + new string(']', SecretFormat.MaxDepth - 1));
+        await store.ChangeAsync("b", edit => edit.Record.Add(edit.Own(deep), VersionRecord.NewId(), edit.Now, "test"), Token);
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        var copy = new SecretCopy(store, OpenVault(folder));
+        var failed = Assert.Single(await copy.DoAllAsync(await copy.PlanAllAsync(["a", "b", "c"], overwrite: false, static (_, _) => { }, Token), static (_, _) => { }, Token));
+        Assert.Equal("b", failed.Planned.Name);
+        Assert.Equal(["a", "c"], (await OpenVault(folder).OpenAsync(Token)).Document.Secrets.Keys, StringComparer.Ordinal);
+    }
+
     private static FileVault OpenVault(TemporaryFolder folder) => SecretsManager.Open(folder.Options).Vault;
 
     private static async Task<(CopyStep Step, int Versions)> PlanAsync(SecretCopy copy, string name)

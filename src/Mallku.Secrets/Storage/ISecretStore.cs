@@ -66,6 +66,16 @@ internal interface ISecretStore
     /// <inheritdoc cref="ChangeAsync{T}(SecretName, Func{SecretEdit, T}, CancellationToken)"/>
     ValueTask<T> ChangeAsync<T>(string name, Func<SecretEdit, T> change, CancellationToken cancellationToken);
 
+    /// <summary>How many changes it takes together at most; 1 where each secret is a write of its own.</summary>
+    int MostTogether { get; }
+
+    /// <summary>Changes of several secrets, by <see cref="ChangeAsync{T}(string, Func{SecretEdit, T}, CancellationToken)"/> each, and in one write where the store has all in one place.</summary>
+    /// <param name="changes">The secrets' names, each once, and what is done: one that throws has changed nothing before, and keeps no other from being done.</param>
+    /// <param name="cancellationToken">Ends the wait for others; a write that has begun is finished.</param>
+    /// <returns>Of each, why it was refused; null where it is durable, together with what the ledger says of it.</returns>
+    /// <exception cref="SecretsException">They can't be recorded or written. Nothing was changed, unless the message says so.</exception>
+    ValueTask<SecretsException?[]> ChangeTogetherAsync(IReadOnlyList<(string Name, Action<SecretEdit> Change)> changes, CancellationToken cancellationToken);
+
     /// <summary>Keeps other processes from rotating in this store, until it is disposed of. What is read then is as it is by then.</summary>
     /// <exception cref="SecretsException">Another one rotates for long.</exception>
     ValueTask<IAsyncDisposable> TakeTurnAsync(CancellationToken cancellationToken);

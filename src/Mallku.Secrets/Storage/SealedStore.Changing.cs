@@ -73,6 +73,27 @@ internal sealed partial class SealedStore
         }
     }
 
+    public int MostTogether => 1;
+
+    public async ValueTask<SecretsException?[]> ChangeTogetherAsync(IReadOnlyList<(string Name, Action<SecretEdit> Change)> changes, CancellationToken cancellationToken)
+    {
+        var refused = new SecretsException?[changes.Count];
+        for (var i = 0; i < changes.Count; i++)
+        {
+            var (name, change) = changes[i];
+            try
+            {
+                await ChangeAsync(name, edit => { change(edit); return true; }, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SecretsException e) when (e is not StoreUnreachableException)
+            {
+                refused[i] = e;
+            }
+        }
+
+        return refused;
+    }
+
     // Where it was refused, values may be left of a secret whose head somebody has removed: what is there is written over, or dropped.
     private async ValueTask<OpenedSecret> BeginAsync(string name, string id, bool isTaken, CancellationToken cancellationToken)
     {

@@ -67,27 +67,17 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
         return [.. plan];
     }
 
-    /// <summary>Does what was planned. One that fails keeps no other from its turn.</summary>
+    /// <summary>Does what was planned, as many together as the store takes. One that fails keeps no other from its turn.</summary>
     /// <returns>Those that were not done, and why.</returns>
     /// <exception cref="StoreUnreachableException">A store does not answer; some may be done.</exception>
     internal async ValueTask<List<(PlannedCopy Planned, SecretsException Fault)>> DoAllAsync(IReadOnlyList<PlannedCopy> plan, Action<long, long> progress, CancellationToken cancellationToken)
     {
-        var faults = new SecretsException?[plan.Count];
+        var (faults, together) = (new SecretsException?[plan.Count], to.MostTogether);
         await ForEachAsync(
-            plan,
-            to is SealedStore ? AtOnce : 1,
-            async (i, planned, token) =>
-            {
-                try
-                {
-                    await DoAsync(planned, token).ConfigureAwait(false);
-                }
-                catch (SecretsException e) when (e is not StoreUnreachableException)
-                {
-                    faults[i] = e;
-                }
-            },
-            progress,
+            [.. plan.Chunk(together)],
+            together == 1 ? AtOnce : 1,
+            async (i, batch, token) => (await DoTogetherAsync(batch, token).ConfigureAwait(false)).CopyTo(faults, i * together),
+            (done, _) => progress(Math.Min(done * together, plan.Count), plan.Count),
             cancellationToken).ConfigureAwait(false);
         return [.. plan.Zip(faults).Where(static one => one.Second is not null).Select(static one => (one.First, one.Second!))];
     }
@@ -133,33 +123,96 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
     /// <exception cref="SecretsException">It can't be read or written, or somebody has changed it since it was planned. Nothing of it was changed, unless the message says so.</exception>
     internal async ValueTask DoAsync(PlannedCopy planned, CancellationToken cancellationToken)
     {
-        var source = await RevealAsync(from, await RequireAsync(planned.Name, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
-        await to.ChangeAsync(
-            planned.Name,
-            edit =>
-            {
-                if (edit.Fault is not null)
-                {
-                    throw edit.Fault;
-                }
-
-                if (planned.Step == CopyStep.New && !IsUnused(edit.Record))
-                {
-                    throw new SecretsException($"'{planned.Name}' came into {to.Describe()} meanwhile; it was not changed", "look at it, and copy again");
-                }
-
-                var replaced = edit.Record.Current;
-                var added = planned.Step == CopyStep.New
-                    ? CopyAll(source.Record, edit)
-                    : edit.Record.Add(Copy(source.Record.Current!.Value, edit)!.Value, VersionRecord.NewId(), edit.Now, Source);
-                edit.Tell(
-                    planned.Step == CopyStep.New ? LedgerKind.Created : LedgerKind.Updated, added.Number, to.Purpose, $"copied from the {from.Name}", replaced?.GraceEnds);
-                return added.Number;
-            },
-            cancellationToken).ConfigureAwait(false);
-        if (await to.ReadAsync(planned.Name, cancellationToken).ConfigureAwait(false) is not { } copied || !HaveSame(source, copied))
+        if (await DoTogetherAsync([planned], cancellationToken).ConfigureAwait(false) is [{ } fault])
         {
-            throw new SecretsException($"'{planned.Name}' was written to {to.Describe()}, and what is read there now is another value", "see who else writes it: mallku history " + planned.Name);
+            throw fault;
+        }
+    }
+
+    // of each, why it was not done
+    private async ValueTask<SecretsException?[]> DoTogetherAsync(PlannedCopy[] batch, CancellationToken cancellationToken)
+    {
+        var (faults, sources) = (new SecretsException?[batch.Length], new StoredSecret?[batch.Length]);
+        await ForEachAsync(
+            batch,
+            AtOnce,
+            async (i, planned, token) => faults[i] = await TryAsync(
+                async () => sources[i] = await RevealAsync(from, await RequireAsync(planned.Name, token).ConfigureAwait(false), token).ConfigureAwait(false)).ConfigureAwait(false),
+            static (_, _) => { },
+            cancellationToken).ConfigureAwait(false);
+
+        int[] found = [.. Enumerable.Range(0, batch.Length).Where(i => sources[i] is not null)];
+        if (found.Length > 0 && await TryAsync(WriteAsync).ConfigureAwait(false) is { } refused)
+        {
+            return batch.Length == 1 ? [refused] : await DoEachAsync(batch, cancellationToken).ConfigureAwait(false);
+        }
+
+        foreach (var i in found.Where(i => faults[i] is null))
+        {
+            faults[i] = await TryAsync(() => VerifyAsync(sources[i]!, cancellationToken)).ConfigureAwait(false);
+        }
+
+        return faults;
+
+        async ValueTask WriteAsync()
+        {
+            (string, Action<SecretEdit>)[] changes = [.. found.Select(i => (batch[i].Name, (Action<SecretEdit>)(edit => Write(batch[i], sources[i]!, edit))))];
+            var refusals = await to.ChangeTogetherAsync(changes, cancellationToken).ConfigureAwait(false);
+            found.Index().ToList().ForEach(one => faults[one.Item] = refusals[one.Index]);
+        }
+    }
+
+    // where one of them keeps all from being written, such as by its size
+    private async ValueTask<SecretsException?[]> DoEachAsync(PlannedCopy[] batch, CancellationToken cancellationToken)
+    {
+        var faults = new SecretsException?[batch.Length];
+        for (var i = 0; i < batch.Length; i++)
+        {
+            faults[i] = (await DoTogetherAsync([batch[i]], cancellationToken).ConfigureAwait(false))[0];
+        }
+
+        return faults;
+    }
+
+    private void Write(PlannedCopy planned, StoredSecret source, SecretEdit edit)
+    {
+        if (edit.Fault is not null)
+        {
+            throw edit.Fault;
+        }
+
+        if (planned.Step == CopyStep.New && !IsUnused(edit.Record))
+        {
+            throw new SecretsException($"'{planned.Name}' came into {to.Describe()} meanwhile; it was not changed", "look at it, and copy again");
+        }
+
+        var replaced = edit.Record.Current;
+        var added = planned.Step == CopyStep.New
+            ? CopyAll(source.Record, edit)
+            : edit.Record.Add(Copy(source.Record.Current!.Value, edit)!.Value, VersionRecord.NewId(), edit.Now, Source);
+        edit.Tell(
+            planned.Step == CopyStep.New ? LedgerKind.Created : LedgerKind.Updated, added.Number, to.Purpose, $"copied from the {from.Name}", replaced?.GraceEnds);
+    }
+
+    private async ValueTask VerifyAsync(StoredSecret source, CancellationToken cancellationToken)
+    {
+        var name = source.Record.Name;
+        if (await to.ReadAsync(name, cancellationToken).ConfigureAwait(false) is not { } copied || !HaveSame(source, copied))
+        {
+            throw new SecretsException($"'{name}' was written to {to.Describe()}, and what is read there now is another value", "see who else writes it: mallku history " + name);
+        }
+    }
+
+    private static async ValueTask<SecretsException?> TryAsync(Func<ValueTask> step)
+    {
+        try
+        {
+            await step().ConfigureAwait(false);
+            return null;
+        }
+        catch (SecretsException e) when (e is not StoreUnreachableException)
+        {
+            return e;
         }
     }
 

@@ -99,6 +99,53 @@ internal sealed partial class FileVault(VaultSettings settings) : ISecretStore
     public ValueTask<T> ChangeAsync<T>(string name, Func<SecretEdit, T> change, CancellationToken cancellationToken) =>
         ChangeAllAsync((opened, events) => change(Edit(opened, name, events)), cancellationToken);
 
+    public int MostTogether => 256;
+
+    public async ValueTask<SecretsException?[]> ChangeTogetherAsync(IReadOnlyList<(string Name, Action<SecretEdit> Change)> changes, CancellationToken cancellationToken)
+    {
+        var refused = new SecretsException?[changes.Count];
+        try
+        {
+            await ChangeAllAsync(
+                (opened, events) =>
+                {
+                    for (var i = 0; i < changes.Count; i++)
+                    {
+                        refused[i] = TryChange(opened, changes[i].Name, changes[i].Change, events);
+                    }
+
+                    return refused.Contains(null) ? true : throw refused[0]!;
+                },
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (SecretsException e) when (e == refused.FirstOrDefault())
+        {
+            // of none, nothing was written
+        }
+
+        return refused;
+    }
+
+    private SecretsException? TryChange(OpenedVault opened, string name, Action<SecretEdit> change, List<LedgerEvent> events)
+    {
+        var secrets = opened.Document.Secrets;
+        var isKnown = secrets.ContainsKey(name);
+        try
+        {
+            change(Edit(opened, name, events));
+            return null;
+        }
+        catch (SecretsException e)
+        {
+            if (!isKnown)
+            {
+                secrets.Remove(name);
+            }
+
+            return e;
+        }
+    }
+
     /// <summary>Adds a new version to each of the secrets, all in one write.</summary>
     /// <exception cref="SecretsException">A value is not allowed, or the vault can't be opened or written; nothing changed.</exception>
     internal async ValueTask<IReadOnlyList<SecretChange>> SetAsync(

@@ -221,6 +221,27 @@ public abstract class SecretStoreContract
     }
 
     [Fact]
+    public async Task Of_changes_that_are_made_together_one_that_throws_keeps_no_other_from_being_made()
+    {
+        await using var place = await CreateAsync(Clock);
+        var store = place.OpenStore();
+        await SetAsync(store, "first", "one");
+        var refusal = new SecretsException("no", "no");
+        Assert.Equal([null, refusal, null], await store.ChangeTogetherAsync([("first", Set), ("second", _ => throw refusal), ("third", Set)], Token));
+        Assert.Equal([refusal], await store.ChangeTogetherAsync([("second", _ => throw refusal)], Token));
+        var other = place.OpenStore();
+        Assert.Equal(["two", "two"], [await ReadAsync(other, "first"), await ReadAsync(other, "third")], StringComparer.Ordinal);
+        Assert.Null(await other.ReadAsync("second", Token));
+        Assert.Equal(["first 1", "first 2", "third 1"], (await place.ToldAsync()).Select(static told => $"{told.Secret} {told.Version}"), StringComparer.Ordinal);
+
+        static void Set(SecretEdit edit)
+        {
+            using var value = SecretValue.FromString("two");
+            edit.Set(value, new SetOptions());
+        }
+    }
+
+    [Fact]
     public async Task No_change_of_concurrent_writers_is_lost_and_the_ledger_has_each_once()
     {
         const int writers = 6, each = 6;
