@@ -199,6 +199,33 @@ public sealed class SecretCopyTests
         Assert.Equal(["a", "c"], (await OpenVault(folder).OpenAsync(Token)).Document.Secrets.Keys, StringComparer.Ordinal);
     }
 
+    [Fact]
+    public async Task A_vault_that_may_have_used_numbers_before_it_was_recovered_takes_all_versions_under_numbers_that_it_has_not()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "a", "one");
+        await StoreStage.SetAsync(store, "a", "two");
+        using var folder = await TemporaryFolder.WithVaultAsync();
+        var vault = OpenVault(folder);
+        await vault.ChangeAllAsync(
+            static (opened, _) =>
+            {
+                opened.Document.SkipNumbers();
+                return true;
+            },
+            Token);
+        var first = (await vault.OpenAsync(Token)).Document.First;
+        Assert.InRange(first, 2, int.MaxValue);
+        var copy = new SecretCopy(store, vault);
+        Assert.Equal((CopyStep.New, 2), await PlanAsync(copy, "a"));
+        await copy.DoAsync(await copy.PlanAsync("a", overwrite: false, Token), Token);
+        var (there, here) = ((await store.ReadAsync("a", Token))!.Record, (await vault.ReadAsync("a", Token))!.Record);
+        Assert.Equal(there.Versions.Select(version => (version.Number + first - 1, version.Id, version.State, version.Created)), here.Versions.Select(static version => (version.Number, version.Id, version.State, version.Created)));
+        Assert.Equal("two", await folder.GetAsync("a"));
+        Assert.Equal(first + 2, (await folder.SetAsync("a", "three")).Version);
+    }
+
     private static FileVault OpenVault(TemporaryFolder folder) => SecretsManager.Open(folder.Options).Vault;
 
     private static async Task<(CopyStep Step, int Versions)> PlanAsync(SecretCopy copy, string name)

@@ -233,8 +233,8 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
             }).ConfigureAwait(false);
     }
 
-    // also what is left of a copy that was cut off
-    private static bool IsUnused(SecretRecord record) => record is { Next: 1, Versions.Count: 0 };
+    // also what is left of a copy that was cut off; of one that was removed, numbers are known to be taken
+    private static bool IsUnused(SecretRecord record) => record is { Versions.Count: 0, Removed: null };
 
     private PlannedCopy PlanNew(PlannedCopy planned, SecretRecord source, int keep)
     {
@@ -275,14 +275,17 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
     private static VersionRecord CopyAll(SecretRecord source, SecretEdit edit)
     {
         var record = edit.Record;
-        (record.Next, record.Policy) = (source.Next, source.Policy);
+
+        // a vault that has lost what it knew uses no number that it may have used
+        var taken = record.Next - 1;
+        (record.Next, record.Policy) = (taken + source.Next, source.Policy);
         record.PolicyOthers.AddRange(source.PolicyOthers.Select(Copy));
         record.Others.AddRange(source.Others.Select(Copy));
         foreach (var version in source.Versions)
         {
             record.Versions.Add(new VersionRecord
             {
-                Number = version.Number,
+                Number = taken + version.Number,
                 Id = version.Id,
                 State = version.State,
                 Created = version.Created,
