@@ -23,6 +23,14 @@ internal sealed class HistoryVerb : Verb
         var manager = await invocation.OpenManagerAsync(cancellationToken);
         var history = await manager.GetHistoryAsync(given, cancellationToken)
             ?? throw await NotFoundAsync(given, manager, cancellationToken);
+        if (history is { Versions.Count: 0, Removed: null })
+        {
+            throw new SecretNotFoundException(
+                history.Name,
+                $"{Places.Describe(manager)}, but what a copy that was cut off has left",
+                $"copy it again, where it was copied: mallku store copy --from vault --to store --only {history.Name}");
+        }
+
         if (invocation.Parsed.GetValue(_json))
         {
             WriteJson(history);

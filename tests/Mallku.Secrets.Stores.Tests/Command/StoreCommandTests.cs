@@ -133,6 +133,16 @@ public sealed class PostgreSqlCommandTests(SharedPostgreSql shared)
         machine.Run(3, "mallku get nothing");
         machine.Run(3, "mallku explain nothing");
 
+        // what a copy of many versions that was cut off has left
+        using (var password = SecretValue.FromString(PostgreSqlServer.Password))
+        {
+            await using var stage = new StoreStage { Records = SharedStores.Open(url, password), Key = StoreKey.Parse(await File.ReadAllBytesAsync(machine.KeyFile, TestContext.Current.CancellationToken), "test") };
+            await stage.Open().ChangeAsync("cut_off", static _ => true, TestContext.Current.CancellationToken);
+        }
+
+        machine.Run(3, "mallku get cut_off");
+        Assert.Contains("mallku store copy --from vault --to store --only cut_off", machine.Run(3, "mallku history cut_off").Error, StringComparison.Ordinal);
+
         // what is given before or behind the verb is taken too, but for a password
         Assert.Equal("[]", machine.Run($"unset MALLKU_STORE; mallku --store '{url}' list --json").Trim());
         Assert.Equal("[]", machine.Run($"unset MALLKU_STORE; mallku list --store='{url}' --json").Trim());
