@@ -84,7 +84,7 @@ public sealed class SecretsManager
         var key = StoreLocator.ReadKey(options);
         var folder = StoreLocator.MakeFolder(key.StoreId);
         var hasVault = settings.IsDirectoryNamed || new FileVault(settings).IsMade;
-        var vault = new FileVault(hasVault ? settings : StoreLocator.HomeOf(settings, key, folder));
+        var vault = new FileVault(hasVault ? settings with { HasStore = true } : StoreLocator.HomeOf(settings, key, folder));
         var use = new StoreUse(
             settings.Clock,
             settings.Purpose,

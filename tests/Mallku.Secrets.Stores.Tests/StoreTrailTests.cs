@@ -1,5 +1,6 @@
 using System.Text;
 using Mallku.Secrets.Ledger;
+using Mallku.Secrets.Tests;
 using Mallku.Secrets.Vault;
 
 namespace Mallku.Secrets.Stores.Tests;
@@ -118,6 +119,20 @@ public sealed class StoreTrailTests : IAsyncDisposable
         await UseOnAsync(await _machines.OpenAsync("one"));
         Assert.Equal(await ReadLocalAsync(one), await ReadAsync(await _machines.OpenAsync("third"), new Problems()));
         Assert.Null(Assert.Single(await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token)).Fault);
+    }
+
+    [Fact]
+    public async Task A_vault_without_a_ledger_says_that_a_use_of_the_store_begins_it()
+    {
+        await UseAsync();
+        using var folder = new TemporaryFolder();
+        await VaultCreation.CreateAsync(SecretsManager.Open(folder.Options with { UseLedger = false }).Vault, Token);
+        var machine = await _machines.OpenAsync("one", folder.Options);
+        const string says = "it begins with the next write, or use of the shared store";
+        Assert.Contains(says, Assert.Single(await VaultInspection.InspectAsync(machine.Vault, Token), static finding => finding.Check == LedgerInspection.Check).What, StringComparison.Ordinal);
+        Assert.Contains(says, (await Assert.ThrowsAsync<SecretsException>(async () => await machine.Ledger.VerifyAsync(cancellationToken: Token))).Remedy, StringComparison.Ordinal);
+        await machine.GetRequiredAsync("key", Token);
+        Assert.Null((await machine.Ledger.VerifyAsync(cancellationToken: Token)).Fault);
     }
 
     [Fact]

@@ -81,7 +81,7 @@ internal static class StoreInspection
     {
         if (!vault.IsMade)
         {
-            return [new(FindingLevel.Ok, LedgerInspection.Check, "there is no ledger yet: it begins with the next use of the store", null)];
+            return [new(FindingLevel.Ok, LedgerInspection.Check, $"there is no ledger yet: it begins with {vault.Settings.LedgerBeginsWith}", null)];
         }
 
         try

@@ -19,7 +19,7 @@ internal static class LedgerInspection
             if (opened.Document.Ledger is not { } link)
             {
                 vault.Ledger.Try(opened.Document);
-                return [new Finding(FindingLevel.Ok, Check, "there is no ledger yet: it begins with the next write", null)];
+                return [new Finding(FindingLevel.Ok, Check, $"there is no ledger yet: it begins with {vault.Settings.LedgerBeginsWith}", null)];
             }
 
             return await InspectAsync(vault, opened.Document, link, cancellationToken).ConfigureAwait(false);

@@ -31,7 +31,7 @@ internal sealed record OpenedLedger(FileVault Vault, OpenedVault Opened, LedgerL
             opened, static now => new ValueTask<OpenedVault>(now), now => now.Document.Ledger is { } known && vault.Ledger.TryReadNewest(known) is null, cancellationToken).ConfigureAwait(false);
         return opened.Document.Ledger is { } link && vault.Ledger.Find(opened.Document) is { } session
             ? new OpenedLedger(vault, opened, link, session)
-            : throw new SecretsException($"{vault.Describe()} has no ledger yet", "it begins with the next write: mallku set NAME");
+            : throw new SecretsException($"{vault.Describe()} has no ledger yet", $"it begins with {vault.Settings.LedgerBeginsWith}: mallku set NAME");
     }
 
     /// <summary>The newest checkpoint as it lies on the disk, signed.</summary>

@@ -88,7 +88,7 @@ internal sealed partial class VaultLedger
         var isOwn = RequireOwn(link?.Origin);
         if (link is null)
         {
-            throw FindUnknown(isOwn) is { } unknown ? Unknown(unknown) : new SecretsException("there is no ledger yet", "it begins with the next write: mallku set NAME");
+            throw FindUnknown(isOwn) is { } unknown ? Unknown(unknown) : new SecretsException("there is no ledger yet", $"it begins with {settings.LedgerBeginsWith}: mallku set NAME");
         }
 
         return TryReadNewest(link)?.Checkpoint is { } newest && generation < newest.FromGeneration

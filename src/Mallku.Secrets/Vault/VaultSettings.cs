@@ -32,6 +32,12 @@ internal sealed record VaultSettings
     /// <summary>Whether accesses and changes are recorded.</summary>
     internal bool UsesLedger { get; init; } = true;
 
+    /// <summary>Whether a shared store is used beside the vault, which has no other ledger.</summary>
+    internal bool HasStore { get; init; }
+
+    /// <summary>With what a ledger begins where there is none, in words.</summary>
+    internal string LedgerBeginsWith => IsMadeWhenNeeded ? "the next use of the shared store" : HasStore ? "the next write, or use of the shared store" : "the next write";
+
     /// <summary>Whether a ledger that begins has pseudonyms in the place of secrets' names.</summary>
     internal bool UsesPseudonyms { get; init; }
 
