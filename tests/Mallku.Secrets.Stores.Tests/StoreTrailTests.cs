@@ -121,6 +121,35 @@ public sealed class StoreTrailTests : IAsyncDisposable
         Assert.Null(Assert.Single(await (await _machines.OpenAsync("third")).StoreLedger!.VerifyAsync(cancellationToken: Token)).Fault);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_is_left_behind_a_removed_record_is_the_machines_when_that_was_told_anew(bool isAltered)
+    {
+        var (one, id) = await UseAsync();
+        for (var i = 0; i < 4; i++)
+        {
+            await UseOnAsync(await _machines.OpenAsync("one"));
+        }
+
+        var batches = await _machines.Records.ListAsync(RecordKind.Audit, "", before: null, Token).ToListAsync(Token);
+        Assert.True(batches.Count > 4);
+        var last = _machines.Audit.OpenBatch(id, batches[^1]);
+        var text = Encoding.UTF8.GetString(last.Lines);
+        var altered = _machines.Audit.Seal(id, batches[^1].Key, last with { Lines = Encoding.UTF8.GetBytes(text.Replace("\"key\"", "\"yek\"", StringComparison.Ordinal)) });
+        await _machines.TamperAsync(_machines.Records, record =>
+            record.Key == batches[1].Key || record.Key.Kind == RecordKind.Instance ? null : isAltered && record.Key == altered.Key ? altered.Data : record.Data);
+        var again = await _machines.OpenAsync("one");
+        StoreStage.Forget(await Assert.ThrowsAsync<SecretsException>(async () => await again.StoreLedger!.TellAsync(Token)));
+        await UseOnAsync(await _machines.OpenAsync("one"));
+
+        var (third, left) = (await _machines.OpenAsync("third"), new Problems());
+        Assert.Equal(await ReadLocalAsync(one), await ReadAsync(third, left));
+        var fault = Assert.Single(await third.StoreLedger!.VerifyAsync(cancellationToken: Token)).Fault;
+        Assert.Equal(isAltered ? batches[^1].Key.Id : null, fault?.Problem.Split(' ').FirstOrDefault(word => word.StartsWith(id, StringComparison.Ordinal)));
+        Assert.Equal(fault, left.All.SingleOrDefault()?.Fault);
+    }
+
     [Fact]
     public async Task A_vault_without_a_ledger_says_that_a_use_of_the_store_begins_it()
     {

@@ -16,6 +16,7 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
 {
     // follow one another from what is signed on; older programs signed only the last of several
     private readonly List<(string Record, List<ReadOnlyMemory<byte>> Lines)> _waiting = [];
+    private readonly RepeatedEntries _repeated = new(from?.Size ?? 0);
     private TreeFrontier _waited = from?.Copy() ?? new();
     private TreeHash? _lastLeaf;
 
@@ -55,6 +56,8 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
                 yield break;
             }
         }
+
+        Strays.AddRange(_repeated.Unconfirmed);
     }
 
     /// <summary>What is wrong with it; null where nothing is.</summary>
@@ -93,7 +96,13 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
         var before = first == Signed.Size ? Signed : first == _waited.Size ? _waited : null;
         if (before is null || Append(before, lines, out var last) is not { } tree)
         {
-            Strays.Add(new StrayRecord(found.Key.Id, first, lines.Count));
+            var stray = new StrayRecord(found.Key.Id, first, lines.Count);
+            var isOfThis = before is null && batch?.Checkpoint is { } its && SignedTree.Open(its, verifier)?.Size == first + lines.Count;
+            if (!isOfThis || !_repeated.TryTake(stray, lines))
+            {
+                Strays.Add(stray);
+            }
+
             yield break;
         }
 
@@ -114,9 +123,11 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
 
         foreach (var waited in Settle(isConfirmed: before.Size == _waited.Size))
         {
+            Strays.AddRange(_repeated.Add(waited));
             yield return waited;
         }
 
+        Strays.AddRange(_repeated.Add(lines));
         (Signed, _waited, _lastLeaf) = (tree, tree, last);
         Newest = LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note), verifier) is { } checkpoint ? (checkpoint, note) : Newest;
         yield return lines;
