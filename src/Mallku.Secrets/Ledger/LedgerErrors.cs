@@ -10,6 +10,22 @@ internal static class LedgerErrors
         $"{(cause as SecretsException)?.Remedy ?? "mend that"}; or copy its folder to another place and name that by MALLKU_LEDGER_DIR, or go on without a trace: {LedgerException.NoLedger}",
         cause);
 
+    /// <summary>A ledger that is to begin, and has no folder yet.</summary>
+    /// <param name="folder">Its place.</param>
+    /// <param name="vault">The vault's folder, which is written with it.</param>
+    /// <param name="cause">Why the folder can't be made.</param>
+    internal static LedgerException CannotBegin(LedgerFolder folder, string vault, PosixException cause)
+    {
+        var parent = Path.GetDirectoryName(folder.Path)!;
+        var remedy = parent != vault ? $"make a folder of '{parent}' that this user can write, or name another place by MALLKU_LEDGER_DIR"
+            : cause.Error == Posix.AccessDenied ? $"let this user write into the vault's folder, where it begins: chmod 700 {PrivateFile.ShellQuote(vault)}"
+            : "mend that: the vault is written when its ledger begins, also where MALLKU_LEDGER_DIR names another place for that";
+        return new(
+            $"the vault '{vault}' has no ledger yet, and none can be begun ({cause.Message.TrimEnd('.')}){LedgerException.NothingDone}",
+            $"{remedy}; or go on without a trace: {LedgerException.NoLedger}",
+            cause);
+    }
+
     internal static LedgerException CannotRead(LedgerFolder folder, Exception cause) => new(
         $"the ledger in '{folder.Path}' can't be read ({(cause as SecretsException)?.Problem ?? cause.Message.TrimEnd('.')})",
         (cause as SecretsException)?.Remedy ?? "look at the modes of that folder and of what is in it, and at its disk",

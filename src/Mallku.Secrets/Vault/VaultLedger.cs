@@ -235,8 +235,7 @@ internal sealed partial class VaultLedger(VaultSettings settings)
 
             if (!Folder.Exists)
             {
-                Posix.CreateFolder(Folder.Path);
-                FileReplacement.FlushFolder(Folder.Path);
+                MakeFolder();
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException || (e is SecretsException and not LedgerException))
@@ -247,6 +246,20 @@ internal sealed partial class VaultLedger(VaultSettings settings)
         document.UsesPseudonyms |= settings.UsesPseudonyms;
         using var key = LedgerKey.Generate(settings.Keys.ReadCurrent()!, settings.Directory);
         return new LedgerLink(key.Origin, document.Own(key.ExportSeed()), "", IsSuspended: false);
+    }
+
+    private void MakeFolder()
+    {
+        try
+        {
+            Posix.CreateFolder(Folder.Path);
+        }
+        catch (PosixException e)
+        {
+            throw LedgerErrors.CannotBegin(Folder, settings.Directory, e);
+        }
+
+        FileReplacement.FlushFolder(Folder.Path);
     }
 
     private LedgerSession GetSession(LedgerLink link)

@@ -1,3 +1,4 @@
+using Mallku.Secrets.Files;
 using Mallku.Secrets.Ledger;
 using Mallku.Secrets.Vault;
 
@@ -77,6 +78,23 @@ public sealed class MountTests
             await Assert.ThrowsAsync<LedgerException>(() => GetAsync(folder.Options)), folder.Settings.LedgerDirectory, "Read-only file system", "MALLKU_LEDGER_DIR");
 
         Assert.Equal(before, folder.Photograph());
+    }
+
+    [Fact]
+    public async Task A_ledger_that_can_not_begin_has_a_way_on_that_needs_none()
+    {
+        using var folder = new TemporaryFolder();
+        await VaultCreation.CreateAsync(SecretsManager.Open(folder.Options with { UseLedger = false }).Vault, Cancel);
+        using var place = new TemporaryFolder();
+        using var mount = new Mount(place, "size=64k");
+        mount.MakeReadOnly();
+        var refused = await Assert.ThrowsAsync<LedgerException>(() => SetAsync(folder.Options with { LedgerDirectory = Path.Combine(place.Vault, "ledger") }, "kept", "value"));
+        Assert.Contains("has no ledger yet", refused.Problem, StringComparison.Ordinal);
+        Assert.Equal($"make a folder of '{place.Vault}' that this user can write, or name another place by MALLKU_LEDGER_DIR; or go on without a trace: --no-ledger", refused.Remedy);
+
+        // beside the vault, where another user than root is refused
+        refused = LedgerErrors.CannotBegin(folder.Open().Vault.Ledger.Folder, folder.Vault, new PosixException("create folder", folder.Settings.LedgerDirectory, Posix.AccessDenied));
+        Assert.Equal($"let this user write into the vault's folder, where it begins: chmod 700 {folder.Vault}; or go on without a trace: --no-ledger", refused.Remedy);
     }
 
     [Theory]
