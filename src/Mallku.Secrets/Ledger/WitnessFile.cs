@@ -164,7 +164,7 @@ internal sealed class WitnessFile(string path, TimeProvider clock)
             $"put the former ones back, or give each vault a file of its own by {Variable}; where a person began the ledger anew without the witness, move that file away"),
     };
 
-    private LedgerException CannotCompare(LedgerFolder folder, Checkpoint known) => new(
+    internal LedgerException CannotCompare(LedgerFolder folder, Checkpoint known) => new(
         $"the entries after the {Count(known.Size)} that {Name} knows of are not all in '{folder.Path}', so that it can't be compared",
         "put the archived files back for the time of the next use, which brings the witness up to date");
 

@@ -58,6 +58,12 @@ internal static class WitnessInspection
 
             if (ledger is not null && LedgerFolder.OpenCheckpoint(note, verifier) is { } known && known.Size <= ledger.Size)
             {
+                // where what came since was archived, no entry can be written
+                if (known.Size < ledger.Size && LedgerGrowth.GoesOn(folder, known, ledger) is null)
+                {
+                    throw file.CannotCompare(folder, known);
+                }
+
                 // whether the ledger goes on from it, its own finding says, which has read all of it
                 return known.Size < ledger.Size
                     ? new Finding(

@@ -343,6 +343,9 @@ public sealed class WitnessTests : IDisposable
         var archived = LedgerFile.Segment(_folder);
         File.Move(archived, archived + ".archived");
         Assert.Contains("can't be compared", (await Assert.ThrowsAsync<LedgerException>(() => GetAsync(ByFile, "a"))).Problem, StringComparison.Ordinal);
+        var finding = Assert.Single(await VaultInspection.InspectAsync(SecretsManager.Open(ByFile).Vault, Cancel), static finding => finding.Check == WitnessInspection.Check);
+        Assert.Equal(FindingLevel.Error, finding.Level);
+        Assert.StartsWith("put the archived files back", finding.Remedy, StringComparison.Ordinal);
         File.Move(archived + ".archived", archived);
         Assert.Equal("a1", await GetAsync(ByFile, "a"));
     }
