@@ -26,6 +26,18 @@ public sealed class PythonTests : IDisposable
     }
 
     [Fact]
+    public async Task Names_that_only_Python_writes_are_aligned_by_the_columns_that_a_terminal_gives_them()
+    {
+        Run($$"""echo '{"abcdef": "1", "\u65e5\u672c\u8a9e": "1", "e\u0301": "1", "\u26a1": "1", "\u1112\u1161\u11ab": "1"}' | {{_python}} write .secrets""");
+        using var pty = new Pty(_scratch, "mallku list");
+        Assert.Equal(0, await pty.End());
+        foreach (var (name, columns) in new[] { ("abcdef", 6), ("日本語", 6), ("e\u0301", 1), ("⚡", 2), ("\u1112\u1161\u11ab", 2) })
+        {
+            Assert.Contains($"\n{name}{new string(' ', 8 - columns)}1 ", pty.Screen, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void What_Python_changes_is_a_version_and_what_it_drops_is_removed()
     {
         Run("mallku init; for name in kept changed dropped; do echo first | mallku set $name; done");

@@ -51,7 +51,7 @@ internal sealed class Table(params string[] header)
         return text.ToString();
     }
 
-    private int[] Measure() => [.. header.Select((title, i) => _rows.Select(row => row[i].Length).Append(title.Length).Max())];
+    private int[] Measure() => [.. header.Select((title, i) => _rows.Select(row => TextWidth.Of(row[i])).Append(title.Length).Max())];
 
     private Table Pick(int[] columns)
     {
@@ -100,7 +100,7 @@ internal sealed class Table(params string[] header)
                 line.Clear().Append(' ', Gap);
             }
 
-            line.Append(i < cells.Length - 1 ? Cut(cells[i], widths[i]).PadRight(widths[i] + Gap) : "");
+            line.Append(i < cells.Length - 1 ? TextWidth.Pad(TextWidth.Cut(cells[i], widths[i]), widths[i] + Gap) : "");
         }
 
         if (breaks.Contains(cells.Length - 1) && cells[^1] == "-")
@@ -108,7 +108,7 @@ internal sealed class Table(params string[] header)
             yield break;
         }
 
-        var indent = line.Length;
+        var indent = TextWidth.Of(line.ToString());
         foreach (var part in Wrap(cells[^1], widths[^1]))
         {
             yield return line.Append(part).ToString().TrimEnd();
@@ -117,7 +117,5 @@ internal sealed class Table(params string[] header)
     }
 
     /// <summary>A text in lines of whole words; a word that is longer than a line is cut.</summary>
-    private static IEnumerable<string> Wrap(string text, int width) => WordWrap.Lines(text.Split(' ').Select(word => Cut(word, width)), width);
-
-    private static string Cut(string cell, int width) => cell.Length <= width ? cell : cell[..(width - 1)] + "…";
+    private static IEnumerable<string> Wrap(string text, int width) => WordWrap.Lines(text.Split(' ').Select(word => TextWidth.Cut(word, width)), width);
 }

@@ -11,15 +11,18 @@ internal static class WordWrap
     /// <summary>The words in lines of at most this width; one that is longer has a line of its own.</summary>
     internal static IEnumerable<string> Lines(IEnumerable<string> words, int width)
     {
-        var line = new StringBuilder();
+        var (line, used) = (new StringBuilder(), 0);
         foreach (var word in words)
         {
-            if (line.Length > 0 && line.Length + 1 + word.Length > width)
+            var length = TextWidth.Of(word);
+            if (line.Length > 0 && used + 1 + length > width)
             {
                 yield return line.ToString();
                 line.Clear();
+                used = 0;
             }
 
+            used += length + (line.Length > 0 ? 1 : 0);
             line.Append(line.Length > 0 ? " " : "").Append(word);
         }
 
