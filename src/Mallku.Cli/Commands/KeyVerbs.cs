@@ -124,6 +124,11 @@ internal sealed class KeyRecoverVerb : Verb
             {
                 Notice.Done($"removed {SecretsException.Show(name)}, which the state before it had and it has not");
             }
+
+            if (taken.IsUntold)
+            {
+                Notice.Warn("the ledger is switched off and does not know that an older vault is wanted: where it is on again, say so once more: mallku key recover --as-is");
+            }
         }
         else if (recovery.Names.Count == 0 && recovery.Kept.Count == 0)
         {

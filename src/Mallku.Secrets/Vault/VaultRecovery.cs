@@ -17,7 +17,8 @@ internal sealed record KeyRecovery(
 /// <summary>A vault file that is used as it was.</summary>
 /// <param name="Secrets">How many secrets it has.</param>
 /// <param name="Removed">The secrets of the state before that are not in it: their numbers are kept, as of removed ones.</param>
-internal sealed record StateTaken(int Secrets, IReadOnlyList<string> Removed);
+/// <param name="IsUntold">Whether the ledger, which is switched off, could not be told, and asks once more where it is on again.</param>
+internal sealed record StateTaken(int Secrets, IReadOnlyList<string> Removed, bool IsUntold);
 
 /// <summary>
 /// Brings a vault back that another program wrote over, that a person put back, or that is damaged: from the newest whole
@@ -62,7 +63,7 @@ internal static class VaultRecovery
         }
 
         return outside is not null && (asIs || former is null || (outside.HasHistory && outside.Generation > former.Generation))
-            ? await TakeAsIsAsync(vault, outside, former, key).ConfigureAwait(false)
+            ? await TakeAsIsAsync(vault, outside, former, key, cancellationToken).ConfigureAwait(false)
             : await MergeAsync(vault, outside, former ?? throw NothingOpens(settings), key).ConfigureAwait(false);
     }
 
@@ -90,7 +91,8 @@ internal static class VaultRecovery
         }
     }
 
-    private static async ValueTask<KeyRecovery> TakeAsIsAsync(FileVault vault, VaultDocument outside, VaultDocument? former, DataKey key)
+    private static async ValueTask<KeyRecovery> TakeAsIsAsync(
+        FileVault vault, VaultDocument outside, VaultDocument? former, DataKey key, CancellationToken cancellationToken)
     {
         // another program knows of no generations
         long? putBack = outside.HasHistory ? outside.Generation : null;
@@ -106,8 +108,12 @@ internal static class VaultRecovery
 
         await WriteBothAsync(vault, outside, LedgerKind.Restored, key, putBack).ConfigureAwait(false);
         string[] removed = [.. former?.Existing.Select(record => record.Name).Where(name => outside.Find(name)?.Current is null) ?? []];
-        return new KeyRecovery([], [], IsFromFormerFile: false, AsIs: new StateTaken(outside.Existing.Count(), removed));
+        return new KeyRecovery([], [], IsFromFormerFile: false, AsIs: new StateTaken(outside.Existing.Count(), removed, await IsUntoldAsync(vault, outside, cancellationToken).ConfigureAwait(false)));
     }
+
+    private static async ValueTask<bool> IsUntoldAsync(FileVault vault, VaultDocument taken, CancellationToken cancellationToken) =>
+        !vault.Settings.UsesLedger && taken.Ledger is { } link && vault.Ledger.TryReadNewest(link) is { } newest
+        && await vault.FindGenerationFaultAsync(taken, newest.Checkpoint, cancellationToken).ConfigureAwait(false) is not null;
 
     private static async ValueTask<KeyRecovery> MergeAsync(FileVault vault, VaultDocument? outside, VaultDocument whole, DataKey key)
     {

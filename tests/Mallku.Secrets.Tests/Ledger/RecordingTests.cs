@@ -412,9 +412,12 @@ public sealed class RecordingTests
         await folder.SetAsync("a", "a2");
         await folder.SetAsync("a", "a3");
         await File.WriteAllBytesAsync(folder.VaultFile, older, Cancel);
-        await VaultRecovery.RecoverAsync(SecretsManager.Open(folder.Options with { UseLedger = false }).Vault, asIs: true, Cancel);
+        Assert.True((await VaultRecovery.RecoverAsync(SecretsManager.Open(folder.Options with { UseLedger = false }).Vault, asIs: true, Cancel)).AsIs!.IsUntold);
+        Assert.Contains("--as-is", (await Assert.ThrowsAsync<LedgerException>(() => folder.GetAsync("a"))).Remedy, StringComparison.Ordinal);
         // a person has said that it is wanted
-        await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: true, Cancel);
+        Assert.False((await VaultRecovery.RecoverAsync(folder.Open().Vault, asIs: true, Cancel)).AsIs!.IsUntold);
+        Assert.False((await VaultRecovery.RecoverAsync(SecretsManager.Open(folder.Options with { UseLedger = false }).Vault, asIs: true, Cancel)).AsIs!.IsUntold);
+        Assert.Equal("a1", await folder.GetAsync("a"));
         Assert.Contains(LedgerFile.Summarize(folder, "kind", "generation"), entry => entry == $"restored {generation}");
         Assert.DoesNotContain(LedgerFile.Summarize(folder, "kind"), entry => entry == "aborted");
     }
