@@ -130,7 +130,9 @@ public sealed class SecretCopyTests
         Assert.Empty(await copy.DoAllAsync(plan, (done, total) => told.Add((done, total)), Token));
         Assert.Equal((many, many), told[^1]);
         Assert.All(await copy.PlanAllAsync(names, overwrite: false, static (_, _) => { }, Token), static planned => Assert.Equal(CopyStep.Same, planned.Step));
-        Assert.Equal([": 1"], heard.Sums("mallku.secrets.vault.opens"));
+
+        // one that was just written is looked into once more half a second later
+        Assert.Matches("^: [12]$", Assert.Single(heard.Sums("mallku.secrets.vault.opens")));
     }
 
     [Fact]
