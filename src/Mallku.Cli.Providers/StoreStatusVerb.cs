@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Security.Authentication;
 using System.Text.Json;
 using Mallku.Cli.Terminal;
 using Mallku.Secrets.Sources;
@@ -175,6 +176,9 @@ internal sealed class StoreStatusVerb : Verb
         // null where it did not answer when it was to tell which key opens it
         internal string? Id => Store is null or { Records: SilentRecords } ? null : Store.Root.StoreId;
 
-        internal bool? Answers => Problem is StoreUnreachableException ? false : Store is null ? null : true;
+        // who can't be known by its certificate was asked nothing
+        internal bool? Answers => Problem is StoreUnreachableException || IsOfCertificates(Problem) ? false : Store is null ? null : true;
+
+        private static bool IsOfCertificates(Exception? fault) => fault is AuthenticationException || (fault is not null && IsOfCertificates(fault.InnerException));
     }
 }

@@ -21,6 +21,9 @@ public class SecretsException : Exception
     /// <summary>What to do now; one line without a full stop.</summary>
     public string Remedy { get; }
 
+    /// <summary>Whether it is that nothing was made for a store where it is looked for, or that it was removed.</summary>
+    internal bool IsNothingPrepared { get; init; }
+
     /// <summary>
     /// A text as it may be shown: what steers a terminal or turns the direction of writing is replaced, and what is longer
     /// than any name is cut.

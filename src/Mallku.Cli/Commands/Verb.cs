@@ -166,8 +166,9 @@ internal sealed record Invocation(ParseResult Parsed, SecretsOptions Options, st
             await ledger.TellAsync(cancellationToken);
             return (ledger, null);
         }
-        catch (SecretsException e) when (e is not StoreUnreachableException)
+        catch (SecretsException e) when (e is not StoreUnreachableException { MayBeWritten: false })
         {
+            // one that takes no writes may be read
             return (ledger, e);
         }
     }

@@ -100,7 +100,10 @@ internal sealed class ArangoConnection : IDisposable
                 $"does not let '{SecretsException.Show(_address.User ?? "")}' do that (error {answer.ErrorNumber})", "grant the user the rights that the store needs"),
             _ => ($"refused a request (HTTP {(int)answer.Status}, error {answer.ErrorNumber})", "look the error up in ArangoDB's list of error codes"),
         };
-        return problem is null ? Unable(answer, mayBeWritten: false) : new SecretsException($"{_address} {problem}", remedy);
+        return problem is null ? Unable(answer, mayBeWritten: false) : new SecretsException($"{_address} {problem}", remedy)
+        {
+            IsNothingPrepared = answer.ErrorNumber is ArangoError.CollectionNotFound or ArangoError.DatabaseNotFound,
+        };
     }
 
     internal StoreUnreachableException Unable(ArangoAnswer answer, bool mayBeWritten) => new(

@@ -50,7 +50,11 @@ internal static class EtcdFault
         if (isWrite && IsOpen(fault))
         {
             var (why, then) = IsFull(fault) ? ("is full", MakeRoom) : ($"has failed: {reason}", "see its log");
-            return new StoreUnreachableException($"{what} {why}; the write may have been made", then, fault) { MayBeWritten = true };
+            return new StoreUnreachableException($"{what} {why}; the write may have been made", then, fault)
+            {
+                MayBeWritten = true,
+                Refusal = IsFull(fault) ? new SecretsException($"{what} {why}", then, fault) : null,
+            };
         }
 
         var (problem, remedy) = fault switch

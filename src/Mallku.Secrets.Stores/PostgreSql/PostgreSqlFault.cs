@@ -61,17 +61,23 @@ internal static class PostgreSqlFault
                 ($"the server refuses the user: {Said(refusal)}", "see the user's name, the server's pg_hba.conf, and whether it demands TLS (sslmode)"),
             PostgresErrorCodes.InvalidCatalogName => ("the server has no such database", "make it with CREATE DATABASE, or name another"),
             PostgresErrorCodes.InsufficientPrivilege => ($"the user has no right to do this: {Said(refusal)}", "connect as a user who has it, or grant it"),
-            PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName or PostgresErrorCodes.UndefinedFunction =>
+            PostgresErrorCodes.UndefinedFunction =>
+                ("the function 'write' that every write is made by is not there", "put it back as it was from a backup of the schema (pg_dump --schema-only)"),
+            PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName =>
                 ("nothing is prepared there", "make the store as a user who may create tables, by mallku store init or SharedStore.CreateAsync, or name the right database and schema"),
             PostgresErrorCodes.DuplicateTable or PostgresErrorCodes.DuplicateFunction =>
                 ("the schema has tables of something else", "name a schema of its own with schema=NAME"),
-            PostgresErrorCodes.ReadOnlySqlTransaction => IsReadOnly,
+            PostgresErrorCodes.ReadOnlySqlTransaction =>
+                ("it takes no writes", "see default_transaction_read_only of the database and the user (SHOW default_transaction_read_only); where it is a standby, name the primary"),
             PostgresErrorCodes.DiskFull => ("the server's disk is full; nothing was written", "make room there, then try again"),
             _ => (null, null),
         };
         if (problem is not null)
         {
-            return new SecretsException($"{store}: {problem}", remedy!, refusal);
+            return new SecretsException($"{store}: {problem}", remedy!, refusal)
+            {
+                IsNothingPrepared = refusal.SqlState is PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName or PostgresErrorCodes.InvalidCatalogName,
+            };
         }
 
         return refusal.SqlState switch
@@ -89,7 +95,14 @@ internal static class PostgreSqlFault
         };
     }
 
-    internal static (string Problem, string Remedy) IsReadOnly => ("the server is read-only, such as a standby", "name the primary, or all hosts of the cluster as HOST:PORT,HOST:PORT");
+    /// <summary>A row, or an answer, of other types than this program makes: somebody has altered it.</summary>
+    internal static bool IsOfOtherType(Exception thrown) => thrown is InvalidCastException or InvalidOperationException;
+
+    /// <summary>What was asked for by a row that is none of this program's.</summary>
+    internal static SecretsException Altered(string store, string what, Exception cause) => new(
+        $"{store}: {what} was altered: it is not of the kind that this program writes", "see who else writes there, and put it back from a backup", cause);
+
+    internal static (string Problem, string Remedy) IsStandby => ("the server is read-only, such as a standby", "name the primary, or all hosts of the cluster as HOST:PORT,HOST:PORT");
 
     private static string Reason(Exception thrown) => thrown switch
     {

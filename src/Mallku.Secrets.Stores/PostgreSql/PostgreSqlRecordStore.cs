@@ -13,27 +13,16 @@ public sealed class PostgreSqlRecordStore : IRecordStore
     // the first page is small, since records may be large; the next ones are of about so many bytes
     private const int FirstPage = 16, LargestPage = 256, PageBytes = 1 << 20;
 
-    // who watches asks after so long a silence whether the server is still there, and waits as long for the answer; Npgsql then
-    // asks for that to be cancelled, which takes the time for a connection besides: 11 s by default until a silence is told
-    private const int ProbeSeconds = 3;
-
     // above every id and term
     private const string End = "~";
 
-    private readonly NpgsqlDataSource _pool;
-    private readonly NpgsqlDataSource _watching;
+    private readonly PostgreSqlConnections _connections;
     private readonly string _schema;
 
-    private PostgreSqlRecordStore(PostgreSqlAddress address)
-    {
-        _schema = address.Schema;
-        Description = address.Description;
-        _pool = Build(address, static connection => (connection.MaxAutoPrepare, connection.AutoPrepareMinUsages) = (32, 2));
-        _watching = Build(address, static connection => (connection.Pooling, connection.CommandTimeout, connection.CancellationTimeout) = (false, ProbeSeconds, -1));
-    }
+    private PostgreSqlRecordStore(PostgreSqlAddress address) => (_connections, _schema) = (new(address), address.Schema);
 
     /// <inheritdoc/>
-    public string Description { get; }
+    public string Description => _connections.Description;
 
     /// <inheritdoc/>
     public int MaxDataLength => 4 << 20;
@@ -69,11 +58,25 @@ public sealed class PostgreSqlRecordStore : IRecordStore
     /// <inheritdoc/>
     public async ValueTask<StoredRecord?> ReadAsync(RecordKey key, CancellationToken cancellationToken)
     {
-        var connection = await ConnectAsync(_pool, cancellationToken).ConfigureAwait(false);
+        var connection = await _connections.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         try
         {
-            var command = Command(connection, $"SELECT id, revision, data FROM {Table(key.Kind)} WHERE id = $1", key.Id);
+            var sql = $"SELECT id, revision, data FROM {Table(key.Kind)} WHERE id = $1";
+            if (!_connections.IsAsked(connection))
+            {
+                try
+                {
+                    return await ReadFirstAsync(connection, sql, key, cancellationToken).ConfigureAwait(false);
+                }
+                catch (PostgresException e) when (PostgreSqlConnections.IsNotToldVersion(e))
+                {
+                    // by itself then
+                    _connections.NoteAsked(connection);
+                }
+            }
+
+            var command = Command(connection, sql, key.Id);
             await using var __ = command.ConfigureAwait(false);
             var row = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
             await using var ___ = row.ConfigureAwait(false);
@@ -114,7 +117,7 @@ public sealed class PostgreSqlRecordStore : IRecordStore
     public async ValueTask<bool> WriteAsync(IReadOnlyList<RecordWrite> writes, CancellationToken cancellationToken)
     {
         RecordWrite.Require(writes, MaxDataLength);
-        var connection = await ConnectAsync(_pool, cancellationToken).ConfigureAwait(false);
+        var connection = await _connections.OpenKnownAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         var command = WriteCommand(connection, writes);
         await using var __ = command.ConfigureAwait(false);
@@ -123,7 +126,7 @@ public sealed class PostgreSqlRecordStore : IRecordStore
             var answer = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
             await using var ___ = answer.ConfigureAwait(false);
             await answer.ReadAsync(cancellationToken).ConfigureAwait(false);
-            var written = answer.GetBoolean(0);
+            var written = Read(answer, "the function 'write'", static answer => answer.GetBoolean(0));
 
             // the commit comes after the row, and whoever only disposes of the answer is not told where it never came
             await answer.NextResultAsync(cancellationToken).ConfigureAwait(false);
@@ -137,6 +140,10 @@ public sealed class PostgreSqlRecordStore : IRecordStore
         {
             throw PostgreSqlFault.Translate(Description, fault);
         }
+        catch (SecretsException altered)
+        {
+            throw new StoreUnreachableException($"{altered.Problem}; whether it has written is not known", altered.Remedy, altered) { MayBeWritten = true, Refusal = altered };
+        }
         catch (Exception fault) when (PostgreSqlFault.Is(fault) || (fault is OperationCanceledException && !PostgreSqlFault.IsUndone(fault.InnerException)))
         {
             throw PostgreSqlFault.Unanswered(Description, fault);
@@ -147,7 +154,7 @@ public sealed class PostgreSqlRecordStore : IRecordStore
     public async IAsyncEnumerable<RecordKey?> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var heard = new Queue<RecordKey?>();
-        var connection = await ConnectAsync(_watching, cancellationToken).ConfigureAwait(false);
+        var connection = await _connections.OpenWatchingAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         connection.Notification += (_, notification) => Hear(notification.Payload, heard);
         await ExecuteAsync(connection, $"LISTEN \"{PostgreSqlSchema.Channel(_schema)}\"", cancellationToken).ConfigureAwait(false);
@@ -163,7 +170,7 @@ public sealed class PostgreSqlRecordStore : IRecordStore
             try
             {
                 // Npgsql's own KeepAlive would tell of changes on a thread of its own
-                if (!await AskAsync(connection.WaitAsync(TimeSpan.FromSeconds(ProbeSeconds), cancellationToken)).ConfigureAwait(false))
+                if (!await _connections.AskAsync(connection.WaitAsync(TimeSpan.FromSeconds(PostgreSqlConnections.ProbeSeconds), cancellationToken)).ConfigureAwait(false))
                 {
                     await ExecuteAsync(connection, "SELECT 1", cancellationToken).ConfigureAwait(false);
                 }
@@ -181,31 +188,7 @@ public sealed class PostgreSqlRecordStore : IRecordStore
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _watching.DisposeAsync().ConfigureAwait(false);
-        await _pool.DisposeAsync().ConfigureAwait(false);
-    }
-
-    private static NpgsqlDataSource Build(PostgreSqlAddress address, Action<NpgsqlConnectionStringBuilder> set)
-    {
-        var builder = new NpgsqlSlimDataSourceBuilder(address.Connection.ConnectionString);
-        builder.EnableTransportSecurity().EnableArrays();
-
-        // only types that every server has: the question for the others would come before the first read
-        builder.ConfigureTypeLoading(static types => types.EnableTypeLoading(false));
-        var connection = builder.ConnectionStringBuilder;
-        connection.IncludeErrorDetail = false;
-
-        // a write that is acknowledged is not undone with a transaction around the caller
-        (connection.Enlist, connection.Multiplexing) = (false, false);
-        set(connection);
-        try
-        {
-            return builder.Build();
-        }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException or InvalidOperationException)
-        {
-            throw PostgreSqlAddress.Malformed("its settings contradict each other");
-        }
+        await _connections.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>The least text after an id.</summary>
@@ -221,8 +204,26 @@ public sealed class PostgreSqlRecordStore : IRecordStore
         }
     }
 
-    private static StoredRecord Record(RecordKind kind, NpgsqlDataReader row) =>
-        new(new(kind, row.GetString(0)), row.GetInt64(1).ToString(CultureInfo.InvariantCulture), row.GetFieldValue<byte[]>(2));
+    private StoredRecord Record(RecordKind kind, NpgsqlDataReader row)
+    {
+        var id = Read(row, $"a record of the table '{PostgreSqlSchema.Table(kind)}'", static row => row.GetString(0));
+        return Read(
+            row,
+            $"the record {SecretsException.Show(id)} of the table '{PostgreSqlSchema.Table(kind)}'",
+            row => new StoredRecord(new(kind, id), row.GetInt64(1).ToString(CultureInfo.InvariantCulture), row.GetFieldValue<byte[]>(2)));
+    }
+
+    private T Read<T>(NpgsqlDataReader row, string what, Func<NpgsqlDataReader, T> read)
+    {
+        try
+        {
+            return read(row);
+        }
+        catch (Exception e) when (PostgreSqlFault.IsOfOtherType(e))
+        {
+            throw PostgreSqlFault.Altered(Description, what, e);
+        }
+    }
 
     private static NpgsqlCommand Command(NpgsqlConnection connection, string sql, params ReadOnlySpan<string> values)
     {
@@ -276,17 +277,17 @@ public sealed class PostgreSqlRecordStore : IRecordStore
 
     private async Task<List<StoredRecord>> ReadPageAsync(RecordKind kind, string sql, string[] position, Action<NpgsqlDataReader, string[]> move, CancellationToken cancellationToken)
     {
-        var connection = await ConnectAsync(_pool, cancellationToken).ConfigureAwait(false);
+        var connection = await _connections.OpenKnownAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         var command = Command(connection, sql, position);
         await using var __ = command.ConfigureAwait(false);
-        var rows = await AskAsync(command.ExecuteReaderAsync(cancellationToken)).ConfigureAwait(false);
+        var rows = await _connections.AskAsync(command.ExecuteReaderAsync(cancellationToken)).ConfigureAwait(false);
         await using var ___ = rows.ConfigureAwait(false);
         var page = new List<StoredRecord>();
-        while (await AskAsync(rows.ReadAsync(cancellationToken)).ConfigureAwait(false))
+        while (await _connections.AskAsync(rows.ReadAsync(cancellationToken)).ConfigureAwait(false))
         {
-            move(rows, position);
             page.Add(Record(kind, rows));
+            move(rows, position);
         }
 
         return page;
@@ -294,7 +295,7 @@ public sealed class PostgreSqlRecordStore : IRecordStore
 
     private async Task CreateAsync(CancellationToken cancellationToken)
     {
-        var connection = await ConnectAsync(_pool, cancellationToken).ConfigureAwait(false);
+        var connection = await _connections.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         await ExecuteAsync(connection, PostgreSqlSchema.Creation(_schema), cancellationToken).ConfigureAwait(false);
     }
@@ -302,15 +303,11 @@ public sealed class PostgreSqlRecordStore : IRecordStore
     /// <summary>The version of what is prepared; null where nothing is.</summary>
     private async Task<int?> ReadVersionAsync(CancellationToken cancellationToken)
     {
-        var connection = await ConnectAsync(_pool, cancellationToken).ConfigureAwait(false);
+        var connection = await _connections.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         try
         {
-            var command = Command(connection, $"SELECT max(version) FROM \"{_schema}\".schema_version");
-            await using var __ = command.ConfigureAwait(false);
-            var version = await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false) as int?;
-            return version is null or <= PostgreSqlSchema.Version ? version : throw new SecretsException(
-                $"{Description}: its tables are of version {version}, and this program knows version {PostgreSqlSchema.Version}; nothing was changed", "use a newer mallku");
+            return await _connections.ReadVersionAsync(connection, cancellationToken).ConfigureAwait(false);
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UndefinedTable)
         {
@@ -322,37 +319,31 @@ public sealed class PostgreSqlRecordStore : IRecordStore
         }
     }
 
+    // the first read of a connection has the question of which version the tables are before it: in one round trip
+    private async Task<StoredRecord?> ReadFirstAsync(NpgsqlConnection connection, string sql, RecordKey key, CancellationToken cancellationToken)
+    {
+        var both = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new NpgsqlBatchCommand(_connections.VersionQuestion),
+                new NpgsqlBatchCommand(sql) { Parameters = { new NpgsqlParameter<string> { TypedValue = key.Id, NpgsqlDbType = NpgsqlDbType.Text } } },
+            },
+        };
+        await using var _ = both.ConfigureAwait(false);
+        var rows = await both.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var __ = rows.ConfigureAwait(false);
+        await rows.ReadAsync(cancellationToken).ConfigureAwait(false);
+        _connections.RequireKnown(rows.GetValue(0) as int?);
+        _connections.NoteAsked(connection);
+        await rows.NextResultAsync(cancellationToken).ConfigureAwait(false);
+        return await rows.ReadAsync(cancellationToken).ConfigureAwait(false) ? Record(key.Kind, rows) : null;
+    }
+
     private async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {
         var command = Command(connection, sql);
         await using var _ = command.ConfigureAwait(false);
-        await AskAsync(command.ExecuteNonQueryAsync(cancellationToken)).ConfigureAwait(false);
-    }
-
-    private async Task<NpgsqlConnection> ConnectAsync(NpgsqlDataSource source, CancellationToken cancellationToken)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        var connection = await AskAsync(source.OpenConnectionAsync(cancellationToken).AsTask()).ConfigureAwait(false);
-        if (connection.PostgresParameters.TryGetValue("in_hot_standby", out var standby) && standby == "on")
-        {
-            // what it has may be older than what was acknowledged
-            await connection.DisposeAsync().ConfigureAwait(false);
-            var (problem, remedy) = PostgreSqlFault.IsReadOnly;
-            throw new SecretsException($"{Description}: {problem}", remedy);
-        }
-
-        return connection;
-    }
-
-    private async Task<T> AskAsync<T>(Task<T> asked)
-    {
-        try
-        {
-            return await asked.ConfigureAwait(false);
-        }
-        catch (Exception fault) when (PostgreSqlFault.Is(fault))
-        {
-            throw PostgreSqlFault.Translate(Description, fault);
-        }
+        await _connections.AskAsync(command.ExecuteNonQueryAsync(cancellationToken)).ConfigureAwait(false);
     }
 }

@@ -8,8 +8,7 @@ internal sealed partial class SealedStore
     /// <summary>What is said of a change whose entry is in the ledger.</summary>
     internal const string NotTaken = "the store did not take it", MayBeMade = "the store did not answer: it may be made all the same";
 
-    private const int MostTries = 50;
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5), LongestPause = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan FirstLook = TimeSpan.FromMilliseconds(200);
 
     public ValueTask<T> ChangeAsync<T>(SecretName name, Func<SecretEdit, T> change, CancellationToken cancellationToken) =>
         ChangeAsync(name.ToString(), change, cancellationToken);
@@ -18,14 +17,14 @@ internal sealed partial class SealedStore
     {
         Memory.Follow();
         var hidesNames = await _use.HidesNames(cancellationToken).ConfigureAwait(false);
-        var pause = FirstPause;
-        for (var tries = 1; ; tries++)
+        var tries = new WriteTries($"'{SecretsException.Show(name)}'", Describe());
+        while (true)
         {
             var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
             var id = sealing.IdOf(SecretName.Existing(name));
             // what is lost is lost, and a new value is what helps
             using var before = await ReadWholeAsync(id, mayLack: true, cancellationToken).ConfigureAwait(false)
-                ?? await BeginAsync(name, id, isTaken: tries > 1, cancellationToken).ConfigureAwait(false);
+                ?? await BeginAsync(name, id, isTaken: tries.Count > 0, cancellationToken).ConfigureAwait(false);
             // one that was removed may come back under another of its names
             var record = before.Head.Record.Name == name || before.Head.Record.Current is not null ? before.Head.Record : before.Head.Record.Rename(name);
             var events = new List<LedgerEvent>();
@@ -46,15 +45,17 @@ internal sealed partial class SealedStore
                 // what does not fit into one write is dropped after it: nothing refers to it any more
                 values.InsertRange(0, [sealing.SealHead(whole), .. sealing.DemandsOf(whole)]);
                 var room = RecordWrite.MostAtOnce - values.Count;
-                if (await WriteAsync([.. values, .. dropped.Take(room)], whole, events).ConfigureAwait(false))
+                if (await WriteAsync([.. values, .. dropped.Take(room)], whole, events, tries).ConfigureAwait(false))
                 {
                     Memory.NoteChange(id);
                     await DropAsync(dropped.Skip(room)).ConfigureAwait(false);
                     NoteMade(whole);
                     return result;
                 }
-
-                await TakeBackAsync(events, "another instance was faster").ConfigureAwait(false);
+            }
+            else
+            {
+                tries.NoteRefused(await IsUnchangedAsync(before.Head, cancellationToken).ConfigureAwait(false));
             }
 
             if (before.Head.Revision is null)
@@ -62,14 +63,7 @@ internal sealed partial class SealedStore
                 await RequireSealingAsync(sealing.Newest, cancellationToken).ConfigureAwait(false);
             }
 
-            if (tries == MostTries)
-            {
-                throw new SecretsException($"others write '{SecretsException.Show(name)}' in {Describe()} all the time; nothing was changed", "try again");
-            }
-
-            cancellationToken.ThrowIfCancellationRequested();
-            await Task.Delay(Jitter.Of(pause), CancellationToken.None).ConfigureAwait(false);
-            pause = pause < LongestPause / 2 ? pause * 2 : LongestPause;
+            await tries.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -118,7 +112,8 @@ internal sealed partial class SealedStore
         if (isReplaced && (await _root.ReadAsync(cancellationToken).ConfigureAwait(false)).Head.Keys[^1].Id == keyId)
         {
             throw new SecretsException(
-                $"{Describe()} has begun to replace its data key {keyId}, and has no newer one: its own record was put back to an older state; nothing was changed", "make a new one: mallku store reseal");
+                $"{Describe()} has begun to replace its data key {keyId}, and has no newer one: its own record was put back to an older state; nothing was changed",
+                "put the newer state of its own record back; where that is gone for good, make a new key: mallku store reseal");
         }
     }
 
@@ -182,29 +177,48 @@ internal sealed partial class SealedStore
         return (values, [.. before.Values.Where(pair => !kept.Contains(pair.Key)).Select(static pair => new RecordWrite(pair.Key, pair.Value, Data: null))]);
     }
 
-    private async ValueTask<bool> WriteAsync(List<RecordWrite> writes, OpenedHead next, List<LedgerEvent> events)
+    // where it was not made, the ledger says so
+    private async ValueTask<bool> WriteAsync(List<RecordWrite> writes, OpenedHead next, List<LedgerEvent> events, WriteTries tries)
     {
+        bool isUnchanged;
         try
         {
-            return await _records.WriteAsync(writes, CancellationToken.None).ConfigureAwait(false);
+            if (await _records.WriteAsync(writes, CancellationToken.None).ConfigureAwait(false))
+            {
+                return true;
+            }
+
+            isUnchanged = await IsUnchangedAsync(next, CancellationToken.None).ConfigureAwait(false);
         }
         catch (StoreUnreachableException e) when (e.MayBeWritten)
         {
             var added = next.Record.Versions.Find(version => writes.Exists(write => write.Data is not null && write.Key == StoreSealing.KeyOf(next.Id, version.Number)));
-            return await FindOutAsync(next, added, events, e).ConfigureAwait(false);
+            if (await FindOutAsync(next, added, events, e).ConfigureAwait(false))
+            {
+                return true;
+            }
+
+            await TakeBackAsync(events, NotTaken).ConfigureAwait(false);
+            tries.NoteNotMade(e);
+            return false;
         }
         catch (SecretsException)
         {
             await TakeBackAsync(events, NotTaken).ConfigureAwait(false);
             throw;
         }
+
+        await TakeBackAsync(events, isUnchanged ? NotTaken : "another instance was faster").ConfigureAwait(false);
+        tries.NoteRefused(isUnchanged);
+        return false;
     }
 
     // the answer was lost: what is there tells, if it can be read soon
     private async ValueTask<bool> FindOutAsync(OpenedHead next, VersionRecord? added, List<LedgerEvent> events, StoreUnreachableException lost)
     {
-        var pause = LongestPause;
-        for (var tries = 0; tries < 4; tries++)
+        // a medium that has answered, if by a refusal, is through with it
+        var pause = lost.Refusal is null ? FirstLook : TimeSpan.Zero;
+        for (var looks = 0; looks < 4; looks++)
         {
             await Task.Delay(pause, CancellationToken.None).ConfigureAwait(false);
             pause *= 2;

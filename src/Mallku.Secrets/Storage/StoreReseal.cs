@@ -22,12 +22,28 @@ internal sealed record Resealed(string KeyId, bool IsResumed, int Secrets);
 /// </remarks>
 internal sealed class StoreReseal(SealedStore store, StoreUse use)
 {
-    private const int AtOnce = 4, MostTries = 50, MostPasses = 10, MostNamed = 5;
+    private const int AtOnce = 4, MostPasses = 10, MostNamed = 5;
+    private const string Resume = "mallku store reseal";
 
     private readonly IRecordStore _records = store.Records;
     private readonly StoreRoot _root = store.Root;
 
     internal async ValueTask<Resealed> RunAsync(Action<long, long>? progress, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ResealAsync(progress, cancellationToken).ConfigureAwait(false);
+        }
+        catch (StoreUnreachableException e) when (e.MayBeWritten)
+        {
+            // what became of the write does not matter: the next reseal finds it under the new key, or not
+            throw e.Refusal is { } refusal
+                ? new SecretsException($"{refusal.Problem}; the reseal is not at its end", $"{refusal.Remedy}; then go on: {Resume}", e)
+                : new StoreUnreachableException($"{e.Problem}; the reseal is not at its end", $"go on when the store answers: {Resume}", e);
+        }
+    }
+
+    private async ValueTask<Resealed> ResealAsync(Action<long, long>? progress, CancellationToken cancellationToken)
     {
         var (head, _) = await _root.ReadAsync(cancellationToken).ConfigureAwait(false);
         var isResumed = head.IsResealing;
@@ -131,7 +147,9 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
     private async ValueTask<bool> ResealAsync(string id, CancellationToken cancellationToken)
     {
         var hadOlder = false;
-        for (var tries = 1; ; tries++)
+        var tries = new WriteTries("a secret", store.Describe()) { Ending = ("it is not sealed anew yet", "go on later: mallku store reseal") };
+        var key = new RecordKey(RecordKind.Secret, id);
+        for (string? last = null; ;)
         {
             if (await TryResealAsync(id, cancellationToken).ConfigureAwait(false) is { } result)
             {
@@ -139,10 +157,10 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
             }
 
             hadOlder = true;
-            if (tries == MostTries)
-            {
-                throw new SecretsException($"others write a secret in the store '{_records.Description}' all the time; it is not sealed anew yet", "go on later: mallku store reseal");
-            }
+            var revision = (await _records.ReadAsync(key, cancellationToken).ConfigureAwait(false))?.Revision;
+            tries.NoteRefused(isUnchanged: revision == last);
+            last = revision;
+            await tries.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -97,12 +97,30 @@ internal sealed class StoreRoot
     internal async ValueTask CreateAsync(TimeProvider clock, CancellationToken cancellationToken)
     {
         await _records.PrepareAsync(cancellationToken).ConfigureAwait(false);
+        await RequireEmptyAsync(cancellationToken).ConfigureAwait(false);
         var head = new StoreHead { Keys = [NewKey(clock)], Keep = SecretFormat.UsuallyKept, Generation = 1 };
         if (!await WriteAsync(head, revision: null, cancellationToken).ConfigureAwait(false))
         {
-            throw new SecretsException($"there is a store in '{_records.Description}' already; nothing was changed", "use it with the key that was made for it: mallku store join");
+            throw IsThere();
         }
     }
+
+    // the secrets of a store that has lost its own record would be taken for none, and never open again
+    private async ValueTask RequireEmptyAsync(CancellationToken cancellationToken)
+    {
+        foreach (var kind in new[] { RecordKind.Secret, RecordKind.Version, RecordKind.Instance, RecordKind.Audit })
+        {
+            if (await _records.ListAsync(kind, "", before: null, cancellationToken).AnyAsync(cancellationToken).ConfigureAwait(false))
+            {
+                // in this order: another one may have made it, and used it, meanwhile
+                throw await _records.ReadAsync(Record, cancellationToken).ConfigureAwait(false) is not null ? IsThere() : new SecretsException(
+                    $"there are records of a store in '{_records.Description}', and its own, without which none of them opens, is gone; nothing was made",
+                    "put it back from a backup; where it is gone for good, remove the other records, or make the store in another place: another schema, prefix or database in the URL");
+            }
+        }
+    }
+
+    private SecretsException IsThere() => new($"there is a store in '{_records.Description}' already; nothing was changed", "use it with the key that was made for it: mallku store join");
 
     /// <summary>What seals and opens records.</summary>
     /// <exception cref="SecretsException">There is no store, or another one, or it does not answer.</exception>
@@ -203,8 +221,8 @@ internal sealed class StoreRoot
     {
         // before the look: what another one here sees or writes meanwhile does not make the answer an old one
         var seen = _seen?.Get(StoreId) ?? 0;
-        var found = await FindAsync(cancellationToken).ConfigureAwait(false)
-            ?? throw new VaultOpenException($"there is no store in '{_records.Description}'", "make one, or check the URL: mallku store init");
+        var found = await FindAsync(seen, cancellationToken).ConfigureAwait(false)
+            ?? throw (seen > 0 ? Gone(seen) : new VaultOpenException($"there is no store in '{_records.Description}'", "make one, or check the URL: mallku store init"));
         try
         {
             var head = _model.Open(found.Data, Place);
@@ -231,7 +249,7 @@ internal sealed class StoreRoot
     }
 
     // whatever keeps its own record from being read keeps the store from being opened
-    private async ValueTask<StoredRecord?> FindAsync(CancellationToken cancellationToken)
+    private async ValueTask<StoredRecord?> FindAsync(long seen, CancellationToken cancellationToken)
     {
         try
         {
@@ -239,25 +257,49 @@ internal sealed class StoreRoot
         }
         catch (SecretsException e) when (e is not (StoreUnreachableException or VaultOpenException))
         {
-            throw new VaultOpenException(e.Problem, e.Remedy, e);
+            throw e.IsNothingPrepared && seen > 0 ? Gone(seen, e) : new VaultOpenException(e.Problem, e.Remedy, e);
         }
     }
+
+    private VaultOpenException Gone(long seen, SecretsException? cause = null) => new(
+        $"the store in '{_records.Description}' is gone: this machine has seen at generation {seen} what it holds of itself, and that is not there",
+        $"check the URL, and put the store back from a backup; {_seen!.WayOn}",
+        cause);
 
     /// <summary>Changes what the store holds of itself, as it is now.</summary>
     internal async ValueTask ChangeAsync(Func<StoreHead, StoreHead> change, CancellationToken cancellationToken)
     {
+        var tries = new WriteTries("its own record", $"the store '{_records.Description}'");
         while (true)
         {
             var (head, revision) = await ReadAsync(cancellationToken).ConfigureAwait(false);
             var next = change(head) with { Generation = head.Generation + 1 };
-            if (await WriteAsync(next, revision, cancellationToken).ConfigureAwait(false))
+            try
             {
-                _seen?.Note(StoreId, next.Generation);
-                Forget();
-                return;
+                if (await WriteAsync(next, revision, cancellationToken).ConfigureAwait(false))
+                {
+                    _seen?.Note(StoreId, next.Generation);
+                    Forget();
+                    return;
+                }
             }
+            catch (StoreUnreachableException e) when (e.Refusal is not null)
+            {
+                if (await IsAtAsync(revision, cancellationToken).ConfigureAwait(false))
+                {
+                    tries.NoteNotMade(e);
+                }
+
+                throw;
+            }
+
+            tries.NoteRefused(await IsAtAsync(revision, cancellationToken).ConfigureAwait(false));
+            await tries.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
+
+    private async ValueTask<bool> IsAtAsync(string revision, CancellationToken cancellationToken) =>
+        (await _records.ReadAsync(Record, cancellationToken).ConfigureAwait(false))?.Revision == revision;
 
     /// <summary>The record whose presence says that nothing new is sealed under a data key any more, since a reseal has begun to replace it.</summary>
     internal static RecordKey ReplacementOf(string keyId) => new(RecordKind.Store, "replaced." + keyId);

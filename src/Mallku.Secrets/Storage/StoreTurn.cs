@@ -29,8 +29,10 @@ internal sealed class StoreTurn : IAsyncDisposable
         var began = clock.GetTimestamp();
         var seen = await records.ReadAsync(Key, cancellationToken).ConfigureAwait(false);
         var unchangedSince = began;
+        var tries = new WriteTries("who rotates", $"the store '{records.Description}'");
         while (true)
         {
+            var isRefused = false;
             if (seen is null || clock.GetElapsedTime(unchangedSince) > Lifetime)
             {
                 if (await records.WriteAsync([Write(holder, seen?.Revision)], cancellationToken).ConfigureAwait(false))
@@ -39,6 +41,8 @@ internal sealed class StoreTurn : IAsyncDisposable
                     turn._renewing = turn.RenewAsync();
                     return turn;
                 }
+
+                isRefused = true;
             }
             else if (clock.GetElapsedTime(began) > Patience)
             {
@@ -50,6 +54,12 @@ internal sealed class StoreTurn : IAsyncDisposable
             }
 
             var now = await records.ReadAsync(Key, cancellationToken).ConfigureAwait(false);
+            if (isRefused)
+            {
+                tries.NoteRefused(now?.Revision == seen?.Revision);
+                await tries.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+
             if (now?.Revision != seen?.Revision)
             {
                 (seen, unchangedSince) = (now, clock.GetTimestamp());

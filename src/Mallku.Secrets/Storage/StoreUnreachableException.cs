@@ -15,6 +15,9 @@ public sealed class StoreUnreachableException : SecretsException
     /// <summary>Whether a write may have been made all the same: it was sent, and nobody has answered.</summary>
     public bool MayBeWritten { get; init; }
 
+    /// <summary>What it comes to where it turns out that the write was not made: the medium has refused it, and trying again does not help. Null where it has not.</summary>
+    internal SecretsException? Refusal { get; init; }
+
     /// <summary>When a watch that ends with it heard of the store for the last time, as a timestamp of <see cref="System.Diagnostics.Stopwatch"/>; null for just now.</summary>
     internal long? LastHeard { get; set; }
 }

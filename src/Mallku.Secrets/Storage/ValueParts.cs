@@ -44,7 +44,9 @@ internal sealed class ValueParts(IRecordStore records, StoreRoot root, StoreSeal
         catch (StoreUnreachableException e)
         {
             // a part may be there, and nothing refers to it
-            throw new StoreUnreachableException($"{e.Problem}; nothing was changed", e.Remedy, e);
+            throw e.Refusal is { } refusal
+                ? new SecretsException($"{refusal.Problem}; nothing was changed", refusal.Remedy, e)
+                : new StoreUnreachableException($"{e.Problem}; nothing was changed", e.Remedy, e);
         }
     }
 
