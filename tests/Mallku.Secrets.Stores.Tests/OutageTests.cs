@@ -163,6 +163,57 @@ public sealed class OutageTests
         GC.KeepAlive(read.Owner);
     }
 
+    [Fact]
+    public async Task A_write_that_never_has_an_answer_and_never_is_made_is_given_up_soon()
+    {
+        await using var records = new FailingRecords();
+        await using var stage = await StoreStage.CreateAsync(records);
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "key", "one");
+        records.LoseAnswers(refusal: null);
+        var fault = await Assert.ThrowsAsync<StoreUnreachableException>(() => StoreStage.SetAsync(store, "key", "two"));
+        Assert.False(fault.MayBeWritten);
+        Assert.Contains("nothing was changed", fault.Problem, StringComparison.Ordinal);
+        Assert.Equal(Enumerable.Repeat(SealedStore.NotTaken, 3), AbortedOf(stage));
+    }
+
+    [Fact]
+    public async Task A_write_that_is_refused_as_one_that_may_be_made_is_told_as_refused_where_it_is_not_there()
+    {
+        await using var records = new FailingRecords();
+        await using var stage = await StoreStage.CreateAsync(records);
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "key", "one");
+        records.LoseAnswers(new SecretsException("the medium is full", "make room"));
+        foreach (var change in new Func<Task>[]
+        {
+            () => StoreStage.SetAsync(store, "key", "two"),
+            () => store.ResealAsync(progress: null, Token).AsTask(),
+        })
+        {
+            var before = AbortedOf(stage).Count;
+            var fault = await Assert.ThrowsAsync<SecretsException>(change);
+            Assert.Equal(("the medium is full; nothing was changed", "make room"), (fault.Problem, fault.Remedy));
+            Assert.Equal([SealedStore.NotTaken], AbortedOf(stage).Skip(before));
+        }
+    }
+
+    [Fact]
+    public async Task A_reseal_whose_line_is_lost_says_how_it_goes_on()
+    {
+        await using var records = new FailingRecords();
+        await using var stage = await StoreStage.CreateAsync(records);
+        var store = stage.Open();
+        await StoreStage.SetAsync(store, "key", "one");
+        records.LoseNextAnswer(isMade: true);
+        var fault = await Assert.ThrowsAsync<StoreUnreachableException>(() => store.ResealAsync(progress: null, Token).AsTask());
+        Assert.False(fault.MayBeWritten);
+        Assert.Contains("mallku store reseal", fault.Remedy, StringComparison.Ordinal);
+        Assert.True((await store.ResealAsync(progress: null, Token)).IsResumed);
+    }
+
+    private static List<string?> AbortedOf(StoreStage stage) => [.. stage.Told.Where(static told => told.Kind == Ledger.LedgerKind.Aborted).Select(static told => told.Note)];
+
     /// <summary>Records in memory that can be out of reach.</summary>
     private sealed class FailingRecords : IRecordStore
     {
@@ -170,6 +221,8 @@ public sealed class OutageTests
         private volatile CancellationTokenSource _broken = new();
         private volatile bool _isBroken, _isWatchingBroken;
         private bool? _isNextMade;
+        private bool _losesAnswers;
+        private SecretsException? _refusal;
 
         public string Description => _records.Description;
 
@@ -194,6 +247,9 @@ public sealed class OutageTests
         }
 
         public void LoseNextAnswer(bool isMade) => _isNextMade = isMade;
+
+        /// <summary>From now on no write is made, and none has an answer, or this one.</summary>
+        public void LoseAnswers(SecretsException? refusal) => (_losesAnswers, _refusal) = (true, refusal);
 
         public ValueTask PrepareAsync(CancellationToken cancellationToken) => _records.PrepareAsync(cancellationToken);
 
@@ -224,7 +280,9 @@ public sealed class OutageTests
                 throw new StoreUnreachableException("the answer was lost", "try again") { MayBeWritten = true };
             }
 
-            return await _records.WriteAsync(writes, cancellationToken);
+            return _losesAnswers
+                ? throw new StoreUnreachableException("the answer was lost", "try again") { MayBeWritten = true, Refusal = _refusal }
+                : await _records.WriteAsync(writes, cancellationToken);
         }
 
         public async IAsyncEnumerable<RecordKey?> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)

@@ -21,6 +21,7 @@ public sealed class TlsCommandTests
         Assert.Equal(Canary, machine.Reveal("mallku get some_key"));
         var strange = server.Address("tls", password: null, more: $"&sslmode=verify-full&sslrootcert={certificates.Administrator}");
         Assert.Contains("is not accepted", machine.Run(4, $"MALLKU_STORE='{strange}' mallku get some_key").Error, StringComparison.Ordinal);
+        Assert.Equal("false\n", machine.Run($"MALLKU_STORE='{strange}' mallku store status --json | jq .answers"));
         StoreCommands.ShowNothing([machine], Canary, PostgreSqlServer.Password);
     }
 
@@ -34,6 +35,7 @@ public sealed class TlsCommandTests
         machine.Run($"mallku store init && printf {Canary} | mallku set some_key");
         Assert.Equal(Canary, machine.Reveal("mallku get some_key"));
         Assert.Contains("TLS", machine.Run(4, $"MALLKU_STORE='{Url(certificates.Administrator)}' mallku get some_key").Error, StringComparison.Ordinal);
+        Assert.Equal("false\n", machine.Run($"MALLKU_STORE='{Url(certificates.Administrator)}' mallku store status --json | jq .answers"));
         StoreCommands.ShowNothing([machine], Canary);
 
         string Url(string root) => servers.Url("tls", $"?tls=true&ca={root}&cert={certificates.Server}&key={EtcdCertificates.KeyOf(certificates.Server)}");

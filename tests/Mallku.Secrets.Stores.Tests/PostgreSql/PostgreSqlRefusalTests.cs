@@ -98,7 +98,7 @@ public sealed class PostgreSqlRefusalTests(SharedPostgreSql shared)
 
     [Theory]
     [InlineData("53100", "the server's disk is full; nothing was written")]
-    [InlineData("25006", "the server is read-only, such as a standby")]
+    [InlineData("25006", "it takes no writes")]
     [InlineData("42501", "the user has no right to do this: canary")]
     [InlineData("XX001", "the server has failed with SQLSTATE XX001")]
     public async Task An_error_of_the_server_is_told_as_what_it_is(string state, string problem)
