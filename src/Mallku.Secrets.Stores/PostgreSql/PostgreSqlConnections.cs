@@ -45,7 +45,6 @@ internal sealed class PostgreSqlConnections : IAsyncDisposable
             if (!IsAsked(connection))
             {
                 await AskAsync(ReadVersionAsync(connection, cancellationToken)).ConfigureAwait(false);
-                NoteAsked(connection);
             }
 
             isKnown = true;
@@ -78,6 +77,7 @@ internal sealed class PostgreSqlConnections : IAsyncDisposable
         await using var _ = command.ConfigureAwait(false);
         var version = await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false) as int?;
         RequireKnown(version);
+        NoteAsked(connection);
         return version;
     }
 
