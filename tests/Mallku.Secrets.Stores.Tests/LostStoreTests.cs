@@ -81,6 +81,6 @@ public sealed class LostStoreTests
         Assert.True(await stage.Records.WriteAsync([new RecordWrite(head.Key, head.Revision, Data: null)], Token));
         stage.Told.Clear();
         Assert.Equal(1, await StoreStage.SetAsync(stage.Open(), "key", "other"));
-        Assert.Equal([SealedStore.NotTaken], stage.Told.Where(static told => told.Kind == LedgerKind.Aborted).Select(static told => told.Note));
+        Assert.Equal([SealedStore.NotTaken], stage.Told.Where(static told => told.Kind == LedgerKind.Aborted).Select(static told => told.Note), StringComparer.Ordinal);
     }
 }

@@ -174,7 +174,7 @@ public sealed class OutageTests
         var fault = await Assert.ThrowsAsync<StoreUnreachableException>(() => StoreStage.SetAsync(store, "key", "two"));
         Assert.False(fault.MayBeWritten);
         Assert.Contains("nothing was changed", fault.Problem, StringComparison.Ordinal);
-        Assert.Equal(Enumerable.Repeat(SealedStore.NotTaken, 3), AbortedOf(stage));
+        Assert.Equal(Enumerable.Repeat(SealedStore.NotTaken, 3), AbortedOf(stage), StringComparer.Ordinal);
     }
 
     [Fact]
@@ -194,7 +194,7 @@ public sealed class OutageTests
             var before = AbortedOf(stage).Count;
             var fault = await Assert.ThrowsAsync<SecretsException>(change);
             Assert.Equal(("the medium is full; nothing was changed", "make room"), (fault.Problem, fault.Remedy));
-            Assert.Equal([SealedStore.NotTaken], AbortedOf(stage).Skip(before));
+            Assert.Equal([SealedStore.NotTaken], AbortedOf(stage).Skip(before), StringComparer.Ordinal);
         }
     }
 

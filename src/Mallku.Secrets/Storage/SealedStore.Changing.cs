@@ -221,7 +221,7 @@ internal sealed partial class SealedStore
         for (var looks = 0; looks < 4; looks++)
         {
             await Task.Delay(pause, CancellationToken.None).ConfigureAwait(false);
-            pause *= 2;
+            pause = pause > TimeSpan.Zero ? pause * 2 : FirstLook;
             try
             {
                 var found = await _records.ReadAsync(new RecordKey(RecordKind.Secret, next.Id), CancellationToken.None).ConfigureAwait(false);

@@ -18,7 +18,7 @@ public static class SharedStore
     /// <param name="records">The medium; it stays the caller's.</param>
     /// <param name="cancellationToken">Ends the wait; where it comes late, the store may have been made under a key that nobody has.</param>
     /// <returns>The key as <see cref="SecretsOptions.StoreKey"/>, a file of mode 0600, or <c>MALLKU_STORE_KEY</c> takes it; the caller's to dispose.</returns>
-    /// <exception cref="SecretsException">There is a store already, or it can't be made.</exception>
+    /// <exception cref="SecretsException">There is a store already, or records of one that has lost its own, or it can't be made.</exception>
     public static async ValueTask<SecretValue> CreateAsync(IRecordStore records, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(records);

@@ -18,7 +18,7 @@ public sealed class FullEtcdTests
         var fault = await FillAsync(store);
         Assert.Contains("is full; nothing was changed", fault.Problem, StringComparison.Ordinal);
         Assert.Contains("defragment", fault.Remedy, StringComparison.Ordinal);
-        Assert.Equal([SealedStore.NotTaken], stage.Told.Where(static told => told.Kind == LedgerKind.Aborted).Select(static told => told.Note));
+        Assert.Equal([SealedStore.NotTaken], stage.Told.Where(static told => told.Kind == LedgerKind.Aborted).Select(static told => told.Note), StringComparer.Ordinal);
         fault = await Assert.ThrowsAsync<SecretsException>(() => store.ResealAsync(progress: null, TestContext.Current.CancellationToken).AsTask());
         Assert.Contains("is full", fault.Problem, StringComparison.Ordinal);
         Assert.Equal("value", await StoreStage.GetAsync(store, "small"));

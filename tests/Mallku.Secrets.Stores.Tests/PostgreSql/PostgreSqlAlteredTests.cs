@@ -196,7 +196,7 @@ public sealed class PostgreSqlAlteredTests(SharedPostgreSql shared)
     {
         lock (stage.Told)
         {
-            Assert.Equal(Enumerable.Repeat(SealedStore.NotTaken, count), stage.Told.Where(static told => told.Kind == LedgerKind.Aborted).Select(static told => told.Note));
+            Assert.Equal(Enumerable.Repeat(SealedStore.NotTaken, count), stage.Told.Where(static told => told.Kind == LedgerKind.Aborted).Select(static told => told.Note), StringComparer.Ordinal);
         }
     }
 
