@@ -126,7 +126,7 @@ public sealed class PostgreSqlRecordStore : IRecordStore
             var answer = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
             await using var ___ = answer.ConfigureAwait(false);
             await answer.ReadAsync(cancellationToken).ConfigureAwait(false);
-            var written = Read(answer, "the function 'write'", static answer => answer.GetBoolean(0));
+            var written = IsWritten(answer);
 
             // the commit comes after the row, and whoever only disposes of the answer is not told where it never came
             await answer.NextResultAsync(cancellationToken).ConfigureAwait(false);
@@ -206,22 +206,27 @@ public sealed class PostgreSqlRecordStore : IRecordStore
 
     private StoredRecord Record(RecordKind kind, NpgsqlDataReader row)
     {
-        var id = Read(row, $"a record of the table '{PostgreSqlSchema.Table(kind)}'", static row => row.GetString(0));
-        return Read(
-            row,
-            $"the record {SecretsException.Show(id)} of the table '{PostgreSqlSchema.Table(kind)}'",
-            row => new StoredRecord(new(kind, id), row.GetInt64(1).ToString(CultureInfo.InvariantCulture), row.GetFieldValue<byte[]>(2)));
-    }
-
-    private T Read<T>(NpgsqlDataReader row, string what, Func<NpgsqlDataReader, T> read)
-    {
+        string? id = null;
         try
         {
-            return read(row);
+            id = row.GetString(0);
+            return new(new(kind, id), row.GetInt64(1).ToString(CultureInfo.InvariantCulture), row.GetFieldValue<byte[]>(2));
         }
         catch (Exception e) when (PostgreSqlFault.IsOfOtherType(e))
         {
-            throw PostgreSqlFault.Altered(Description, what, e);
+            throw PostgreSqlFault.Altered(Description, $"{(id is null ? "a record" : $"the record {SecretsException.Show(id)}")} of the table '{PostgreSqlSchema.Table(kind)}'", e);
+        }
+    }
+
+    private bool IsWritten(NpgsqlDataReader answer)
+    {
+        try
+        {
+            return answer.GetBoolean(0);
+        }
+        catch (Exception e) when (PostgreSqlFault.IsOfOtherType(e))
+        {
+            throw PostgreSqlFault.Altered(Description, "the function 'write'", e);
         }
     }
 
