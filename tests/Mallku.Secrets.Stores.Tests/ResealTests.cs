@@ -45,6 +45,66 @@ public sealed class ResealTests
     }
 
     [Fact]
+    public async Task One_that_goes_on_opens_also_what_is_under_the_new_key_already()
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await SetAsync(stage.Open(), 2);
+        await Assert.ThrowsAsync<StoreUnreachableException>(async () => await stage.Open(records: new CutOff(stage.Records, 2)).ResealAsync(progress: null, Token));
+        await StoreStage.SetAsync(stage.Open(), "later", "value");
+        var later = StoreSealing.KeyOf((await stage.Open().Root.OpenAsync(Token)).IdOf(SecretName.Parse("later")), 1);
+        var value = (await stage.Records.ReadAsync(later, Token))!;
+        var altered = value.Data.ToArray();
+        altered[^10] = (byte)(altered[^10] == 'A' ? 'B' : 'A');
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(later, value.Revision, altered)], Token));
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await stage.Open().ResealAsync(progress: null, Token));
+        Assert.Contains("the value of version 1 of 'later' can't be used", refused.Problem, StringComparison.Ordinal);
+        await StoreStage.SetAsync(stage.Open(), "later", "newer");
+        Assert.True((await stage.Open().ResealAsync(progress: null, Token)).IsResumed);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Values_whose_secrets_are_gone_are_named_and_keep_it_from_ending(bool isPutBack)
+    {
+        await using var stage = await StoreStage.CreateAsync();
+        await SetAsync(stage.Open(), 3);
+        await StoreStage.SetAsync(stage.Open(), "key-1", "newer");
+        var sealing = await stage.Open().Root.OpenAsync(Token);
+        List<StoredRecord> gone = [];
+        foreach (var name in new[] { "key-1", "key-2" })
+        {
+            gone.Add((await stage.Records.ReadAsync(new RecordKey(RecordKind.Secret, sealing.IdOf(SecretName.Parse(name))), Token))!);
+            Assert.True(await stage.Records.WriteAsync([new RecordWrite(gone[^1].Key, gone[^1].Revision, Data: null)], Token));
+        }
+
+        // by a machine that has not seen them
+        var refused = await Assert.ThrowsAsync<SecretsException>(async () => await stage.Open().ResealAsync(progress: null, Token));
+        Assert.StartsWith("3 values in the store 'memory' belong to no secret", refused.Problem, StringComparison.Ordinal);
+        Assert.All(gone, head => Assert.Contains(head.Key.Id, refused.Problem, StringComparison.Ordinal));
+        Assert.Equal("value-0", await StoreStage.GetAsync(stage.Open(), "key-0"));
+
+        // what it says to do helps
+        foreach (var head in gone)
+        {
+            if (isPutBack)
+            {
+                Assert.True(await stage.Records.WriteAsync([new RecordWrite(head.Key, Expected: null, head.Data)], Token));
+            }
+        }
+
+        if (!isPutBack)
+        {
+            await StoreStage.SetAsync(stage.Open(), "key-1", "again");
+            await StoreStage.SetAsync(stage.Open(), "key-2", "again");
+        }
+
+        Assert.True((await stage.Open().ResealAsync(progress: null, Token)).IsResumed);
+        Assert.Single(await KeysAsync(stage.Records));
+        Assert.Equal(isPutBack ? "newer" : "again", await StoreStage.GetAsync(stage.Open(), "key-1"));
+    }
+
+    [Fact]
     public async Task Many_values_that_are_of_no_secret_are_dropped()
     {
         await using var stage = await StoreStage.CreateAsync();
@@ -401,8 +461,8 @@ public sealed class ResealTests
         var before = (await stage.Records.ReadAsync(StoreRoot.Record, Token))!;
         await stage.Open().ResealAsync(null, Token);
         var now = (await stage.Records.ReadAsync(StoreRoot.Record, Token))!;
-        var heads = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).ToListAsync(Token);
-        Assert.True(await stage.Records.WriteAsync([new RecordWrite(now.Key, now.Revision, before.Data), .. heads.Select(static head => new RecordWrite(head.Key, head.Revision, Data: null))], Token));
+        var all = await stage.Records.ListAsync(RecordKind.Secret, "", null, Token).Concat(stage.Records.ListAsync(RecordKind.Version, "", null, Token)).ToListAsync(Token);
+        Assert.True(await stage.Records.WriteAsync([new RecordWrite(now.Key, now.Revision, before.Data), .. all.Select(static one => new RecordWrite(one.Key, one.Revision, Data: null))], Token));
         var refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.SetAsync(stage.Open(), "new", "value"));
         Assert.Contains("mallku store reseal", refused.Remedy, StringComparison.Ordinal);
         await stage.Open().ResealAsync(null, Token);

@@ -337,7 +337,7 @@ public sealed class SealedStoreTests
         var value = await stage.Records.ListAsync(RecordKind.Version, "", null, Token).SingleAsync(Token);
         Assert.True(await stage.Records.WriteAsync([new RecordWrite(value.Key, value.Revision, Data: null)], Token));
         var refused = await Assert.ThrowsAsync<SecretsException>(() => StoreStage.GetAsync(stage.Open(), "a"));
-        Assert.Contains("lost a value", refused.Problem, StringComparison.Ordinal);
+        Assert.Contains("lost the value of version 1 of 'a'", refused.Problem, StringComparison.Ordinal);
         await Assert.ThrowsAsync<SecretsException>(async () => await stage.Open().ReadAsync("a", Token));
     }
 

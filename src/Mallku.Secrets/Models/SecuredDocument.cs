@@ -32,7 +32,9 @@ internal sealed class RecordOpenException : SecretsException
         "put a backup of the record from after the last reseal in its place, or, where there is none, remove it and set the secret again",
         inner);
 
-    /// <summary>The same of a value, whose secret has a name.</summary>
-    internal static RecordOpenException OfValue(string name, int version, RecordOpenException inner) => new(
-        $"the value of version {version} of '{Show(name)}' can't be used: {inner.Problem}", "set it again, or put a backup of the record in its place", inner);
+    /// <summary>The same of a value, whose secret has a name; where it is that of a pending version, only the end of its rotation helps.</summary>
+    internal static RecordOpenException OfValue(string name, int version, RecordOpenException inner, bool isPending = false) => new(
+        $"the value of version {version} of '{Show(name)}' can't be used: {inner.Problem}",
+        $"{(isPending ? $"give its rotation up: mallku rotate {Show(name)} --abandon" : "set it again")}, or put a backup of the record in its place",
+        inner);
 }

@@ -16,7 +16,7 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
     {
         var now = store.Clock.GetUtcNow();
         var done = new List<RotationEvent>();
-        if (await store.ReadAsync(name, cancellationToken).ConfigureAwait(false) is not { } found)
+        if (await store.ReadLackingAsync(name, cancellationToken).ConfigureAwait(false) is not { } found)
         {
             return done;
         }
@@ -36,7 +36,7 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
                 done.Add(new RotationEvent(name, RotationAction.Retired, number, found.Record.Policy?.Tell));
             }
 
-            found = await store.ReadAsync(name, cancellationToken).ConfigureAwait(false) ?? found;
+            found = await store.ReadLackingAsync(name, cancellationToken).ConfigureAwait(false) ?? found;
         }
 
         foreach (var version in found.Record.Versions.Where(version => version.State == SecretVersionState.Retired && version.IsSpent(now)))
@@ -95,6 +95,7 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
         {
             var key = new RotatedKey(record.Name, version.Number, version.Id, version.Key!.Token, version.Key.Id, AsMade(record, version.Key)) { IsOwn = version.IsMadeBy(version.Key.RevokeBy!) };
             var rotator = FindMaker(key, version.Value is not null);
+            RequireOther(record, version, now);
             if (await MayComeBackAsync(record, version, now, cancellationToken).ConfigureAwait(false))
             {
                 return [];
@@ -161,6 +162,20 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
             : !isValueKnown && (key.Token ?? key.KeyId) is null ? $"the value of version {key.Version} of '{key.Secret}' is gone, and with it what names its key"
             : null;
         return obstacle is null ? rotator : throw new SecretsException(obstacle, $"revoke the key at its provider, then say so: mallku rotate {key.Secret} --abandon");
+    }
+
+    // where a value is lost, nobody can tell whether a person has set it again since
+    private static void RequireOther(SecretRecord record, VersionRecord version, DateTimeOffset now)
+    {
+        var set = record.Versions.FindAll(later =>
+            later.Number > version.Number && later.Key?.Token is null && later.Source is not (GenerateRotator.RotatorName or VersionSources.Rollback));
+        if (version is { Value: null, Digest: null }
+            && record.Versions.FindLast(used => used.IsLive(now) && set.Exists(later => later == used || used.HasValueOf(later))) is { } mayBe)
+        {
+            throw new SecretsException(
+                $"the value of version {version.Number} of '{record.Name}' is gone, and version {mayBe.Number}, which is in use, may have the same key",
+                $"look at the provider, and revoke the key there unless it is that; then say so: mallku rotate {record.Name} --abandon");
+        }
     }
 
     // Whether a rollback of another secret could bring the key into use, since its version was replaced a little ago and perhaps

@@ -16,6 +16,7 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
             var found = await rotations.FindUnderWayAsync(name, cancellationToken).ConfigureAwait(false);
             var (record, rotation) = (found.Record, found.Record.Rotation!);
             Rotations.RequireUnchanged(record, rotation);
+            Rotations.RequireMade(record, rotation);
             var policy = record.Policy ?? new RotationPolicy { Rotator = rotation.Rotator };
             try
             {
@@ -67,11 +68,14 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
         await rotators.Get(rotator).SetAsync(key, value, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <exception cref="SecretsException">It is no text.</exception>
-    internal static SecretValue Reveal(SecretRecord record, VersionRecord version) =>
-        JsonToken.TryDecode(version.Value!.Value.Span, borrowed: false, out var value)
+    /// <exception cref="SecretsException">It is lost, or no text.</exception>
+    internal static SecretValue Reveal(SecretRecord record, VersionRecord version)
+    {
+        Rotations.RequireValue(record, version);
+        return JsonToken.TryDecode(version.Value!.Value.Span, borrowed: false, out var value)
             ? value
             : throw new SecretsException($"the value of '{SecretsException.Show(record.Name)}' is no text", $"set it first: mallku set {record.Name}");
+    }
 
     internal static string Shorten(string words) => words.Length <= MostWords ? words : words[..MostWords];
 

@@ -34,13 +34,13 @@ internal sealed partial class Rotations(ISecretStore store)
     private async ValueTask<StoredSecret> ReadAsync(string name, Func<SecretRecord, bool> willDo, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(name);
-        if (await store.ReadAsync(name, cancellationToken).ConfigureAwait(false) is { } exact && willDo(exact.Record))
+        if (await store.ReadLackingAsync(name, cancellationToken).ConfigureAwait(false) is { } exact && willDo(exact.Record))
         {
             return exact;
         }
 
         return await store.FindAsync(SecretName.Existing(name), cancellationToken).ConfigureAwait(false) is { Record: { Current: not null } match }
-            && await store.ReadAsync(match.Name, cancellationToken).ConfigureAwait(false) is { } found
+            && await store.ReadLackingAsync(match.Name, cancellationToken).ConfigureAwait(false) is { } found
             ? found
             : throw new SecretNotFoundException(name, store.Describe());
     }
@@ -220,6 +220,7 @@ internal sealed partial class Rotations(ISecretStore store)
         {
             var (record, rotation) = FindRotation(edit, token, RotationStep.Finish);
             RequireUnchanged(record, rotation);
+            RequireMade(record, rotation);
             var replaced = record.Current!;
             record.Apply(VersionMoves.Finish(Now, record.Facts, grace));
             record.Rotation = null;
@@ -338,6 +339,24 @@ internal sealed partial class Rotations(ISecretStore store)
             var what = record.Current is { } current ? $"version {current.Number} was made current" : "it was removed";
             throw new SecretsException(
                 $"the rotation of '{record.Name}' can't go on: {what} since it began", $"give it up: mallku rotate {record.Name} --abandon");
+        }
+    }
+
+    /// <summary>Refuses to go on where the value that was made is lost.</summary>
+    internal static void RequireMade(SecretRecord record, RotationRecord rotation)
+    {
+        if (record.Get(rotation.Number) is { } made)
+        {
+            RequireValue(record, made);
+        }
+    }
+
+    /// <summary>Refuses a version whose value the store has lost.</summary>
+    internal static void RequireValue(SecretRecord record, VersionRecord version)
+    {
+        if (version.IsLost)
+        {
+            throw LostValues.Fault("the store", record, [version]);
         }
     }
 

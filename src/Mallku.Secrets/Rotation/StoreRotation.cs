@@ -34,6 +34,7 @@ internal sealed class StoreRotation
         var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
         var (stored, current) = (found.Record.Name, found.Record.Current!);
         policy = policy is null ? null : ToKept(policy);
+        Rotations.RequireValue(found.Record, current);
         Require(found, policy ?? found.Record.Policy ?? throw Rotations.NoPolicy(stored));
         await using var turn = (await TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         RequireStartable(policy ?? found.Record.Policy!);
@@ -177,7 +178,7 @@ internal sealed class StoreRotation
         done.AddRange(await _revocation.SettleAsync(name, cancellationToken).ConfigureAwait(false));
 
         // as it is now: those before it may have taken long
-        var found = await _store.ReadAsync(name, cancellationToken).ConfigureAwait(false);
+        var found = await _store.ReadLackingAsync(name, cancellationToken).ConfigureAwait(false);
         if (found?.Record is not { } record || RotationReview.Describe(record, _rotations.Now) is not { } status)
         {
             return;
@@ -201,6 +202,7 @@ internal sealed class StoreRotation
 
         if (status.Pending is null)
         {
+            Rotations.RequireValue(record, record.Current!);
             Require(found, status.Policy!);
             RequireStartable(status.Policy!);
             await _rotations.BeginAsync(status.Name, record.Current!.Id, policy: null, cancellationToken).ConfigureAwait(false);
@@ -259,7 +261,7 @@ internal sealed class StoreRotation
     private void Require(StoredSecret secret, RotationPolicy policy)
     {
         var (record, current) = (secret.Record, secret.Record.Current!);
-        using var value = JsonToken.TryDecode(current.Value!.Value.Span, borrowed: false, out var text) ? text : null;
+        using var value = current.Value is { } token && JsonToken.TryDecode(token.Span, borrowed: false, out var text) ? text : null;
         GC.KeepAlive(secret.Owner);
         _rotators.Require(
             new RotatedKey(record.Name, current.Number, current.Id, current.Key?.Token, current.Key?.Id, policy) { Current = value, IsOwn = current.IsMadeBy(policy.Rotator) },

@@ -38,6 +38,13 @@ internal interface ISecretStore
     /// <exception cref="SecretsException">It can't be told.</exception>
     ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// The same, also where the store has lost values of it: such a version has none, and <see cref="VersionRecord.IsLost"/> tells
+    /// it. A vault is read as a whole or not at all.
+    /// </summary>
+    /// <exception cref="SecretsException">It can't be told.</exception>
+    ValueTask<StoredSecret?> ReadLackingAsync(string name, CancellationToken cancellationToken) => ReadAsync(name, cancellationToken);
+
     /// <summary>What is known of all secrets, removed ones too, in no order, and as far as their values need not be read for it without them.</summary>
     /// <param name="faults">Told of each that can't be used, and goes on with the others; null to end at the first.</param>
     /// <param name="cancellationToken">Ends it.</param>

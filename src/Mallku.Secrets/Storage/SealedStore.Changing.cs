@@ -28,8 +28,9 @@ internal sealed partial class SealedStore
             // one that was removed may come back under another of its names
             var record = before.Head.Record.Name == name || before.Head.Record.Current is not null ? before.Head.Record : before.Head.Record.Rename(name);
             var events = new List<LedgerEvent>();
+            var lost = record.Versions.FindAll(static version => version.IsLost);
             var result = change(new SecretEdit(this, record, before.Own, hidesNames, events));
-            GiveUpLost(record, Clock.GetUtcNow(), events);
+            LostValues.GiveUp(lost, events);
             record.Prune(await GetKeepAsync(record.Versions.Count, cancellationToken).ConfigureAwait(false));
             var next = before.Head with { Record = record, Generation = before.Head.Generation + 1, Write = VersionRecord.NewId() };
             // what was read may have told of a newer data key
@@ -132,17 +133,6 @@ internal sealed partial class SealedStore
         }
 
         return _root.Keep;
-    }
-
-    // a value that is gone, of a version that nobody may use any more: its loss is said once
-    private static void GiveUpLost(SecretRecord record, DateTimeOffset now, List<LedgerEvent> events)
-    {
-        var lost = record.Versions.FindAll(version => version.IsLost && !version.IsLive(now));
-        lost.ForEach(static version => (version.State, version.GraceEnds, version.HasValue) = (SecretVersionState.Retired, null, false));
-        if (lost.Count > 0 && events is [.., { Note: null } last])
-        {
-            events[^1] = last with { Note = $"the store had lost the value of version {string.Join(", ", lost.Select(static version => version.Number))}" };
-        }
     }
 
     private RecordedChange ToRecorded(Checkpoint checkpoint)

@@ -71,10 +71,14 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
         return _use.KeepVersions ?? _root.Keep;
     }
 
-    public async ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken)
+    public ValueTask<StoredSecret?> ReadAsync(string name, CancellationToken cancellationToken) => ReadAsync(name, mayLack: false, cancellationToken);
+
+    public ValueTask<StoredSecret?> ReadLackingAsync(string name, CancellationToken cancellationToken) => ReadAsync(name, mayLack: true, cancellationToken);
+
+    private async ValueTask<StoredSecret?> ReadAsync(string name, bool mayLack, CancellationToken cancellationToken)
     {
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
-        var opened = await ReadWholeAsync(sealing.IdOf(SecretName.Existing(name)), mayLack: false, cancellationToken).ConfigureAwait(false);
+        var opened = await ReadWholeAsync(sealing.IdOf(SecretName.Existing(name)), mayLack, cancellationToken).ConfigureAwait(false);
         return opened is not null && opened.Head.Record.Name == name ? new StoredSecret(opened.Head.Record, opened) : null;
     }
 
@@ -281,7 +285,8 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
                 }
             }
 
-            if (head.Record.Versions.TrueForAll(static version => version.Value is not null || !version.HasValue))
+            var lost = head.Record.Versions.FindAll(static version => version.IsLost);
+            if (lost.Count == 0)
             {
                 return opened;
             }
@@ -296,7 +301,7 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
             opened.Dispose();
             if (isUnchanged)
             {
-                throw Lost(head);
+                throw LostValues.Fault(Describe(), head.Record, lost);
             }
         }
     }
@@ -330,13 +335,13 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
         }
     }
 
-    /// <summary>Where a value of it is not there: whether it was changed since it was read, or has lost that.</summary>
+    /// <summary>Where values of it are not there: whether it was changed since it was read, or has lost those.</summary>
     /// <exception cref="SecretsException">It was not changed.</exception>
-    internal async ValueTask RequireChangedAsync(OpenedHead head, CancellationToken cancellationToken)
+    internal async ValueTask RequireChangedAsync(OpenedHead head, IReadOnlyList<VersionRecord> lacking, CancellationToken cancellationToken)
     {
         if (await IsUnchangedAsync(head, cancellationToken).ConfigureAwait(false))
         {
-            throw Lost(head);
+            throw LostValues.Fault(Describe(), head.Record, lacking);
         }
     }
 
@@ -348,7 +353,7 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
         var key = StoreSealing.KeyOf(head.Id, version.Number);
         if (await _records.ReadAsync(key, cancellationToken).ConfigureAwait(false) is not { } found)
         {
-            await RequireChangedAsync(head, cancellationToken).ConfigureAwait(false);
+            await RequireChangedAsync(head, [version], cancellationToken).ConfigureAwait(false);
             return null;
         }
 
@@ -368,7 +373,4 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
     }
 
     private string PutBack => $"put the newer state back; {_use.Seen.WayOn}";
-
-    private SecretsException Lost(OpenedHead head) => new(
-        $"{Describe()} has lost a value of '{SecretsException.Show(head.Record.Name)}': it was tampered with, or put back in part", "set it again, or put a backup of the store back");
 }

@@ -99,7 +99,9 @@ internal sealed class SecretRecord(string name)
             Value = value,
         };
         var replaced = Current;
-        var moved = VersionMoves.Add(created, Facts, added.ToFacts(), grace);
+
+        // what is lost can't be used any longer
+        var moved = VersionMoves.Add(created, Facts, added.ToFacts(), replaced is { IsLost: true } ? TimeSpan.Zero : grace);
         Next++;
         Versions.Add(added);
         Apply(moved);

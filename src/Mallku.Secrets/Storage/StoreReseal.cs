@@ -86,6 +86,7 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
             }
         }
 
+        await RequireNoStraysAsync(newest, cancellationToken).ConfigureAwait(false);
         await _root.ChangeAsync(now => now.Keys[^1].Id == newest ? now with { Resealed = newest } : now, cancellationToken).ConfigureAwait(false);
         return new Resealed(newest, isResumed, resealed.Count);
     }
@@ -133,6 +134,37 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
         return failed.Count == 0 ? hasResealed : throw Summarize(failed);
     }
 
+    // Values of no secret: a head is never removed, and is written with the first of its values. Without it they do not open, also
+    // not to be sealed anew, and behind the end they would not even where it was put back.
+    private async ValueTask RequireNoStraysAsync(string newest, CancellationToken cancellationToken)
+    {
+        var (count, heads) = (0, new Dictionary<string, bool>(StringComparer.Ordinal));
+        await foreach (var value in _records.ListAsync(RecordKind.Version, "", before: null, cancellationToken).ConfigureAwait(false))
+        {
+            // one of a secret that is new since is under the newest
+            if (DocumentSeal.FindKeyId(value.Data) != newest)
+            {
+                var id = value.Key.Id.Split('.')[0];
+                if (!heads.TryGetValue(id, out var isThere))
+                {
+                    isThere = id.Length > 0 && await _records.ReadAsync(new RecordKey(RecordKind.Secret, id), cancellationToken).ConfigureAwait(false) is not null;
+                    heads.Add(id, isThere);
+                }
+
+                count += isThere ? 0 : 1;
+            }
+        }
+
+        if (count > 0)
+        {
+            string[] gone = [.. heads.Where(static head => !head.Value).Select(static head => head.Key).Order(StringComparer.Ordinal)];
+            throw new SecretsException(
+                $"{count} {(count == 1 ? "value" : "values")} in the store '{_records.Description}' {(count == 1 ? "belongs" : "belong")} to no secret, and could not be sealed anew, as all others are: "
+                + $"the store has lost {(gone.Length == 1 ? "a secret" : $"{gone.Length} secrets")} (the {(gone.Length == 1 ? "record" : "records")} {string.Join(", ", gone.Take(MostNamed))}{(gone.Length > MostNamed ? ", …" : "")}), or somebody has put them there",
+                "put a backup of the records of the secrets back, or, where there is none, set those secrets again, or remove the values; then go on: mallku store reseal");
+        }
+    }
+
     private SecretsException Summarize(List<SecretsException> failed)
     {
         var named = string.Join("; ", failed.Take(MostNamed).Select(static one => one.Problem));
@@ -175,22 +207,29 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
         // another reseal may have begun since
         var newest = (await _root.OpenAsync(cancellationToken).ConfigureAwait(false)).Newest;
         var (batch, bytes, hadOlder) = (new List<RecordWrite>(), 0, head.KeyId != newest);
-        var (unknown, lacking) = (new List<RecordWrite>(), head.Record.Versions.Where(static version => version.HasValue).Select(version => StoreSealing.KeyOf(id, version.Number)).ToHashSet());
+        var (unknown, lacking) = (new List<RecordWrite>(), head.Record.Versions.FindAll(static version => version.HasValue));
         await foreach (var value in _records.ListAsync(RecordKind.Version, StoreSealing.VersionsOf(id), StoreSealing.AfterVersionsOf(id), cancellationToken).ConfigureAwait(false))
         {
-            lacking.Remove(value.Key);
-            if (DocumentSeal.FindKeyId(value.Data) == newest)
-            {
-                continue;
-            }
-
+            lacking.RemoveAll(version => StoreSealing.KeyOf(id, version.Number) == value.Key);
+            var isNewest = DocumentSeal.FindKeyId(value.Data) == newest;
             if (head.Record.Versions.Find(version => StoreSealing.KeyOf(id, version.Number) == value.Key) is not { HasValue: true } version)
             {
-                unknown.Add(new RecordWrite(value.Key, value.Revision, Data: null));
+                // under the newest key, it may be of a change that is being made
+                unknown.AddRange(isNewest ? [] : [new RecordWrite(value.Key, value.Revision, Data: null)]);
                 continue;
             }
 
-            if (await SealAnewAsync(value, head, version, cancellationToken).ConfigureAwait(false) is not { } write)
+            if (isNewest)
+            {
+                if (await UseAsync(value, head, version, static (_, now, _) => now, cancellationToken).ConfigureAwait(false) is null)
+                {
+                    return null;
+                }
+
+                continue;
+            }
+
+            if (await UseAsync(value, head, version, (sealing, now, token) => sealing.SealValue(id, version, token.Span, now.Revision), cancellationToken).ConfigureAwait(false) is not { } write)
             {
                 return null;
             }
@@ -217,7 +256,7 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
 
         if (lacking.Count > 0)
         {
-            await store.RequireChangedAsync(head, cancellationToken).ConfigureAwait(false);
+            await store.RequireChangedAsync(head, lacking, cancellationToken).ConfigureAwait(false);
             return null;
         }
 
@@ -233,18 +272,17 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
     }
 
     // null where it is gone by now
-    private async ValueTask<RecordWrite?> SealAnewAsync(StoredRecord value, OpenedHead head, VersionRecord version, CancellationToken cancellationToken)
+    private async ValueTask<T?> UseAsync<T>(
+        StoredRecord value, OpenedHead head, VersionRecord version, Func<StoreSealing, StoredRecord, ReadOnlyMemory<byte>, T> use, CancellationToken cancellationToken)
+        where T : class
     {
         try
         {
-            return await _root.OpenAsync(
-                value,
-                (sealing, now) => sealing.UseValue(now, head.Id, version, token => sealing.SealValue(head.Id, version, token.Span, now.Revision)),
-                cancellationToken).ConfigureAwait(false);
+            return await _root.OpenAsync(value, (sealing, now) => sealing.UseValue(now, head.Id, version, token => use(sealing, now, token)), cancellationToken).ConfigureAwait(false);
         }
         catch (RecordOpenException e)
         {
-            throw RecordOpenException.OfValue(head.Record.Name, version.Number, e);
+            throw RecordOpenException.OfValue(head.Record.Name, version.Number, e, version.State == SecretVersionState.Pending);
         }
     }
 }

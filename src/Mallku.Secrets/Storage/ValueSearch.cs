@@ -44,7 +44,7 @@ internal static class ValueSearch
 
         foreach (var name in holders)
         {
-            if (await store.ReadAsync(name, cancellationToken).ConfigureAwait(false) is { } whole && whole.Record.Versions.Exists(version => version.HasValueOf(one)))
+            if (await store.ReadLackingAsync(name, cancellationToken).ConfigureAwait(false) is { } whole && whole.Record.Versions.Exists(version => version.HasValueOf(one)))
             {
                 yield return whole;
             }

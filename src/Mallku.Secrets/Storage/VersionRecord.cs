@@ -40,7 +40,7 @@ internal sealed class VersionRecord
     /// <summary>The key at a provider that the value is; null where there is nothing to say of one.</summary>
     internal ProviderKey? Key { get; set; }
 
-    /// <summary>Until when the key stays, though the version may not be used: so long it can be brought back.</summary>
+    /// <summary>Until when the key stays, though the version may not be used: so long it can be brought back, or who has the value yet may use it.</summary>
     internal DateTimeOffset? RevokeAfter { get; set; }
 
     /// <summary>Since when somebody is revoking the key, or was cut off: nobody can tell whether it works.</summary>
