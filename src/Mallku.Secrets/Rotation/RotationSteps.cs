@@ -16,7 +16,7 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
             var found = await rotations.FindUnderWayAsync(name, cancellationToken).ConfigureAwait(false);
             var (record, rotation) = (found.Record, found.Record.Rotation!);
             Rotations.RequireUnchanged(record, rotation);
-            Rotations.RequireMade(record, rotation);
+            LostValues.RequireKept(record, record.Get(rotation.Number));
             var policy = record.Policy ?? new RotationPolicy { Rotator = rotation.Rotator };
             try
             {
@@ -71,7 +71,7 @@ internal sealed class RotationSteps(Rotations rotations, Rotators rotators)
     /// <exception cref="SecretsException">It is lost, or no text.</exception>
     internal static SecretValue Reveal(SecretRecord record, VersionRecord version)
     {
-        Rotations.RequireValue(record, version);
+        LostValues.RequireKept(record, version);
         return JsonToken.TryDecode(version.Value!.Value.Span, borrowed: false, out var value)
             ? value
             : throw new SecretsException($"the value of '{SecretsException.Show(record.Name)}' is no text", $"set it first: mallku set {record.Name}");

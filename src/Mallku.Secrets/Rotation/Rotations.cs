@@ -220,7 +220,7 @@ internal sealed partial class Rotations(ISecretStore store)
         {
             var (record, rotation) = FindRotation(edit, token, RotationStep.Finish);
             RequireUnchanged(record, rotation);
-            RequireMade(record, rotation);
+            LostValues.RequireKept(record, record.Get(rotation.Number));
             var replaced = record.Current!;
             record.Apply(VersionMoves.Finish(Now, record.Facts, grace));
             record.Rotation = null;
@@ -339,24 +339,6 @@ internal sealed partial class Rotations(ISecretStore store)
             var what = record.Current is { } current ? $"version {current.Number} was made current" : "it was removed";
             throw new SecretsException(
                 $"the rotation of '{record.Name}' can't go on: {what} since it began", $"give it up: mallku rotate {record.Name} --abandon");
-        }
-    }
-
-    /// <summary>Refuses to go on where the value that was made is lost.</summary>
-    internal static void RequireMade(SecretRecord record, RotationRecord rotation)
-    {
-        if (record.Get(rotation.Number) is { } made)
-        {
-            RequireValue(record, made);
-        }
-    }
-
-    /// <summary>Refuses a version whose value the store has lost.</summary>
-    internal static void RequireValue(SecretRecord record, VersionRecord version)
-    {
-        if (version.IsLost)
-        {
-            throw LostValues.Fault("the store", record, [version]);
         }
     }
 

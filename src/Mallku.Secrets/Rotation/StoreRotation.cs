@@ -34,7 +34,7 @@ internal sealed class StoreRotation
         var found = await _rotations.FindAsync(name, cancellationToken).ConfigureAwait(false);
         var (stored, current) = (found.Record.Name, found.Record.Current!);
         policy = policy is null ? null : ToKept(policy);
-        Rotations.RequireValue(found.Record, current);
+        LostValues.RequireKept(found.Record, current);
         Require(found, policy ?? found.Record.Policy ?? throw Rotations.NoPolicy(stored));
         await using var turn = (await TakeTurnAsync(cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         RequireStartable(policy ?? found.Record.Policy!);
@@ -202,7 +202,7 @@ internal sealed class StoreRotation
 
         if (status.Pending is null)
         {
-            Rotations.RequireValue(record, record.Current!);
+            LostValues.RequireKept(record, record.Current);
             Require(found, status.Policy!);
             RequireStartable(status.Policy!);
             await _rotations.BeginAsync(status.Name, record.Current!.Id, policy: null, cancellationToken).ConfigureAwait(false);

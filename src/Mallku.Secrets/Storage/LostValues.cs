@@ -21,6 +21,15 @@ internal static class LostValues
             $"{wayOn}, or put a backup of the store back");
     }
 
+    /// <summary>Refuses a version whose value is lost.</summary>
+    internal static void RequireKept(SecretRecord record, VersionRecord? version)
+    {
+        if (version is { IsLost: true })
+        {
+            throw Fault("the store", record, [version]);
+        }
+    }
+
     /// <summary>
     /// Gives up, with a change of their secret, the lost values of all versions but the current one, which a lookup must go on to
     /// name, and the one that a rotation is making, which ends with that. The ledger says it once.
