@@ -203,6 +203,19 @@ public sealed class LostValueTests : IAsyncLifetime
         Assert.All(await _runner.RunDueAsync(Token), static one => Assert.True(one.Action != RotationAction.Failed || one.Error!.Remedy.Contains("look at the provider", StringComparison.Ordinal), one.Error?.Problem));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Who_looks_for_a_version_that_may_work_has_those_whose_values_are_there(bool isAltered)
+    {
+        await SetAsync("one", Policy.Grace);
+        await SetAsync("two", Policy.Grace);
+        await SetAsync("three", Policy.Grace);
+        await LoseAsync(2, isAltered);
+        var live = await _store.FetchPreviousAsync(SecretName.Parse("key"), Token);
+        Assert.Equal("one", Assert.Single(live).Value.RevealString());
+    }
+
     private async Task LoseAsync(int version, bool isAltered)
     {
         var key = StoreSealing.KeyOf((await _store.Root.OpenAsync(Token)).IdOf(SecretName.Parse("key")), version);

@@ -196,7 +196,10 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
         }
     }
 
-    /// <summary>The versions before the current one that are still within their grace, the newest first.</summary>
+    /// <summary>
+    /// The versions before the current one that are still within their grace, the newest first, but for those whose values are
+    /// lost: the next change names these, and who looks for what may work has the others.
+    /// </summary>
     internal async ValueTask<IReadOnlyList<FoundSecret>> FetchPreviousAsync(SecretName name, CancellationToken cancellationToken)
     {
         var sealing = await _root.OpenAsync(cancellationToken).ConfigureAwait(false);
@@ -205,9 +208,16 @@ internal sealed partial class SealedStore : ISecretStore, IAsyncDisposable
         {
             foreach (var live in VersionMoves.Live(Clock.GetUtcNow(), head.Record.Facts).Skip(1))
             {
-                if (await RevealAsync(head, head.Record.Get(live.Number)!, cancellationToken).ConfigureAwait(false) is { } previous)
+                try
                 {
-                    found.Add(previous);
+                    if (await RevealAsync(head, head.Record.Get(live.Number)!, cancellationToken).ConfigureAwait(false) is { } previous)
+                    {
+                        found.Add(previous);
+                    }
+                }
+                catch (SecretsException e) when (e is not StoreUnreachableException)
+                {
+                    // no version that may work
                 }
             }
         }
