@@ -99,6 +99,21 @@ public sealed class OutageTests
         Assert.Equal("value", await StoreStage.GetAsync(store, "unknown"));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_turn_whose_taking_got_no_answer_is_its_holders_and_holds_nobody_off_behind_its_end(bool isMade)
+    {
+        await using var records = new FailingRecords();
+        records.LoseNextAnswer(isMade);
+        await using (await StoreTurn.TakeAsync(records, TimeProvider.System, Token))
+        {
+            Assert.NotNull(await records.ReadAsync(new RecordKey(RecordKind.Store, "turn"), Token));
+        }
+
+        Assert.Null(await records.ReadAsync(new RecordKey(RecordKind.Store, "turn"), Token));
+    }
+
     [Fact]
     public async Task A_turn_whose_renewal_got_no_answer_stays_its_holders()
     {

@@ -95,7 +95,7 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
         {
             var key = new RotatedKey(record.Name, version.Number, version.Id, version.Key!.Token, version.Key.Id, AsMade(record, version.Key)) { IsOwn = version.IsMadeBy(version.Key.RevokeBy!) };
             var rotator = FindMaker(key, version.Value is not null);
-            RequireOther(record, version, now);
+            RequireComparable(record, version, now);
             if (await MayComeBackAsync(record, version, now, cancellationToken).ConfigureAwait(false))
             {
                 return [];
@@ -164,17 +164,19 @@ internal sealed class KeyRevocation(ISecretStore store, IReadOnlyList<ISecretSto
         return obstacle is null ? rotator : throw new SecretsException(obstacle, $"revoke the key at its provider, then say so: mallku rotate {key.Secret} --abandon");
     }
 
-    // where a value is lost, nobody can tell whether a person has set it again since
-    private static void RequireOther(SecretRecord record, VersionRecord version, DateTimeOffset now)
+    // Where a value is lost, nobody can tell whether it is the one that is in use: here, in another secret, or in another place.
+    private void RequireComparable(SecretRecord record, VersionRecord version, DateTimeOffset now)
     {
-        var set = record.Versions.FindAll(later =>
-            later.Number > version.Number && later.Key?.Token is null && later.Source is not (GenerateRotator.RotatorName or VersionSources.Rollback));
-        if (version is { Value: null, Digest: null }
-            && record.Versions.FindLast(used => used.IsLive(now) && set.Exists(later => later == used || used.HasValueOf(later))) is { } mayBe)
+        if (version is { Value: null, Digest: null })
         {
             throw new SecretsException(
-                $"the value of version {version.Number} of '{record.Name}' is gone, and version {mayBe.Number}, which is in use, may have the same key",
-                $"look at the provider, and revoke the key there unless it is that; then say so: mallku rotate {record.Name} --abandon");
+                $"the value of version {version.Number} of '{record.Name}' is gone, and nobody can tell whether its key is still in use",
+                $"look at the provider, and revoke the key there unless it is in use; then say so: mallku rotate {record.Name} --abandon");
+        }
+
+        if (record.Versions.FindAll(used => used.IsLost && used.IsLive(now)) is { Count: > 0 } lost)
+        {
+            throw LostValues.Fault(store.Describe(), record, lost);
         }
     }
 

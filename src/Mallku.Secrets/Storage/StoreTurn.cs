@@ -35,9 +35,9 @@ internal sealed class StoreTurn : IAsyncDisposable
             var isRefused = false;
             if (seen is null || clock.GetElapsedTime(unchangedSince) > Lifetime)
             {
-                if (await records.WriteAsync([Write(holder, seen?.Revision)], cancellationToken).ConfigureAwait(false))
+                var turn = new StoreTurn(records, clock, holder);
+                if (await turn.IsTakenAsync(seen?.Revision, tries, cancellationToken).ConfigureAwait(false))
                 {
-                    var turn = new StoreTurn(records, clock, holder);
                     turn._renewing = turn.RenewAsync();
                     return turn;
                 }
@@ -82,6 +82,25 @@ internal sealed class StoreTurn : IAsyncDisposable
         catch (SecretsException)
         {
             // it ends by itself
+        }
+    }
+
+    private async ValueTask<bool> IsTakenAsync(string? expected, WriteTries tries, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _records.WriteAsync([Write(_holder, expected)], cancellationToken).ConfigureAwait(false);
+        }
+        catch (StoreUnreachableException e) when (e.MayBeWritten)
+        {
+            // a turn that nobody knows to have would hold all others off
+            if (await FindOwnAsync().ConfigureAwait(false) is not null)
+            {
+                return true;
+            }
+
+            tries.NoteNotMade(e);
+            return false;
         }
     }
 

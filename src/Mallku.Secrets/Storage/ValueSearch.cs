@@ -32,13 +32,23 @@ internal static class ValueSearch
         {
             await foreach (var found in store.Records.ListAsync(RecordKind.Version, "", before: null, cancellationToken).ConfigureAwait(false))
             {
-                if (kept.TryGetValue(found.Key, out var known) && !holders.Contains(known.Name))
+                if (kept.Remove(found.Key, out var known) && !holders.Contains(known.Name))
                 {
                     if (await HasAsync(found, known.Id, known.Name, known.Version).ConfigureAwait(false))
                     {
                         holders.Add(known.Name);
                     }
                 }
+            }
+        }
+
+        foreach (var (_, name, version) in kept.Values)
+        {
+            // dropped since its head was read, or lost: then it may be the one, and is again where a backup is put back
+            if (await store.ReadLackingAsync(name, cancellationToken).ConfigureAwait(false) is { } now
+                && now.Record.Get(version.Number) is { IsLost: true, State: not SecretVersionState.Retired } lost)
+            {
+                throw LostValues.Fault(store.Describe(), now.Record, [lost]);
             }
         }
 

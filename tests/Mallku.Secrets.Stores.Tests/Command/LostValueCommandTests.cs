@@ -22,7 +22,11 @@ public sealed class LostValueCommandTests(SharedPostgreSql shared)
             Assert.Contains("mallku rotate s --abandon", refused, StringComparison.Ordinal);
         }
 
-        machine.Run("mallku rotate s --abandon && mallku store reseal && mallku rotate --due");
+        machine.Run("mallku rotate s --abandon && mallku store reseal");
+
+        // and a person looks whether the key is in use
+        Assert.Contains("then say so: mallku rotate s --abandon", machine.Run(1, "mallku rotate --due 2>&1").Output, StringComparison.Ordinal);
+        machine.Run("mallku rotate s --abandon && mallku rotate --due");
         Assert.Equal("one", machine.Reveal("mallku get s"));
         Assert.Equal("1\n", machine.Run("mallku audit log --json | grep -c 'the store had lost the value of version 2'"));
 
