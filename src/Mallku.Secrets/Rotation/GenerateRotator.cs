@@ -6,12 +6,10 @@ namespace Mallku.Secrets.Rotation;
 /// <summary>Makes random values of the shape that the policy says: for a secret that the vault's users alone agree on.</summary>
 public sealed class GenerateRotator : IRotator
 {
-    internal const string RotatorName = "generate";
-
     private const int Shortest = 8, Longest = 4096;
 
     /// <inheritdoc/>
-    public string Name => RotatorName;
+    public string Name => "generate";
 
     /// <inheritdoc/>
     public bool CanRevoke => false;
