@@ -53,13 +53,9 @@ internal sealed class SecretCopy(ISecretStore from, ISecretStore to)
             AtOnce,
             async (i, name, token) =>
             {
-                try
+                if (await TryAsync(async () => plan[i] = await PlanAsync(name, overwrite, token).ConfigureAwait(false)).ConfigureAwait(false) is { } fault)
                 {
-                    plan[i] = await PlanAsync(name, overwrite, token).ConfigureAwait(false);
-                }
-                catch (SecretsException e) when (e is not StoreUnreachableException)
-                {
-                    plan[i] = new PlannedCopy(name, CopyStep.Refused, 0, e.Problem);
+                    plan[i] = new PlannedCopy(name, CopyStep.Refused, 0, fault.Problem);
                 }
             },
             progress,

@@ -82,7 +82,7 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
             {
                 throw new SecretsException(
                     $"an instance goes on to write under an older data key in the store '{_records.Description}'; what was found is sealed anew",
-                    "start the programs that use it anew, then go on: mallku store reseal");
+                    $"start the programs that use it anew, then go on: {Resume}");
             }
         }
 
@@ -161,7 +161,7 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
             throw new SecretsException(
                 $"{count} {(count == 1 ? "value" : "values")} in the store '{_records.Description}' {(count == 1 ? "belongs" : "belong")} to no secret, and could not be sealed anew, as all others are: "
                 + $"the store has lost {(gone.Length == 1 ? "a secret" : $"{gone.Length} secrets")} (the {(gone.Length == 1 ? "record" : "records")} {string.Join(", ", gone.Take(MostNamed))}{(gone.Length > MostNamed ? ", …" : "")}), or somebody has put them there",
-                "put a backup of the records of the secrets back, or, where there is none, set those secrets again, or remove the values; then go on: mallku store reseal");
+                $"put a backup of the records of the secrets back, or, where there is none, set those secrets again, or remove the values; then go on: {Resume}");
         }
     }
 
@@ -171,7 +171,7 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
         var others = failed.Count > MostNamed ? $"; and {failed.Count - MostNamed} more" : "";
         return new SecretsException(
             $"{failed.Count} {(failed.Count == 1 ? "secret" : "secrets")} in the store '{_records.Description}' could not be sealed anew, as all others are: {named}{others}",
-            $"{failed[0].Remedy}; then go on: mallku store reseal",
+            $"{failed[0].Remedy}; then go on: {Resume}",
             failed[0]);
     }
 
@@ -179,7 +179,7 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
     private async ValueTask<bool> ResealAsync(string id, CancellationToken cancellationToken)
     {
         var hadOlder = false;
-        var tries = new WriteTries("a secret", store.Describe()) { Ending = ("it is not sealed anew yet", "go on later: mallku store reseal") };
+        var tries = new WriteTries("a secret", store.Describe()) { Ending = ("it is not sealed anew yet", $"go on later: {Resume}") };
         var key = new RecordKey(RecordKind.Secret, id);
         for (string? last = null; ;)
         {
@@ -210,7 +210,6 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
         var (unknown, lacking) = (new List<RecordWrite>(), head.Record.Versions.FindAll(static version => version.HasValue));
         await foreach (var value in _records.ListAsync(RecordKind.Version, StoreSealing.VersionsOf(id), StoreSealing.AfterVersionsOf(id), cancellationToken).ConfigureAwait(false))
         {
-            lacking.RemoveAll(version => StoreSealing.KeyOf(id, version.Number) == value.Key);
             var isNewest = DocumentSeal.FindKeyId(value.Data) == newest;
             if (head.Record.Versions.Find(version => StoreSealing.KeyOf(id, version.Number) == value.Key) is not { HasValue: true } version)
             {
@@ -219,6 +218,7 @@ internal sealed class StoreReseal(SealedStore store, StoreUse use)
                 continue;
             }
 
+            lacking.Remove(version);
             if (isNewest)
             {
                 if (await UseAsync(value, head, version, static (_, now, _) => now, cancellationToken).ConfigureAwait(false) is null)
