@@ -20,6 +20,23 @@ internal static class AuditLines
     /// <summary>An entry; null where only its hash was told.</summary>
     internal static LedgerEntry? Read(ReadOnlySpan<byte> line) => line is [AuditRecords.HashMark, ..] ? null : EntryLine.Parse(line);
 
+    /// <summary>The leaf hashes of a batch's lines; null where one has none, or there is no line.</summary>
+    internal static List<TreeHash>? HashAll(List<ReadOnlyMemory<byte>> lines)
+    {
+        var leaves = new List<TreeHash>(lines.Count);
+        foreach (var line in lines)
+        {
+            if (HashOf(line.Span) is not { } leaf)
+            {
+                return null;
+            }
+
+            leaves.Add(leaf);
+        }
+
+        return leaves.Count == 0 ? null : leaves;
+    }
+
     /// <summary>The leaf hash of an entry, or the one that stands for it; null for neither.</summary>
     internal static TreeHash? HashOf(ReadOnlySpan<byte> line)
     {

@@ -15,7 +15,7 @@ namespace Mallku.Secrets.Storage;
 internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier verifier, TreeFrontier? from = null)
 {
     // follow one another from what is signed on; older programs signed only the last of several
-    private readonly List<(string Record, List<ReadOnlyMemory<byte>> Lines)> _waiting = [];
+    private readonly List<(string Record, List<ReadOnlyMemory<byte>> Lines, List<TreeHash> Leaves)> _waiting = [];
     private readonly RepeatedEntries _repeated = new(from?.Size ?? 0);
     private TreeFrontier _waited = from?.Copy() ?? new();
     private TreeHash? _lastLeaf;
@@ -94,11 +94,12 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
         var batch = Open(found);
         var lines = batch is null ? [] : AuditLines.Split(batch.Lines).ToList();
         var before = first == Signed.Size ? Signed : first == _waited.Size ? _waited : null;
-        if (before is null || Append(before, lines, out var last) is not { } tree)
+        var leaves = AuditLines.HashAll(lines);
+        if (before is null || leaves is null)
         {
             var stray = new StrayRecord(found.Key.Id, first, lines.Count);
             var isOfThis = before is null && batch?.Checkpoint is { } its && SignedTree.Open(its, verifier)?.Size == first + lines.Count;
-            if (!isOfThis || !_repeated.TryTake(stray, lines))
+            if (!isOfThis || leaves is null || !_repeated.TryTake(stray, leaves))
             {
                 Strays.Add(stray);
             }
@@ -106,10 +107,13 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
             yield break;
         }
 
+        var tree = before.Copy();
+        leaves.ForEach(tree.Append);
+
         // what signs nothing is the instance's only where a signed one goes on from it, and only in a place that none but one can take
         if (batch!.Checkpoint is null && before.Size == _waited.Size && found.Key == AuditRecords.KeyOf(id, before.Size))
         {
-            _waiting.Add((found.Key.Id, lines));
+            _waiting.Add((found.Key.Id, lines, leaves));
             _waited = tree;
             yield break;
         }
@@ -117,25 +121,25 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
         if (batch.Checkpoint is not { } note || SignedTree.Open(note, verifier) is not { } signed || signed != new SignedTree(tree.Size, tree.GetRoot()))
         {
             IsOfAnotherKey = found.Key == AuditRecords.KeyOf(id, 0) && batch.Checkpoint is { } other && other.StartsWith(verifier.Name + "\n", StringComparison.Ordinal) && SignedTree.Open(other, verifier) is null;
-            Strays.Add(new StrayRecord(found.Key.Id, first, lines.Count, IsFork(before, batch.Checkpoint, lines, last)));
+            Strays.Add(new StrayRecord(found.Key.Id, first, lines.Count, IsFork(before, batch.Checkpoint, lines, leaves)));
             yield break;
         }
 
         foreach (var waited in Settle(isConfirmed: before.Size == _waited.Size))
         {
-            Strays.AddRange(_repeated.Add(waited));
-            yield return waited;
+            Strays.AddRange(_repeated.Add(waited.Leaves));
+            yield return waited.Lines;
         }
 
-        Strays.AddRange(_repeated.Add(lines));
-        (Signed, _waited, _lastLeaf) = (tree, tree, last);
+        Strays.AddRange(_repeated.Add(leaves));
+        (Signed, _waited, _lastLeaf) = (tree, tree, leaves[^1]);
         Newest = LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note), verifier) is { } checkpoint ? (checkpoint, note) : Newest;
         yield return lines;
     }
 
-    private List<IReadOnlyList<ReadOnlyMemory<byte>>> Settle(bool isConfirmed)
+    private List<(string Record, List<ReadOnlyMemory<byte>> Lines, List<TreeHash> Leaves)> Settle(bool isConfirmed)
     {
-        List<IReadOnlyList<ReadOnlyMemory<byte>>> confirmed = isConfirmed ? [.. _waiting.Select(static one => one.Lines)] : [];
+        List<(string Record, List<ReadOnlyMemory<byte>> Lines, List<TreeHash> Leaves)> confirmed = isConfirmed ? [.. _waiting] : [];
         if (!isConfirmed)
         {
             Strays.AddRange(_waiting.Select(one => new StrayRecord(one.Record, Signed.Size, one.Lines.Count)));
@@ -158,29 +162,12 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
         }
     }
 
-    private static TreeFrontier? Append(TreeFrontier before, List<ReadOnlyMemory<byte>> lines, out TreeHash last)
-    {
-        var tree = before.Copy();
-        last = default;
-        foreach (var line in lines)
-        {
-            if (AuditLines.HashOf(line.Span) is not { } leaf)
-            {
-                return null;
-            }
-
-            tree.Append(last = leaf);
-        }
-
-        return lines.Count == 0 ? null : tree;
-    }
-
     // the instance has signed each of these entries, as the last one tells by the hashes of those before it, and the first one follows another than the store has
-    private bool IsFork(TreeFrontier before, string? note, List<ReadOnlyMemory<byte>> lines, TreeHash last)
+    private bool IsFork(TreeFrontier before, string? note, List<ReadOnlyMemory<byte>> lines, List<TreeHash> leaves)
     {
         if (note is null || before.Size != Signed.Size || _lastLeaf is not { } told
             || LedgerFolder.OpenCheckpoint(Encoding.UTF8.GetBytes(note), verifier) is not { } signed
-            || signed.Size != before.Size + lines.Count || signed.LastLeaf != last)
+            || signed.Size != before.Size + lines.Count || signed.LastLeaf != leaves[^1])
         {
             return false;
         }
@@ -197,7 +184,7 @@ internal sealed class InstanceTrail(AuditRecords audit, string id, NoteVerifier 
                 return previous != told;
             }
 
-            if (AuditLines.HashOf(lines[i - 1].Span) != previous)
+            if (leaves[i - 1] != previous)
             {
                 return false;
             }

@@ -20,24 +20,23 @@ internal sealed class RepeatedEntries(long from)
     internal IEnumerable<StrayRecord> Unconfirmed => _ahead.Select(static one => one.Record);
 
     /// <summary>Takes a record over that says the same as is signed, as far as that goes.</summary>
-    internal bool TryTake(StrayRecord record, List<ReadOnlyMemory<byte>> lines)
+    internal bool TryTake(StrayRecord record, List<TreeHash> entries)
     {
-        if (record.First is not { } first || first < _from || first >= _from + _leaves.Count || lines.Count == 0)
+        if (record.First is not { } first || first < _from || first >= _from + _leaves.Count)
         {
             return false;
         }
 
         _leaves.RemoveRange(0, (int)(first - _from));
         _from = first;
-        var entries = lines.ConvertAll(static line => AuditLines.HashOf(line.Span));
-        if (entries.Contains(null) || entries.Zip(_leaves).Any(static pair => pair.First != pair.Second))
+        if (entries.Zip(_leaves).Any(static pair => pair.First != pair.Second))
         {
             return false;
         }
 
         if (entries.Count > _leaves.Count)
         {
-            _ahead.Add((record, new Queue<TreeHash>(entries.Skip(_leaves.Count).Select(static leaf => leaf!.Value))));
+            _ahead.Add((record, new Queue<TreeHash>(entries.Skip(_leaves.Count))));
         }
 
         return true;
@@ -45,12 +44,11 @@ internal sealed class RepeatedEntries(long from)
 
     /// <summary>Goes on with entries that are signed.</summary>
     /// <returns>The records that were taken over, and go on otherwise.</returns>
-    internal List<StrayRecord> Add(IReadOnlyList<ReadOnlyMemory<byte>> lines)
+    internal List<StrayRecord> Add(List<TreeHash> entries)
     {
         var others = new List<StrayRecord>();
-        foreach (var line in lines)
+        foreach (var leaf in entries)
         {
-            var leaf = AuditLines.HashOf(line.Span)!.Value;
             _leaves.Add(leaf);
             others.AddRange(_ahead.Where(one => one.Entries.Peek() != leaf).Select(static one => one.Record));
             _ahead.RemoveAll(one => one.Entries.Dequeue() != leaf || one.Entries.Count == 0);
